@@ -1,0 +1,60 @@
+"""Every error that hashigo raises on purpose.
+
+Each message says what was expected, what was found and what to do. All derive from `HashigoError`,
+so a caller can catch one class; each also derives from the built-in that fits (`ValueError`,
+`OSError`, `ImportError`), so ordinary Python habits keep working.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class HashigoError(Exception):
+    """The base of all errors that hashigo raises on purpose."""
+
+
+class PictureError(HashigoError, ValueError):
+    """A file or array is not a picture that hashigo can read or write."""
+
+
+class DataError(HashigoError, ValueError):
+    """A dataset is missing, incomplete or not in the format that its name promises."""
+
+
+class DownloadError(HashigoError, OSError):
+    """A dataset could not be downloaded, or what came does not match its checksum."""
+
+
+class ModelError(HashigoError, ValueError):
+    """A model folder or file cannot be loaded, or does not fit what it is asked to do."""
+
+
+class RecipeError(HashigoError, ValueError):
+    """A recipe or a setting asks for something that cannot be."""
+
+
+class TrainingError(HashigoError, RuntimeError):
+    """Training had to stop, for instance because the loss was no longer finite."""
+
+
+class MissingExtraError(HashigoError, ImportError):
+    """A part of hashigo needs packages of an extra that is not installed."""
+
+    def __init__(self, what: str, extra: str, missing: str = "") -> None:
+        found = f" ({missing} was not found)" if missing else ""
+        super().__init__(f"{what} needs the extra '{extra}'{found}: pip install 'hashigo[{extra}]'")
+        self.extra = extra
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of an error message about a wrong `name`: the nearest right one and all right ones.
+
+    >>> did_you_mean("colorise", ["colorize", "denoise"])
+    "did you mean 'colorize'? Known: colorize, denoise"
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    return f"{hint}Known: {', '.join(names)}"

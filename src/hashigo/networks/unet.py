@@ -1,0 +1,221 @@
+"""The U-Net as an autoencoder (Ronneberger et al. 2015, with the article's layers), skip connections optional.
+
+    x ─ block ──────────── skip 0 ──────────── block ─ 1×1 ─ y
+          └ pool ─ block ─── skip 1 ─── block ─ up ┘
+                     └ pool ─ middle ─ up ┘
+                              (latent)
+
+Tensors travel by argument: `encode(x) → (latent, skips)`, `decode(latent, skips) → y`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from huggingface_hub import PyTorchModelHubMixin
+from torch import Tensor, nn
+
+from hashigo.errors import RecipeError, did_you_mean
+
+SKIPS = ("concat", "none", "zeroed")
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "linear": nn.Identity,
+    "relu": nn.ReLU,
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+}
+
+
+class Block(nn.Module):
+    """Two 3×3 convolutions, each with BatchNorm and an activation: (N, in, H, W) → (N, out, H, W).
+
+    The last activation can be another one; with `residual`, a 1×1 projection of the input is added before it.
+    """
+
+    def __init__(self, inputs: int, outputs: int, last: str = "relu", residual: bool = False) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.norm1 = keras_batch_norm(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.norm2 = keras_batch_norm(outputs)
+        self.shortcut = nn.Conv2d(inputs, outputs, 1) if residual else None
+        self.last = ACTIVATIONS[last]()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in, H, W) → (N, out, H, W)."""
+        h = self.norm1(self.conv1(x)).relu()
+        h = self.norm2(self.conv2(h))
+        return self.last(h if self.shortcut is None else h + self.shortcut(x))
+
+
+class Bottleneck(nn.Module):
+    """Flatten, dense to `units` with tanh, dense back with relu, reshape (the article's 16-unit bottleneck)."""
+
+    def __init__(self, shape: tuple[int, int, int], units: int) -> None:
+        super().__init__()
+        self.shape = shape
+        flat = shape[0] * shape[1] * shape[2]
+        self.narrow = nn.Linear(flat, units)
+        self.widen = nn.Linear(units, flat)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) → (N, units), -1..1."""
+        return self.narrow(x.flatten(1)).tanh()
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """(N, units) → (N, C, H, W), ≥ 0."""
+        return self.widen(latent).relu().unflatten(1, self.shape)
+
+
+class UNet(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["unet", "autoencoder"], license="apache-2.0"):
+    """U-Net autoencoder: (N, in_channels, H, W) → (N, out_channels, H, W), any H and W unless there is a bottleneck.
+
+    Args:
+        in_channels: Channels in.
+        out_channels: Channels out.
+        width: Channels of the outermost level; each level below has twice as many.
+        depth: Number of poolings, and so of possible skip connections.
+        skips: "concat", "none" or "zeroed" (concat's parameters, but zeros flow), for all levels or one for each, outermost first.
+        bottleneck: Units of a dense bottleneck in the middle, or None for none. Fixes the picture size to `size`.
+        size: (H, W) of the pictures; needed with a bottleneck only.
+        latent_activation: Activation that makes the latent where there is no bottleneck (the bottleneck's is tanh).
+        output_activation: Activation after the last 1×1 convolution: "sigmoid", "linear", "tanh" or "relu".
+        residual: Adds each block's input to its output through a 1×1 projection.
+
+    Initialization and BatchNorm follow Keras, for the article's curves: Glorot-uniform weights, zero biases,
+    momentum 0.99 (0.01 in torch's terms), epsilon 1e-3.
+
+    Raises:
+        RecipeError: options that do not fit together.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int = 3,
+        out_channels: int = 3,
+        width: int = 64,
+        depth: int = 4,
+        skips: str | Sequence[str] = "concat",
+        bottleneck: int | None = None,
+        size: Sequence[int] | None = None,
+        latent_activation: str = "relu",
+        output_activation: str = "sigmoid",
+        residual: bool = False,
+    ) -> None:
+        super().__init__()
+        self.skips = _skips_per_level(skips, depth)
+        self.depth = depth
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.size = None if size is None else (int(size[0]), int(size[1]))
+        _check_options(width, depth, bottleneck, self.size, latent_activation, output_activation)
+        channels = [width * 2**level for level in range(depth + 1)]
+        self.down = nn.ModuleList(
+            Block(inputs, outputs, residual=residual)
+            for inputs, outputs in zip([in_channels, *channels], channels[:-1], strict=False)
+        )
+        last = "relu" if bottleneck else latent_activation
+        self.middle = Block(channels[-2] if depth else in_channels, channels[-1], last, residual)
+        self.bottleneck: Bottleneck | None = None
+        if bottleneck and self.size:
+            self.bottleneck = Bottleneck((channels[-1], *(s // 2**depth for s in self.size)), bottleneck)
+        self.up = nn.ModuleList(nn.ConvTranspose2d(2 * c, c, 2, stride=2) for c in channels[:-1])
+        self.fuse = nn.ModuleList(
+            Block(c if skip == "none" else 2 * c, c, residual=residual)
+            for c, skip in zip(channels[:-1], self.skips, strict=True)
+        )
+        self.head = nn.Conv2d(channels[0], out_channels, 1)
+        self.activation = ACTIVATIONS[output_activation]()
+        self.pool = nn.MaxPool2d(2)
+        self.apply(_keras_initialize)
+
+    def encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """(N, in_channels, H, W), H and W multiples of 2**depth → the latent and the skips, outermost first.
+
+        The latent is (N, width·2**depth, H/2**depth, W/2**depth), or (N, bottleneck) with a bottleneck.
+        """
+        skips = []
+        for block in self.down:
+            x = block(x)
+            skips.append(x)
+            x = self.pool(x)
+        x = self.middle(x)
+        return (x if self.bottleneck is None else self.bottleneck.encode(x)), skips
+
+    def decode(self, latent: Tensor, skips: Sequence[Tensor]) -> Tensor:
+        """A latent and skips as `encode` gives them → (N, out_channels, H, W)."""
+        x = latent if self.bottleneck is None else self.bottleneck.decode(latent)
+        for level in reversed(range(self.depth)):
+            x = self.up[level](x)
+            if self.skips[level] == "concat":
+                x = torch.cat([skips[level], x], dim=1)
+            elif self.skips[level] == "zeroed":
+                x = torch.cat([torch.zeros_like(x), x], dim=1)
+            x = self.fuse[level](x)
+        return self.activation(self.head(x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) → (N, out_channels, H, W): padded to a multiple of 2**depth, cropped back."""
+        height, width = x.shape[-2:]
+        latent, skips = self.encode(self.pad(x))
+        return self.decode(latent, skips)[..., :height, :width]
+
+    def pad(self, x: Tensor) -> Tensor:
+        """The batch with its last row and column repeated up to the next multiple of 2**depth; unchanged if it fits."""
+        height, width = x.shape[-2:]
+        if self.bottleneck is not None and (height, width) != self.size:
+            raise RecipeError(
+                f"expected pictures of {self.size} (a bottleneck fixes the size), got {(height, width)}; "
+                "resize them, or train a network without bottleneck"
+            )
+        step = 2**self.depth
+        down, right = _up_to(height, step) - height, _up_to(width, step) - width
+        # an exported graph must serve every size, so there the padding may not depend on this one
+        if torch.compiler.is_exporting() or down or right:
+            x = nn.functional.pad(x, (0, right, 0, down), mode="replicate")
+        return x
+
+
+def _up_to(length: int, step: int) -> int:
+    return (length + step - 1) // step * step
+
+
+def keras_batch_norm(channels: int) -> nn.BatchNorm2d:
+    """BatchNorm with Keras's defaults: momentum 0.99 (0.01 in torch's terms), epsilon 1e-3."""
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
+
+
+def _keras_initialize(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def _skips_per_level(skips: str | Sequence[str], depth: int) -> tuple[str, ...]:
+    levels = (skips,) * depth if isinstance(skips, str) else tuple(skips)
+    for skip in levels:
+        if skip not in SKIPS:
+            raise RecipeError(f"expected skips from {', '.join(SKIPS)}, got {skip!r}; {did_you_mean(str(skip), SKIPS)}")
+    if len(levels) != depth:
+        raise RecipeError(f"expected one kind of skip for each of the {depth} levels, got {len(levels)}; name one or {depth}")
+    return levels
+
+
+def _check_options(
+    width: int, depth: int, bottleneck: int | None, size: tuple[int, int] | None, latent: str, output: str
+) -> None:
+    if width < 1 or depth < 1:
+        raise RecipeError(f"expected width and depth of at least 1, got {width} and {depth}")
+    for activation in (latent, output):
+        if activation not in ACTIVATIONS:
+            raise RecipeError(f"unknown activation {activation!r}; {did_you_mean(str(activation), ACTIVATIONS)}")
+    if bottleneck is None:
+        return
+    if bottleneck < 1:
+        raise RecipeError(f"expected a bottleneck of at least 1 unit or None, got {bottleneck}")
+    if size is None:
+        raise RecipeError("a bottleneck needs the pictures' size: give size=(height, width)")
+    if size[0] % 2**depth or size[1] % 2**depth:
+        raise RecipeError(f"with a bottleneck expected a size that {2**depth} (2**depth) divides, got {size}; change either")

@@ -1,0 +1,67 @@
+"""Randomness that depends only on (seed, epoch, index), for NumPy and torch arrays alike.
+
+Augmentation must be the same for a picture whatever batch, device or resumed run it comes in. So each picture of a
+batch has its own key, and the numbers are a hash of key and counter: no state to save, no loop per picture.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from array_api_compat import array_namespace, device
+
+Array = Any
+_MASK = 0xFFFFFFFF
+
+
+def _hash(x: Array) -> Array:
+    """A 32-bit integer hash held in int64 (Chris Wellons' "lowbias32": every input bit changes every output bit)."""
+    x = x ^ (x >> 16)
+    x = (x * 0x7FEB352D) & _MASK
+    x = x ^ (x >> 15)
+    x = (x * 0x846CA68B) & _MASK
+    return x ^ (x >> 16)
+
+
+class PictureRng:
+    """A source of random numbers with one independent stream for each picture of a batch.
+
+    indices: int64 (N,), the pictures' positions in their set. Two streams of the same (seed, epoch, index) are equal,
+    whatever else is in the batch.
+    """
+
+    def __init__(self, seed: int, epoch: int, indices: Array) -> None:
+        xp = array_namespace(indices)
+        start = _hash(xp.asarray((seed * 0x9E3779B1 + 0x7F4A7C15) & _MASK, dtype=xp.int64, device=device(indices)))
+        self._key = _hash(_hash(start ^ (epoch & _MASK)) ^ (indices & _MASK))
+        self._count = 0
+        self._xp = xp
+
+    def __len__(self) -> int:
+        return int(self._key.shape[0])
+
+    def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Array:
+        """float32 (N, *shape), uniform in [low, high)."""
+        xp, size = self._xp, math.prod(shape)
+        counter = xp.arange(self._count, self._count + size, dtype=xp.int64, device=device(self._key))
+        self._count += size
+        # two rounds with the key mixed in twice, so that neighbouring keys do not give shifted copies of one stream
+        bits = _hash((_hash((counter * 0x9E3779B1) & _MASK)[None, :] + self._key[:, None]) & _MASK)
+        bits = _hash(bits ^ self._key[:, None])
+        unit = xp.astype(bits >> 8, xp.float32) * (1 / (1 << 24))
+        return low + (high - low) * xp.reshape(unit, (len(self), *shape))
+
+    def integers(self, *shape: int, high: Array) -> Array:
+        """int64 (N, *shape), uniform in 0..high-1; `high` an int or an int64 array that broadcasts."""
+        xp = self._xp
+        return xp.minimum(
+            xp.astype(self.uniform(*shape) * xp.astype(xp.asarray(high, device=device(self._key)), xp.float32), xp.int64),
+            xp.asarray(high, device=device(self._key)) - 1,
+        )
+
+    def normal(self, *shape: int) -> Array:
+        """float32 (N, *shape), standard normal (Box and Muller 1958)."""
+        xp = self._xp
+        radius = xp.sqrt(-2.0 * xp.log(1.0 - self.uniform(*shape)))
+        return radius * xp.cos((2 * math.pi) * self.uniform(*shape))
