@@ -1,0 +1,9 @@
+"""Data: the name of a dataset, or a path, becomes a set of uint8 pictures with labels."""
+
+from __future__ import annotations
+
+from hashigo.data.opening import open_dataset
+from hashigo.data.pictures import PictureSet
+from hashigo.data.sources import DATASETS, Dataset, data_root, find_local, get
+
+__all__ = ["DATASETS", "Dataset", "PictureSet", "data_root", "find_local", "get", "open_dataset"]

@@ -1,0 +1,189 @@
+"""Downloads with resume, mirrors and checksums, and where the known datasets' files lie on the internet."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import http.client
+import os
+import urllib.error
+import urllib.request
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hashigo.errors import DownloadError
+
+_CHUNK = 1 << 20
+_TIMEOUT = 30.0  # seconds without a byte
+_TRIES = 3  # per address, each going on where the last one stopped
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A file of a dataset: its name, its addresses, its size in bytes if fixed, its MD5."""
+
+    name: str
+    urls: tuple[str, ...]
+    md5: str
+    size: int | None = None
+    unpacked: bool = False
+    """Whether the MD5 is that of the gzip file's content: compressors differ, contents do not."""
+
+
+_MNIST = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
+
+
+def _mnist(name: str, md5: str) -> Remote:
+    return Remote(f"{name}.gz", tuple(f"{base}{name}.gz" for base in _MNIST), md5, unpacked=True)
+
+
+MNIST = (
+    _mnist("train-images-idx3-ubyte", "6bbc9ace898e44ae57da46a324031adb"),
+    _mnist("train-labels-idx1-ubyte", "a25bea736e30d166cdddb491f175f624"),
+    _mnist("t10k-images-idx3-ubyte", "2646ac647ad5339dbf082846283269ea"),
+    _mnist("t10k-labels-idx1-ubyte", "27ae3e4e09519cfbb04c329615203637"),
+)
+STL10 = (
+    Remote(
+        "stl10_binary.tar.gz",
+        ("http://ai.stanford.edu/~acoates/stl10/stl10_binary.tar.gz",),
+        "91f7769df0f17e558f3565bffb0c7dfb",
+        2_640_397_119,
+    ),
+)
+CIFAR10 = (
+    Remote(
+        "cifar-10-binary.tar.gz",
+        ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
+        "c32a1d4ab5d03f1284b67883e8d87530",
+    ),
+)
+
+
+def download(
+    urls: Sequence[str],
+    destination: str | Path,
+    *,
+    size: int | None = None,
+    md5: str | None = None,
+    sha256: str | None = None,
+    unpacked: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Fetches one file from the first of `urls` that gives it; an existing `destination` is kept.
+
+    What has arrived lies in `destination` + ".part", and a later call goes on from there. The file gets
+    its name only when size (bytes) and checksum are right; with `unpacked` the checksum is of the gzip
+    file's content. `progress` is called with the bytes there are and the bytes there will be (0: unknown).
+    Raises DownloadError, which tells each address with its reason and where to put the file by hand.
+    """
+    destination = Path(destination)
+    if destination.is_file():
+        return destination
+    part = destination.with_name(destination.name + ".part")
+    reasons = []
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        for url in urls:
+            reason = _from_one(url, part, size, (md5, sha256), unpacked, progress)
+            if reason is None:
+                os.replace(part, destination)
+                return destination
+            reasons.append(f"{url}: {reason}")
+    except OSError as error:
+        reasons.append(f"{destination.parent} cannot be written ({error})")
+    raise DownloadError(
+        f"{destination.name} could not be downloaded. {'; '.join(reasons)}. Without a connection, get the "
+        f"file elsewhere and put it at {destination}"
+    )
+
+
+def _from_one(
+    url: str,
+    part: Path,
+    size: int | None,
+    sums: tuple[str | None, str | None],
+    unpacked: bool,
+    progress: Callable[[int, int], None] | None,
+) -> str | None:
+    """Brings `part` to its full size from one address. Returns the reason of a failure, or None."""
+    reason: str | None = None
+    for _ in range(_TRIES):
+        resumed = part.exists()
+        before = part.stat().st_size if resumed else 0
+        try:
+            _fetch(url, part, progress)
+            reason = _wrong(part, size, sums, unpacked)
+        except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
+            reason = str(getattr(error, "reason", "") or error) or type(error).__name__
+            if isinstance(error, urllib.error.HTTPError):
+                reason = f"status {error.code} {error.reason}"
+            if not part.exists() or part.stat().st_size == before:
+                return reason
+            continue
+        if reason is None:
+            return None
+        part.unlink()
+        if not resumed:  # a resumed file may have begun as another one: that deserves a second try
+            return reason
+    return reason
+
+
+def _fetch(url: str, part: Path, progress: Callable[[int, int], None] | None) -> None:
+    """One request; appends to `part` where the server can go on from its end, else starts again."""
+    have = part.stat().st_size if part.exists() else 0
+    headers = {"User-Agent": "hashigo", "Accept-Encoding": "identity"}
+    if have:
+        headers["Range"] = f"bytes={have}-"
+    request = urllib.request.Request(url, headers=headers)
+    try:
+        response = urllib.request.urlopen(request, timeout=_TIMEOUT)
+    except urllib.error.HTTPError as error:
+        if error.code == 416 and have:  # nothing left to send: whole, or to be found wrong by its checksum
+            return
+        raise
+    with response:
+        goes_on = response.status == 206 and str(response.headers.get("Content-Range", "")).startswith(
+            f"bytes {have}-"
+        )
+        have = have if goes_on else 0
+        length = int(response.headers.get("Content-Length", 0))
+        total = have + length if length else 0
+        with part.open("ab" if goes_on else "wb") as file:
+            while data := response.read(_CHUNK):
+                file.write(data)
+                have += len(data)
+                if progress is not None:
+                    progress(have, total)
+    if total and have < total:
+        raise ConnectionError(f"the connection ended after {have:,} of {total:,} bytes")
+
+
+def _wrong(part: Path, size: int | None, sums: tuple[str | None, str | None], unpacked: bool) -> str | None:
+    """What is wrong with a complete file, or None."""
+    if size is not None and part.stat().st_size != size:
+        return f"expected {size:,} bytes, got {part.stat().st_size:,}"
+    for kind, expected in zip(("md5", "sha256"), sums, strict=True):
+        if expected is None:
+            continue
+        try:
+            found = checksum(part, kind, unpacked=unpacked)
+        except (OSError, EOFError, zlib.error) as error:
+            return f"what came is not the file but something else ({error})"
+        if found != expected.lower():
+            return f"expected {kind} {expected}, got {found}: not the right file"
+    return None
+
+
+def checksum(path: str | Path, kind: str = "md5", *, unpacked: bool = False) -> str:
+    """The checksum of a file, or of a gzip file's content, in hexadecimal."""
+    digest = hashlib.new(kind, usedforsecurity=False)
+    with gzip.open(path, "rb") if unpacked else open(path, "rb") as file:
+        while data := file.read(_CHUNK):
+            digest.update(data)
+    return digest.hexdigest()

@@ -1,0 +1,27 @@
+"""Pictures in a folder (with all its sub-folders), or matched by a glob pattern."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hashigo.data.build import Item
+from hashigo.errors import DataError, PictureError
+from hashigo.files import expand
+from hashigo.image import SUFFIXES
+
+
+def folder_items(path: str | Path) -> list[Item]:
+    """The pictures of a folder, of a glob pattern or the one file, sorted, named by their relative path.
+
+    Raises DataError when there are none.
+    """
+    try:
+        found = expand([path], SUFFIXES)
+    except PictureError as error:
+        raise DataError(str(error)) from error
+    if not found:
+        raise DataError(
+            f"{path}: expected pictures ({', '.join(sorted(SUFFIXES))}), .tar shards or a known dataset, "
+            "found none; give a folder that holds some"
+        )
+    return [Item(relative.as_posix(), file) for file, relative in found]

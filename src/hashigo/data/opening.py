@@ -1,0 +1,207 @@
+"""Name or path → PictureSet: what a path holds is found from its content."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from hashigo.data.build import Item, Progress, collect, kept, reduced
+from hashigo.data.folder import folder_items
+from hashigo.data.npz import read_npz
+from hashigo.data.npz import splits_in as npz_splits
+from hashigo.data.packfile import looks_like_pack
+from hashigo.data.pictures import PictureSet, evenly
+from hashigo.data.sources import DATASETS, dataset, get
+from hashigo.data.tars import shards_in, tar_items
+from hashigo.errors import DataError, did_you_mean
+from hashigo.files import walk
+from hashigo.image import SUFFIXES
+
+SPLIT_FOLDERS = {
+    "train": ("train",),
+    "val": ("val", "valid", "validation", "test"),
+    "test": ("test", "val", "valid", "validation"),
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a path holds: a dataset's name, "pack", "npz", "tar", "pictures" or "splits", and where."""
+
+    kind: str
+    where: Path
+    splits: dict[str, Path] = field(default_factory=dict)
+    """Only for "splits": each split's folder or file."""
+
+
+def open_dataset(
+    name_or_path: str | Path,
+    *,
+    split: str = "train",
+    root: str | Path | None = None,
+    size: int | None = None,
+    limit: int | None = None,
+    progress: Progress | None = None,
+) -> PictureSet:
+    """The pictures of a dataset with a name (see DATASETS), or of a file, folder or glob pattern.
+
+    A name is looked for in `root`, else in HASHIGO_DATA, else in the user's cache, and downloaded if it
+    is nowhere. `split`: "train", "test" …, or a sum such as "train+test" for names; for a folder with
+    `train/` and `val/` (or `test/`) one of them. `size`: the short side is reduced to it, never enlarged
+    (only `digits` are). `limit`: that many pictures, evenly spaced over the set. `progress` is called
+    with pictures done and in all (bytes during a download).
+    Raises DataError for a wrong name, split or format, DownloadError when a download fails.
+    """
+    if size is not None and size < 1:
+        raise DataError(f"expected a size of at least 1 pixel, found {size}")
+    if isinstance(name_or_path, str) and (name_or_path in DATASETS or _only_a_name(name_or_path)):
+        found = dataset(name_or_path)
+        where = get(name_or_path, root, progress)
+        return at_size(found.read(where, split, limit), size, found.enlarges)
+    found_there = recognise(name_or_path)
+    if found_there.kind == "splits":
+        found_there = recognise(_split_of(found_there, split))
+    else:
+        _check_split(found_there, split)
+    return _opened(found_there, split, size, limit, progress)
+
+
+def _only_a_name(text: str) -> bool:
+    """Whether a text can only be meant as a name: there is no such file and it looks like none."""
+    path = Path(text)
+    return not path.exists() and path.name == text and not path.suffix and not is_pattern(text)
+
+
+def is_pattern(path: str | Path) -> bool:
+    """Whether a path is a glob pattern and not a file of that very name."""
+    return any(mark in str(path) for mark in "*?[") and not Path(path).exists()
+
+
+def recognise(path: str | Path) -> Found:
+    """What a path holds, found from its content. Raises DataError when it is nothing hashigo knows."""
+    place = Path(path).expanduser()
+    if is_pattern(place):
+        return Found("pictures", place)
+    if not place.exists():
+        raise DataError(f"{path}: expected a file, folder or glob pattern, nothing is there")
+    for name, known in DATASETS.items():
+        if known.files and (where := known.find(place)) is not None:
+            return Found(name, where)
+    return _file(place) if place.is_file() else _folder(place)
+
+
+def _file(path: Path) -> Found:
+    with path.open("rb") as file:
+        head = file.read(512)
+    if looks_like_pack(path):
+        return Found("pack", path)
+    if head[:4] == b"PK\3\4":
+        return Found("npz", path)
+    if head[257:262] == b"ustar":
+        return Found("tar", path)
+    return Found("pictures", path)
+
+
+def _folder(folder: Path) -> Found:
+    splits = _split_places(folder)
+    if "train" in splits and len(splits) > 1:
+        return Found("splits", folder, splits)
+    if shards_in(folder):
+        return Found("tar", folder)
+    if next(walk(folder, SUFFIXES), None) is not None:
+        return Found("pictures", folder)
+    files = [path for suffix in ("safetensors", "npz") for path in sorted(folder.glob(f"*.{suffix}"))]
+    if len(files) == 1:
+        return _file(files[0])
+    several = f"several ({', '.join(path.name for path in files)}): name one of them" if files else "none"
+    raise DataError(
+        f"{folder}: expected pictures, .tar shards, a pack (.safetensors), a .npz file or the files of "
+        f"{', '.join(DATASETS)}; found {several}"
+    )
+
+
+def _split_places(folder: Path) -> dict[str, Path]:
+    """The folders and files that are named as splits are."""
+    places = {}
+    for name in dict.fromkeys(name for names in SPLIT_FOLDERS.values() for name in names):
+        for candidate in (folder / name, *(folder / f"{name}.{end}" for end in ("safetensors", "npz", "tar"))):
+            if candidate.exists():
+                places.setdefault(name, candidate)
+    return places
+
+
+def _split_of(found: Found, split: str) -> Path:
+    for name in SPLIT_FOLDERS.get(split, (split,)):
+        if name in found.splits:
+            return found.splits[name]
+    raise DataError(f"{found.where} has no split '{split}'; {did_you_mean(split, found.splits)}")
+
+
+def _check_split(found: Found, split: str) -> None:
+    """A plain folder is one split: whichever its name says, "train" otherwise."""
+    if found.kind in DATASETS or found.kind == "npz" or split == "train":
+        return
+    if split not in (found.where.name, found.where.stem):
+        raise DataError(
+            f"{found.where} has no split '{split}', it is one set of pictures: ask for 'train', or give a "
+            f"folder that has the sub-folders train/ and {split}/"
+        )
+
+
+def _opened(
+    found: Found, split: str, size: int | None, limit: int | None, progress: Progress | None
+) -> PictureSet:
+    if found.kind in DATASETS:
+        return at_size(DATASETS[found.kind].read(found.where, split, limit), size)
+    if found.kind == "npz":
+        own = split if split in npz_splits(found.where) else "train"
+        chosen = own if found.where.stem == split else split  # val.npz is the split "val" by its name
+        return at_size(read_npz(found.where, chosen, limit), size)
+    if found.kind == "pack":
+        return at_size(PictureSet.open(found.where).limited(limit), size)
+    items = items_of(found)
+    chosen_items = [items[i] for i in evenly(len(items), limit)]
+    return collect(chosen_items, str(found.where), kept(size), progress)
+
+
+def items_of(found: Found) -> Sequence[Item]:
+    """The single pictures of a "tar" or "pictures" path. Raises DataError when there are none."""
+    if found.kind != "tar":
+        return folder_items(found.where)
+    items = tar_items([found.where] if found.where.is_file() else shards_in(found.where))
+    if not items:
+        raise DataError(f"{found.where}: expected pictures in the .tar shards, found none")
+    return items
+
+
+def at_size(pictures: PictureSet, size: int | None, enlarge: bool = False) -> PictureSet:
+    """The set with each picture's short side reduced to `size` (Lanczos); enlarged only on request."""
+    if size is None or len(pictures) == 0:
+        return pictures
+    shorts = pictures.sizes.min(axis=1)
+    if not ((shorts > size) | ((shorts < size) & enlarge)).any():
+        return pictures
+    change: Callable[[np.ndarray, int], np.ndarray] = _enlarged if enlarge else reduced
+    results = [change(_squeezed(pictures.picture(i)), size) for i in range(len(pictures))]
+    sizes = np.array([result.shape[:2] for result in results], np.int32)
+    pixels = np.concatenate([result.reshape(-1, pictures.channels) for result in results])
+    return PictureSet(
+        pixels, sizes, pictures.labels, pictures.names, pictures.classes, pictures.source, pictures.skipped
+    )
+
+
+def _squeezed(picture: np.ndarray) -> np.ndarray:
+    return picture[..., 0] if picture.shape[2] == 1 else picture
+
+
+def _enlarged(pixels: np.ndarray, size: int) -> np.ndarray:
+    height, width = pixels.shape[:2]
+    short = min(height, width)
+    if short >= size:
+        return reduced(pixels, size)
+    target = round(width * size / short), round(height * size / short)
+    return np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).resize(target, Image.Resampling.LANCZOS))

@@ -1,0 +1,205 @@
+"""A set of pictures of any sizes, with labels and names: what every data source gives."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hashigo.data.packfile import PackWriter, read_pack
+from hashigo.errors import DataError
+from hashigo.files import atomic_path
+
+
+@dataclass(frozen=True, eq=False)
+class PictureSet:
+    """N pictures as uint8 pixels in one array, in memory or memory-mapped.
+
+    All pictures have the same number of channels; their sizes may differ.
+    Raises DataError when the parts do not fit one another.
+    """
+
+    pixels: NDArray[np.uint8]
+    """(P, C): every picture's pixels one after another, each picture row by row; C is 1 (grey) or 3 (sRGB)."""
+    sizes: NDArray[np.int32]
+    """(N, 2): height and width of each picture."""
+    labels: NDArray[np.int64] | None
+    """(N,): each picture's place in `classes`, or -1 where it is not known; None without labels."""
+    names: Sequence[str]
+    """N names: the file's path within its folder or archive, or the split and running number."""
+    classes: tuple[str, ...] = ()
+    """What the labels mean."""
+    source: str = ""
+    """Where the pictures come from, for people."""
+    skipped: tuple[tuple[str, str], ...] = ()
+    """Files that could not be used: name and reason."""
+
+    def __post_init__(self) -> None:
+        if self.pixels.dtype != np.uint8 or self.pixels.ndim != 2 or self.pixels.shape[1] not in (1, 3):
+            raise DataError(
+                f"a picture set needs uint8 pixels of shape (P, 1) or (P, 3), "
+                f"found {self.pixels.dtype} {self.pixels.shape}"
+            )
+        if self.sizes.ndim != 2 or self.sizes.shape[1] != 2:
+            raise DataError(f"a picture set needs sizes of shape (N, 2), found {self.sizes.shape}")
+        expected = int(np.prod(self.sizes, axis=1, dtype=np.int64).sum())
+        if len(self.pixels) != expected:
+            raise DataError(f"the sizes add up to {expected:,} pixels, found {len(self.pixels):,}")
+        if len(self.names) != len(self) or (self.labels is not None and self.labels.shape != (len(self),)):
+            labels = "no" if self.labels is None else f"{self.labels.shape[0]:,}"
+            raise DataError(f"{len(self):,} pictures, but {len(self.names):,} names and {labels} labels")
+
+    @classmethod
+    def from_array(
+        cls,
+        pictures: NDArray[np.uint8],
+        labels: NDArray[np.int64] | None = None,
+        names: Sequence[str] | None = None,
+        classes: tuple[str, ...] = (),
+        source: str = "",
+    ) -> PictureSet:
+        """A set from uint8 (N, H, W), (N, H, W, 1) or (N, H, W, 3); a contiguous array is not copied."""
+        if pictures.dtype != np.uint8 or pictures.ndim not in (3, 4):
+            raise DataError(f"expected uint8 (N, H, W) or (N, H, W, C), found {pictures.dtype} {pictures.shape}")
+        count, height, width = pictures.shape[:3]
+        channels = pictures.shape[3] if pictures.ndim == 4 else 1
+        sizes = np.broadcast_to(np.array([height, width], np.int32), (count, 2))
+        names = tuple(f"{i:06d}" for i in range(count)) if names is None else names
+        pixels = pictures.reshape(count * height * width, channels)
+        return cls(pixels, sizes, labels, names, classes, source)
+
+    def __len__(self) -> int:
+        """The number of pictures."""
+        return len(self.sizes)
+
+    @property
+    def channels(self) -> int:
+        """1 for grey, 3 for sRGB."""
+        return int(self.pixels.shape[1])
+
+    @cached_property
+    def offsets(self) -> NDArray[np.int64]:
+        """(N,): where in `pixels` each picture begins."""
+        areas = np.prod(self.sizes, axis=1, dtype=np.int64)
+        return np.cumsum(areas) - areas
+
+    @cached_property
+    def uniform(self) -> tuple[int, int] | None:
+        """The (H, W) that all pictures have, or None when they differ or there are none."""
+        if len(self) == 0 or (self.sizes != self.sizes[0]).any():
+            return None
+        return int(self.sizes[0, 0]), int(self.sizes[0, 1])
+
+    def picture(self, index: int) -> NDArray[np.uint8]:
+        """Picture `index` as uint8 (H, W, C), a view; a negative index counts from the end."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"picture {index} of a set of {len(self)}")
+        height, width = (int(side) for side in self.sizes[index])
+        first = int(self.offsets[index])
+        return self.pixels[first : first + height * width].reshape(height, width, self.channels)
+
+    def array(self) -> NDArray[np.uint8]:
+        """All pictures as uint8 (N, H, W, C), a view. Raises DataError when the sizes differ."""
+        if self.uniform is None:
+            raise DataError(
+                f"{self.source or 'the set'}: expected pictures of one size, found {self._size_range()}; "
+                "crop them ('hashigo data pack --size 96 --crop 96') or take them one by one"
+            )
+        return self.pixels.reshape(len(self), *self.uniform, self.channels)
+
+    def subset(self, indices: slice | ArrayLike) -> PictureSet:
+        """The pictures of a slice, of indices in any order, or of a mask (N,).
+
+        A run of neighbours stays a view; anything else is copied.
+        """
+        chosen = np.arange(len(self))[indices if isinstance(indices, slice) else np.asarray(indices)]
+        chosen = chosen.reshape(-1)
+        return PictureSet(
+            self._pixels_of(chosen),
+            self.sizes[chosen],
+            None if self.labels is None else self.labels[chosen],
+            tuple(self.names[i] for i in chosen),
+            self.classes,
+            self.source,
+            self.skipped,
+        )
+
+    def _pixels_of(self, chosen: NDArray[np.int64]) -> NDArray[np.uint8]:
+        if len(chosen) == 0:
+            return self.pixels[:0]
+        ends = np.append(self.offsets, len(self.pixels))
+        if (np.diff(chosen) == 1).all():
+            return self.pixels[ends[chosen[0]] : ends[chosen[-1] + 1]]
+        if self.uniform is not None:
+            return self.array()[chosen].reshape(-1, self.channels)
+        areas = ends[chosen + 1] - ends[chosen]
+        out = np.empty((int(areas.sum()), self.channels), np.uint8)
+        position = 0
+        for index, area in zip(chosen, areas, strict=True):
+            out[position : position + area] = self.pixels[ends[index] : ends[index] + area]
+            position += area
+        return out
+
+    def limited(self, limit: int | None) -> PictureSet:
+        """At most `limit` pictures, evenly spaced over the set; all of them for None."""
+        chosen = evenly(len(self), limit)
+        return self if len(chosen) == len(self) else self.subset(chosen)
+
+    def describe(self) -> str:
+        """A line for people: how many pictures, what size, which classes, how large in memory."""
+        kind = "grey" if self.channels == 1 else "colour"
+        parts = [f"{len(self):,} {kind} pictures of {self._size_range()}"]
+        if self.labels is not None:
+            parts.append(f"{len(self.classes)} classes" if self.classes else "labels")
+        parts.append(f"{self.pixels.nbytes / 1e6:,.1f} MB")
+        if self.skipped:
+            name, reason = self.skipped[0]
+            parts.append(f"{len(self.skipped)} skipped, the first: {name}: {reason}")
+        return f"{self.source or 'pictures'}: {', '.join(parts)}"
+
+    def _size_range(self) -> str:
+        if self.uniform is not None:
+            return f"{self.uniform[0]} × {self.uniform[1]}"
+        if len(self) == 0:
+            return "no size"
+        low, high = self.sizes.min(axis=0), self.sizes.max(axis=0)
+        return f"{low[0]} to {high[0]} × {low[1]} to {high[1]} (height × width)"
+
+    def save(self, path: str | Path) -> None:
+        """Writes the whole set into one `.safetensors` pack, atomically and without a second copy in memory."""
+        with atomic_path(path) as temporary, temporary.open("w+b") as file:
+            writer = PackWriter(file, self.classes, self.source)
+            writer.write(self.pixels)
+            writer.finish(self.channels, self.sizes, self.labels, self.names)
+
+    @classmethod
+    def open(cls, path: str | Path) -> PictureSet:
+        """Opens a pack; the pixels are memory-mapped. Raises DataError when the file is no whole pack."""
+        tensors, metadata = read_pack(Path(path))
+        blob = tensors["names"].tobytes()
+        ends = np.cumsum(tensors["name_lengths"], dtype=np.int64).tolist()
+        names = tuple(
+            blob[first:last].decode("utf-8", "surrogateescape")
+            for first, last in zip([0, *ends[:-1]], ends, strict=False)
+        )
+        classes = tuple(json.loads(metadata.get("classes", "[]")))
+        source = metadata.get("source", str(path))
+        return cls(tensors["pixels"], tensors["sizes"], tensors.get("labels"), names, classes, source)
+
+
+def evenly(count: int, limit: int | None) -> NDArray[np.int64]:
+    """The indices of at most `limit` of `count` things, evenly spaced, the first among them.
+
+    >>> evenly(10, 4).tolist()
+    [0, 2, 5, 7]
+    """
+    if limit is not None and limit < 1:
+        raise DataError(f"expected a limit of at least 1 picture, found {limit}")
+    if limit is None or limit >= count:
+        return np.arange(count)
+    return np.arange(limit) * count // limit

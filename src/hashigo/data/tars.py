@@ -1,0 +1,48 @@
+"""Pictures in uncompressed `.tar` files, one or a folder of shards; the members are decoded in threads."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from hashigo.data.build import Item
+from hashigo.errors import DataError
+from hashigo.image import SUFFIXES
+
+
+def shards_in(folder: Path) -> list[Path]:
+    """The `.tar` files that lie directly in a folder, sorted by name."""
+    return sorted(path for path in folder.glob("*.tar") if not path.name.startswith(".") and path.is_file())
+
+
+def tar_items(shards: Sequence[Path]) -> list[Item]:
+    """The pictures of all shards, in the shards' order; other members are left out.
+
+    An item is named as its member; with the shard's name in front where two members share a name.
+    Raises DataError for a file that is no uncompressed tar.
+    """
+    found = [(shard, member) for shard in shards for member in _members(shard)]
+    names = [member.name.removeprefix("./") for _, member in found]
+    if len(set(names)) < len(names):
+        names = [f"{shard.stem}/{name}" for (shard, _), name in zip(found, names, strict=True)]
+    return [
+        Item(name, shard, member.offset_data, member.size)
+        for name, (shard, member) in zip(names, found, strict=True)
+    ]
+
+
+def _members(shard: Path) -> list[tarfile.TarInfo]:
+    try:
+        with tarfile.open(shard, "r:") as archive:
+            return [member for member in archive if _is_picture(member)]
+    except (tarfile.TarError, OSError) as error:
+        raise DataError(
+            f"{shard}: expected an uncompressed tar file ({error}); unpack a compressed one first"
+        ) from error
+
+
+def _is_picture(member: tarfile.TarInfo) -> bool:
+    path = PurePosixPath(member.name)
+    hidden = any(part.startswith(".") and part != "." for part in path.parts)
+    return member.isreg() and not member.issparse() and not hidden and path.suffix.lower() in SUFFIXES

@@ -1,0 +1,157 @@
+"""The resident loader: uint8 pictures stay in memory or on the GPU; batches are gathered, cropped and flipped there.
+
+No worker processes: one indexed read makes a whole batch. The order comes from (seed, epoch), crop and flip from
+(seed, epoch, index), so a loader that starts anywhere gives what an uninterrupted one would have given.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hashigo.data import PictureSet
+from hashigo.errors import RecipeError
+from hashigo.randomness import PictureRng
+
+
+class Batch(NamedTuple):
+    """A batch: `rgb` float32 (N, 3, h, w) in 0..1, channels last in memory, and where it comes from."""
+
+    rgb: Tensor
+    indices: Tensor
+    epoch: int
+    number: int
+
+
+class ResidentPictures:
+    """A `PictureSet` on a device, gathered by the batch.
+
+    pictures: the set; grey ones become three equal channels. device: where the pixels are kept and gathered.
+    """
+
+    def __init__(self, pictures: PictureSet, device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
+        with warnings.catch_warnings():
+            # a memory-mapped set is read-only; torch warns of that, and nothing here writes
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+            self.pixels = torch.from_numpy(pictures.pixels).to(self.device)
+        self.sizes = torch.from_numpy(np.asarray(pictures.sizes, dtype=np.int64)).to(self.device)
+        self.offsets = torch.from_numpy(np.asarray(pictures.offsets, dtype=np.int64)).to(self.device)
+        self.uniform = pictures.uniform
+
+    def gather(self, indices: Tensor, top: Tensor, left: Tensor, flip: Tensor, height: int, width: int) -> Tensor:
+        """Crops of the pictures `indices` (N,), from `top` and `left` (N,), mirrored where `flip` (N,) is true.
+
+        A crop that reaches beyond its picture repeats the edge. Returns float32 (N, 3, height, width), 0..1.
+        """
+        rows = torch.arange(height, device=self.device)
+        columns = torch.arange(width, device=self.device)
+        columns = torch.where(flip[:, None], columns.flip(0), columns)
+        sizes = self.sizes[indices]
+        y = torch.minimum(top[:, None] + rows, sizes[:, :1] - 1)
+        x = torch.minimum(left[:, None] + columns, sizes[:, 1:] - 1)
+        start = self.offsets[indices][:, None] + y * sizes[:, 1:]
+        pixels = self.pixels[start[:, :, None] + x[:, None, :]]
+        return pixels.permute(0, 3, 1, 2).to(torch.float32).div_(255.0).expand(-1, 3, -1, -1)
+
+    def centre(self, indices: Tensor, height: int, width: int) -> Tensor:
+        """The central (height, width) of the pictures `indices`, not mirrored: float32 (N, 3, height, width)."""
+        sizes = self.sizes[indices]
+        top = (sizes[:, 0] - height).clamp(min=0) // 2
+        left = (sizes[:, 1] - width).clamp(min=0) // 2
+        return self.gather(indices, top, left, torch.zeros_like(top, dtype=torch.bool), height, width)
+
+
+class Loader:
+    """Batches of a set, an epoch per iteration.
+
+    Args:
+        resident: the pictures.
+        batch_size: pictures per batch.
+        crop: side of the square crops, or 0 for whole pictures of one size.
+        training: random order, crops and flips, and a last batch that is not full is left out (so every step costs the
+            same and a compiled network is compiled once); otherwise order and crops are fixed and nothing is left out.
+        flip: whether training pictures are mirrored at random.
+        seed: decides order, crops and flips together with the epoch.
+
+    Raises:
+        RecipeError: no crop although the pictures differ in size, or fewer pictures than one batch.
+    """
+
+    def __init__(
+        self, resident: ResidentPictures, *, batch_size: int, crop: int, training: bool, flip: bool = True, seed: int = 0
+    ) -> None:
+        self.resident, self.training, self.flip, self.seed = resident, training, flip, seed
+        self.count = len(resident.sizes)
+        self.batch_size = min(batch_size, self.count)
+        self.size = (crop, crop) if crop else resident.uniform
+        if self.size is None:
+            raise RecipeError(
+                "expected pictures of one size, got several sizes: set data.crop to the side of the crops to train on"
+            )
+        if self.count == 0:
+            raise RecipeError("expected at least one picture, got none; look at data.train and data.limit")
+        self.epoch = 0
+        self.rank, self.world = 0, 1
+        self._next = 0
+
+    def shard(self, rank: int, world: int) -> None:
+        """Makes this the loader of process `rank` of `world`: each step's pictures are dealt out among them."""
+        self.rank, self.world = rank, world
+
+    @property
+    def sampler(self) -> Loader:
+        """The object whose `set_epoch` Lightning calls before each epoch."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Makes the next iteration that of `epoch`, counted from 0."""
+        self.epoch = epoch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the loader is: the epoch and the number of the next batch."""
+        return {"epoch": self.epoch, "next": self._next}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Makes the next iteration go on where `state` was taken."""
+        self.epoch = state["epoch"]
+        self._next = state["next"] if state["next"] < len(self) else 0
+
+    def __len__(self) -> int:
+        full, rest = divmod(self.count, self.batch_size * self.world)
+        return full if self.training or not rest else full + 1
+
+    def order(self, epoch: int) -> Tensor:
+        """The indices of all pictures in the order of `epoch`: int64 (N,), on the CPU."""
+        if not self.training:
+            return torch.arange(self.count)
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + epoch) % 2**63)
+        return torch.randperm(self.count, generator=generator)
+
+    def batch(self, epoch: int, number: int, order: Tensor | None = None) -> Batch:
+        """Batch `number` of `epoch`, the same whenever it is asked for."""
+        order = self.order(epoch) if order is None else order
+        start = (number * self.world + self.rank) * self.batch_size
+        chosen = order[start : start + self.batch_size]
+        indices = chosen.to(self.resident.device, non_blocking=True)
+        height, width = self.size or (0, 0)
+        if not self.training:
+            return Batch(self.resident.centre(indices, height, width), indices, epoch, number)
+        rng = PictureRng(self.seed ^ 0x5EED, epoch, indices)
+        room = (self.resident.sizes[indices] - torch.tensor([height, width], device=indices.device)).clamp(min=0) + 1
+        top = rng.integers(high=room[:, 0])
+        left = rng.integers(high=room[:, 1])
+        flip = rng.uniform() < (0.5 if self.flip else 0.0)
+        return Batch(self.resident.gather(indices, top, left, flip, height, width), indices, epoch, number)
+
+    def __iter__(self) -> Iterator[Batch]:
+        order = self.order(self.epoch)
+        while self._next < len(self):
+            self._next += 1
+            yield self.batch(self.epoch, self._next - 1, order)
+        self._next = 0

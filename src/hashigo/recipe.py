@@ -1,0 +1,159 @@
+"""The recipe of a training run: plain dataclasses, whose fields are at once YAML keys and command-line flags."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from hashigo.errors import RecipeError
+
+Switch = Literal["auto", "on", "off"]
+
+
+@dataclass
+class TaskRecipe:
+    """What the network is trained for.
+
+    Args:
+        name: Name of the task: autoencode, autoencode-grey, colorize-rgb, colorize, denoise.
+        options: The task's own options, such as {strongest: 0.1} for denoise.
+    """
+
+    name: str = "autoencode"
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class NetworkRecipe:
+    """Which network is trained.
+
+    Args:
+        name: Name of the network: unet.
+        options: The network's own options (width, depth, skips, bottleneck, residual …); channels and the output
+            activation come from the task unless given here.
+    """
+
+    name: str = "unet"
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class DataRecipe:
+    """Which pictures it is trained on, and how they are cut.
+
+    Args:
+        train: Name of a dataset, or path of a folder, glob, tar shards, .npz or pack.
+        split: The split of `train` to use.
+        validation: Name or path of the validation pictures; empty: `validation_share` of `train` is kept apart.
+        validation_split: The split of `validation` to use.
+        validation_share: Share of `train` for validation where `validation` is empty.
+        root: Folder where named datasets lie; empty: HASHIGO_DATA or the user's cache.
+        size: Short side to which pictures of folders and shards are reduced when read; 0 keeps them as they are.
+        crop: Side of the square crops that the network sees: random in training, central in validation; 0 takes
+            the whole pictures, which then must be of one size.
+        flip: Mirrors every other training picture at random.
+        limit: At most so many training pictures, evenly spread; 0 takes all.
+        validation_limit: At most so many validation pictures, evenly spread; 0 takes all.
+    """
+
+    train: str = ""
+    split: str = "train"
+    validation: str = ""
+    validation_split: str = "test"
+    validation_share: float = 0.05
+    root: str = ""
+    size: int = 0
+    crop: int = 0
+    flip: bool = True
+    limit: int = 0
+    validation_limit: int = 0
+
+
+@dataclass
+class OptimizerRecipe:
+    """How the weights are moved.
+
+    Args:
+        name: sgd or adamw.
+        lr: Learning rate, at the height of the schedule.
+        momentum: Momentum of sgd.
+        weight_decay: Weight decay.
+        schedule: constant, or cosine down to zero at the last step.
+        warmup: Steps over which the learning rate rises linearly from zero.
+        clip: Largest norm of the gradient; 0 does not clip.
+    """
+
+    name: Literal["sgd", "adamw"] = "sgd"
+    lr: float = 1e-3
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup: int = 0
+    clip: float = 0.0
+
+
+@dataclass
+class MachineRecipe:
+    """How the machine is used; "auto" takes the fastest that it has, and the run shows what was taken.
+
+    Args:
+        accelerator: auto, cpu, gpu, tpu or mps.
+        devices: Number of devices, or -1 for all there are.
+        precision: auto, bf16 (bfloat16 autocast, weights float32) or fp32.
+        channels_last: auto, on or off: memory format of pictures and weights.
+        compile: auto (where there is a compiler and the run is long enough to pay for it), on or off.
+        threads: CPU threads; 0 leaves torch's default.
+    """
+
+    accelerator: str = "auto"
+    devices: int = 1
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    channels_last: Switch = "auto"
+    compile: Switch = "auto"
+    threads: int = 0
+
+
+@dataclass
+class Recipe:
+    """Everything that makes a training run; the same recipe on the same machine gives the same weights.
+
+    Args:
+        task: What the network is trained for.
+        network: Which network is trained.
+        data: Which pictures it is trained on.
+        optimizer: How the weights are moved.
+        machine: How the machine is used.
+        loss: Name of the loss; empty takes the task's own.
+        epochs: Passes over the training pictures.
+        batch_size: Pictures per step.
+        seed: Decides the first weights, the order of the pictures and all augmentation.
+        panels: Number of fixed validation pictures on the panel of each epoch; 0 makes none.
+        checkpoint_minutes: A checkpoint is written at each epoch's end and, within epochs, this often; 0: at epochs' ends only.
+        half: Stores the finished model's weights as float16, half the size.
+    """
+
+    task: TaskRecipe = field(default_factory=TaskRecipe)
+    network: NetworkRecipe = field(default_factory=NetworkRecipe)
+    data: DataRecipe = field(default_factory=DataRecipe)
+    optimizer: OptimizerRecipe = field(default_factory=OptimizerRecipe)
+    machine: MachineRecipe = field(default_factory=MachineRecipe)
+    loss: str = ""
+    epochs: int = 10
+    batch_size: int = 32
+    seed: int = 0
+    panels: int = 100
+    checkpoint_minutes: float = 10.0
+    half: bool = False
+
+    def __post_init__(self) -> None:
+        for name, least in (("epochs", 1), ("batch_size", 1), ("panels", 0), ("checkpoint_minutes", 0)):
+            if getattr(self, name) < least:
+                raise RecipeError(f"{name}: expected at least {least}, got {getattr(self, name)}")
+        if not 0.0 < self.data.validation_share < 1.0:
+            raise RecipeError(f"data.validation_share: expected between 0 and 1, got {self.data.validation_share}")
+        if self.optimizer.lr <= 0:
+            raise RecipeError(f"optimizer.lr: expected above 0, got {self.optimizer.lr}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The recipe as nested plain values, as its YAML file has them."""
+        return asdict(self)

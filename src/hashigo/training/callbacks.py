@@ -1,0 +1,94 @@
+"""What happens around the steps: checkpoints, metrics.csv, TensorBoard, panels. None of it prints."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from hashigo.files import atomic_path
+from hashigo.loader import Loader
+from hashigo.training.panels import grid, save_animation, save_png
+
+
+class AtomicCheckpoints(TorchCheckpointIO):
+    """Checkpoints appear whole or not at all: a run killed while it writes keeps the one before."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Writes to a temporary file, then renames."""
+        with atomic_path(Path(path)) as temporary:
+            super().save_checkpoint(checkpoint, temporary, storage_options)
+
+
+class MetricsCsv(Callback):
+    """One row per epoch in `metrics.csv`; a resumed run keeps the rows of the epochs that it does not repeat."""
+
+    COLUMNS = ("epoch", "step", "train_loss", "val_loss", "lr")
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Drops the rows of epochs that will be trained again."""
+        self._write([row for row in read_metrics(self.path) if row["epoch"] <= trainer.current_epoch])
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
+        """Adds the epoch's row."""
+        row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step, **pl_module.metrics}
+        rows = [old for old in read_metrics(self.path) if old["epoch"] < row["epoch"]]
+        self._write([*rows, row])
+
+    def _write(self, rows: list[dict[str, float]]) -> None:
+        with atomic_path(self.path) as temporary, temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, self.COLUMNS, extrasaction="ignore", restval="")
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def read_metrics(path: str | Path) -> list[dict[str, float]]:
+    """The rows of a run's metrics.csv, numbers as numbers and NaN where a field is empty; [] if there is no file."""
+    if not Path(path).is_file():
+        return []
+    with Path(path).open(newline="") as file:
+        return [
+            {key: int(value) if key in ("epoch", "step") else float(value or "nan") for key, value in row.items()}
+            for row in csv.DictReader(file)
+        ]
+
+
+class Panels(Callback):
+    """At each epoch's end the same pictures, as the network gives them back, between their inputs and originals.
+
+    folder: where `epoch-0001.png` … go. loader: validation pictures; the first `count` are shown.
+    """
+
+    def __init__(self, folder: Path, loader: Loader, count: int = 100) -> None:
+        self.folder, self.loader, self.count = folder, loader, min(count, loader.count)
+
+    @torch.no_grad()
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
+        """Writes the epoch's panel."""
+        if not trainer.is_global_zero:
+            return
+        pl_module.eval()
+        inputs, results, originals = [], [], []
+        for start in range(0, self.count, self.loader.batch_size):
+            batch = self.loader.batch(0, start // self.loader.batch_size)
+            shown, result = pl_module.restore(batch)
+            inputs.append(shown)
+            results.append(result)
+            originals.append(batch.rgb)
+        pl_module.train()
+        parts = [torch.cat(part)[: self.count].float().cpu().numpy() for part in (inputs, results, originals)]
+        save_png(grid(parts), self.folder / f"epoch-{trainer.current_epoch + 1:04d}.png")
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Makes an animation of all epochs' panels."""
+        panels = sorted(self.folder.glob("epoch-*.png"))
+        if trainer.is_global_zero and len(panels) > 1:
+            save_animation(panels, self.folder / "progress.webp")
+

@@ -1,0 +1,69 @@
+"""The model card: what a model does, how it was made, on what, and how it did."""
+
+from __future__ import annotations
+
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import torch
+import yaml
+from torch import nn
+
+from hashigo.data import PictureSet
+from hashigo.recipe import Recipe
+from hashigo.tasks import Task
+from hashigo.training.machine import Setup
+
+
+def model_card(
+    recipe: Recipe,
+    task: Task,
+    training: PictureSet,
+    validation: PictureSet,
+    metrics: list[dict[str, float]],
+    setup: Setup,
+    seconds: float,
+    network: nn.Module,
+) -> str:
+    """The card of a finished run, as Markdown with the metadata block of Hugging Face's hub."""
+    best = min(metrics, key=lambda row: row["val_loss"])
+    parameters = sum(p.numel() for p in network.parameters())
+    kind = " ".join((type(task).__doc__ or "").split("\n\n")[0].split())
+    return f"""---
+library_name: hashigo
+tags: [unet, autoencoder, {task.name}]
+---
+# {task.name}
+
+{kind}
+
+| | |
+| --- | --- |
+| network | {recipe.network.name}, {parameters:,} parameters, {_plain(recipe.network.options)} |
+| training pictures | {len(training):,}, {training.source} |
+| validation pictures | {len(validation):,}, {validation.source} |
+| loss | {recipe.loss or task.loss}: {best["val_loss"]:.5g} on the validation pictures (epoch {best["epoch"]} of {recipe.epochs}) |
+| machine | {machine(setup)} |
+| time | {seconds / 60:.1f} minutes in the last sitting |
+| made with | hashigo {version("hashigo")}, torch {torch.__version__}, {datetime.now(UTC):%Y-%m-%d} |
+
+Use it: `hashigo apply FOLDER photo.jpg`, or in Python `hashigo.load("FOLDER")("photo.jpg")`.
+
+The recipe, for `hashigo train`:
+
+```yaml
+{yaml.safe_dump(recipe.as_dict(), sort_keys=False)}```
+"""
+
+
+def machine(setup: Setup) -> str:
+    """One line on the machine and how it was used."""
+    if setup.accelerator == "cuda":
+        return f"{torch.cuda.get_device_name()}; {setup}"
+    name = torch.cpu.get_capabilities().get("cpu_name") or platform.processor() or platform.machine()
+    return f"{name}, {torch.get_num_threads()} threads; {setup}"
+
+
+def _plain(options: dict[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in options.items()) or "default options"

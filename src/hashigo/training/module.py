@@ -1,0 +1,192 @@
+"""The LightningModule: a task and a network, their loss, and the averages of an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+
+from hashigo.errors import TrainingError
+from hashigo.loader import Batch
+from hashigo.losses import get_loss
+from hashigo.randomness import PictureRng
+from hashigo.recipe import OptimizerRecipe
+from hashigo.tasks import Task
+
+
+class Average:
+    """A running mean weighted by pictures, kept on the device so that no step waits for it."""
+
+    def __init__(self) -> None:
+        self.total: Tensor | None = None
+        self.count = 0
+
+    def add(self, value: Tensor, count: int) -> None:
+        """Adds the mean `value` of `count` pictures."""
+        value = value.detach().double() * count
+        self.total = value if self.total is None else self.total + value
+        self.count += count
+
+    def state(self) -> tuple[float, int]:
+        """(sum, count) as plain numbers, for a checkpoint."""
+        return (0.0 if self.total is None else float(self.total)), self.count
+
+    def restore(self, state: tuple[float, int], device: torch.device) -> None:
+        """Takes up what `state` gave."""
+        self.total, self.count = torch.tensor(state[0], dtype=torch.float64, device=device), state[1]
+
+    def take(self) -> float:
+        """The mean, NaN if nothing was added; starts over."""
+        mean = float(self.total) / self.count if self.total is not None and self.count else float("nan")
+        self.total, self.count = None, 0
+        return mean
+
+
+class Restorer(LightningModule):
+    """Trains a network to put back what a task takes away.
+
+    Args:
+        task: gives input, target and what is random.
+        network: any network whose channels fit the task.
+        loss: name of the loss in `LOSSES`.
+        optimizer: how the weights are moved.
+        steps: all steps of the run, for the schedule.
+        seed: the recipe's seed, for augmentation.
+        compiled: the network is run through torch.compile.
+        channels_last: memory format of weights and pictures.
+    """
+
+    CHECK_EVERY = 20
+    """Steps between looks at whether the loss is still finite; a look makes the GPU wait."""
+
+    def __init__(
+        self,
+        task: Task,
+        network: nn.Module,
+        *,
+        loss: str,
+        optimizer: OptimizerRecipe,
+        steps: int,
+        seed: int = 0,
+        compiled: bool = False,
+        channels_last: bool = False,
+    ) -> None:
+        super().__init__()
+        self.task, self.network = task, network
+        self.loss: Callable[[Tensor, Tensor], Tensor] = get_loss(loss)
+        self.optimizer_recipe, self.steps, self.seed = optimizer, steps, seed
+        self.train_loss, self.val_loss = Average(), Average()
+        self.metrics: dict[str, float] = {}
+        self._bad: Tensor | None = None
+        self._channels_last = channels_last
+        if channels_last:
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        # through a closure, so that the compiled copy's names do not enter the state dict
+        run = torch.compile(network) if compiled else network
+        self._run: Callable[[Tensor], Tensor] = lambda x: run(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The network's answer in float32: (N, in, H, W) → (N, out, H, W)."""
+        if self._channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
+        return self._run(x).float()
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of one batch, augmented by (seed, epoch, index)."""
+        with torch.autocast(self.device.type, enabled=False):
+            x, y = self.task.pair(batch.rgb, PictureRng(self.seed, batch.epoch, batch.indices))
+        output = self(x)
+        with torch.autocast(self.device.type, enabled=False):
+            loss = self.loss(output, y)
+        self.train_loss.add(loss, len(batch.rgb))
+        self._watch(loss, batch)
+        return loss
+
+    def _watch(self, loss: Tensor, batch: Batch) -> None:
+        """Notes the first batch whose loss is not finite; looks now and then, on the CPU always."""
+        here = torch.where(torch.isfinite(loss.detach()), -1, batch.number).to(torch.int64)
+        self._bad = here if self._bad is None else torch.where(self._bad >= 0, self._bad, here)
+        if self.device.type == "cpu" or batch.number % self.CHECK_EVERY == 0:
+            self.check_finite(batch.epoch)
+
+    def check_finite(self, epoch: int) -> None:
+        """Stops the run if the loss of an earlier step was not finite.
+
+        Raises:
+            TrainingError: naming the step and the batch.
+        """
+        number = -1 if self._bad is None else int(self._bad)
+        if number < 0:
+            return
+        batches = len(self.trainer.train_dataloader or [])
+        raise TrainingError(
+            f"the loss was not finite at step {epoch * batches + number} (epoch {epoch + 1}, batch {number} of {batches}); "
+            "the last good checkpoint is kept. Lower optimizer.lr, set optimizer.clip, or try machine.precision=fp32"
+        )
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Adds the loss of one validation batch; damage is the same in every epoch."""
+        x, y = self.task.pair(batch.rgb, PictureRng(self.seed + 1, 0, batch.indices))
+        output = self(x)
+        with torch.autocast(self.device.type, enabled=False):
+            self.val_loss.add(self.loss(output, y), len(batch.rgb))
+
+    def restore(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """A validation batch as a person sees it: what was left of the pictures and what the network made of it, (N, 3, H, W)."""
+        rng = PictureRng(self.seed + 1, 0, batch.indices)
+        x = self.task.encode(self.task.degrade(batch.rgb, rng))
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._autocast):
+            output = self(x)
+        seen = x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x[:, :3]
+        return seen.clamp(0, 1), self.task.decode(x, output)
+
+    @property
+    def _autocast(self) -> bool:
+        return "bf16" in str(self.trainer.precision)
+
+    def on_validation_epoch_end(self) -> None:
+        """Publishes the mean validation loss."""
+        if not self.trainer.sanity_checking:
+            self.metrics["val_loss"] = self.val_loss.take()
+            self.log("val_loss", self.metrics["val_loss"])
+
+    def on_train_epoch_end(self) -> None:
+        """Publishes the mean training loss and the learning rate."""
+        self.check_finite(self.current_epoch)
+        self.metrics["train_loss"] = self.train_loss.take()
+        self.metrics["lr"] = float(self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
+        self.log_dict({name: self.metrics[name] for name in ("train_loss", "lr")})
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuses to save after a bad loss; keeps the running mean, so that a resumed run reports the same curve."""
+        self.check_finite(self.current_epoch)
+        checkpoint["train_loss"] = self.train_loss.state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes up the running mean."""
+        self.train_loss.restore(checkpoint["train_loss"], torch.device("cpu"))
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer and its schedule, both as the recipe says."""
+        recipe = self.optimizer_recipe
+        optimizer: torch.optim.Optimizer
+        if recipe.name == "sgd":
+            optimizer = torch.optim.SGD(
+                self.network.parameters(), recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+            )
+        else:
+            optimizer = torch.optim.AdamW(self.network.parameters(), recipe.lr, weight_decay=recipe.weight_decay)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _factor(self, step: int) -> float:
+        """Share of the full learning rate at `step`."""
+        recipe = self.optimizer_recipe
+        rise = min(1.0, (step + 1) / recipe.warmup) if recipe.warmup else 1.0
+        if recipe.schedule == "constant":
+            return rise
+        done = min(1.0, max(0.0, (step - recipe.warmup) / max(1, self.steps - recipe.warmup)))
+        return rise * 0.5 * (1.0 + float(torch.cos(torch.tensor(done * torch.pi))))

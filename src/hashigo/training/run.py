@@ -1,0 +1,223 @@
+"""A training run: a recipe and a folder in, a model out.
+
+The folder holds `recipe.yaml` (resolved), `metrics.csv`, `tensorboard/`, `panels/epoch-0001.png …`,
+`checkpoints/last.ckpt` and `best.ckpt`, and at the end `model/`.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from lightning.pytorch import Callback, Trainer, seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from hashigo.data import PictureSet, open_dataset
+from hashigo.errors import RecipeError
+from hashigo.files import atomic_path
+from hashigo.loader import Loader, ResidentPictures
+from hashigo.models import ModelFolder, save_model
+from hashigo.networks import make_network
+from hashigo.recipe import DataRecipe, Recipe
+from hashigo.tasks import Task, make_task
+from hashigo.training.callbacks import AtomicCheckpoints, MetricsCsv, Panels, read_metrics
+from hashigo.training.card import model_card
+from hashigo.training.machine import Setup, choose
+from hashigo.training.module import Restorer
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: its folder, the model, the rows of metrics.csv and the seconds that training took."""
+
+    folder: Path
+    model: ModelFolder
+    metrics: list[dict[str, float]]
+    setup: Setup
+    seconds: float
+    pictures_per_second: float = field(default=0.0)
+
+
+def train(
+    recipe: Recipe,
+    folder: str | Path,
+    *,
+    resume: bool = False,
+    callbacks: Sequence[Callback] = (),
+    data: tuple[PictureSet, PictureSet] | None = None,
+    onnx: bool = True,
+) -> Run:
+    """Trains as `recipe` says and leaves everything in `folder`.
+
+    Args:
+        recipe: what to train.
+        folder: the run's folder.
+        resume: goes on from the folder's last checkpoint, if there is one; the result equals an uninterrupted run.
+        callbacks: more Lightning callbacks, for instance one that shows progress.
+        data: (training, validation) pictures already at hand, instead of those that the recipe names.
+        onnx: writes model.onnx too.
+
+    Raises:
+        RecipeError: the recipe cannot be, or the folder holds another run and `resume` is not set.
+        DataError: the pictures are not there.
+        TrainingError: the loss was no longer finite.
+    """
+    folder = Path(folder)
+    last = _checkpoint_to_resume(folder, resume)
+    if recipe.machine.threads:
+        torch.set_num_threads(recipe.machine.threads)
+    seed_everything(recipe.seed, verbose=False)
+    task = make_task(recipe.task.name, **recipe.task.options)
+    network = make_network(recipe.network.name, **network_options(recipe, task))
+    training, validation = data or load_data(recipe.data)
+    loaders, setup, steps = _prepare(recipe, training, validation)
+    module = Restorer(
+        task, network, loss=recipe.loss or task.loss, optimizer=recipe.optimizer, steps=steps, seed=recipe.seed,
+        compiled=setup.compile, channels_last=setup.channels_last,
+    )  # fmt: skip
+    save_recipe(recipe, folder / "recipe.yaml")
+    trainer = _trainer(recipe, folder, setup, loaders[1], callbacks)
+    for loader in loaders:
+        loader.shard(trainer.global_rank, trainer.world_size)
+    start = time.perf_counter()
+    with _quiet():
+        trainer.fit(module, *loaders, ckpt_path=last, weights_only=False)
+    seconds = time.perf_counter() - start
+    _restore_best(network, folder)
+    metrics = read_metrics(folder / "metrics.csv")
+    rate = trainer.global_step * loaders[0].batch_size * trainer.world_size / seconds if last is None else 0.0
+    card = model_card(recipe, task, training, validation, metrics, setup, seconds, network)
+    model = save_model(
+        folder / "model", network, task, size=_side(loaders[0]), card=card, half=recipe.half, onnx=onnx
+    )
+    return Run(folder, model, metrics, setup, seconds, rate)
+
+
+def _checkpoint_to_resume(folder: Path, resume: bool) -> Path | None:
+    last = folder / "checkpoints" / "last.ckpt"
+    if last.is_file() and not resume:
+        raise RecipeError(f"{folder} already holds a run: add --resume to go on with it, or give another --run folder")
+    return last if last.is_file() else None
+
+
+def network_options(recipe: Recipe, task: Task) -> dict[str, Any]:
+    """The network's keyword arguments: the recipe's, with channels and output activation from the task."""
+    given = {
+        "in_channels": task.in_channels,
+        "out_channels": task.out_channels,
+        "output_activation": task.output_activation,
+    }
+    options = {**given, **recipe.network.options}
+    for name in ("in_channels", "out_channels"):
+        if options[name] != given[name]:
+            raise RecipeError(
+                f"network.options.{name}: the task {task.name!r} needs {given[name]}, got {options[name]}; leave it out"
+            )
+    return options
+
+
+def load_data(recipe: DataRecipe) -> tuple[PictureSet, PictureSet]:
+    """The training and validation pictures that a recipe names.
+
+    Raises:
+        RecipeError: no training data named. DataError: it is not there or cannot be read.
+    """
+    if not recipe.train:
+        raise RecipeError("data.train: expected the name or path of training pictures, got nothing")
+    root, size = recipe.root or None, recipe.size or None
+    training = open_dataset(recipe.train, split=recipe.split, root=root, size=size, limit=recipe.limit or None)
+    if recipe.validation:
+        limit = recipe.validation_limit or None
+        return training, open_dataset(recipe.validation, split=recipe.validation_split, root=root, size=size, limit=limit)
+    return split_off(training, recipe.validation_share, recipe.validation_limit)
+
+
+def split_off(pictures: PictureSet, share: float, most: int = 0) -> tuple[PictureSet, PictureSet]:
+    """Two sets without overlap: all but a `share` of `pictures`, and that share, chosen by a fixed shuffle."""
+    if len(pictures) < 2:
+        raise RecipeError(f"expected at least 2 pictures to keep some apart for validation, got {len(pictures)}")
+    order = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(7)).numpy()
+    count = min(max(1, round(share * len(pictures))), len(pictures) - 1)
+    apart = sorted(order[:count][: most or None].tolist())
+    return pictures.subset(sorted(order[count:].tolist())), pictures.subset(apart)
+
+
+def _prepare(recipe: Recipe, training: PictureSet, validation: PictureSet) -> tuple[tuple[Loader, Loader], Setup, int]:
+    setup = choose(recipe.machine, recipe.epochs * (len(training) // recipe.batch_size))
+    device = setup.accelerator if setup.accelerator in ("cuda", "mps") else "cpu"
+    options: dict[str, Any] = {"batch_size": recipe.batch_size, "crop": recipe.data.crop}
+    loaders = (
+        Loader(ResidentPictures(training, device), training=True, flip=recipe.data.flip, seed=recipe.seed, **options),
+        Loader(ResidentPictures(validation, device), training=False, **options),
+    )
+    return loaders, setup, recipe.epochs * len(loaders[0])
+
+
+def _trainer(recipe: Recipe, folder: Path, setup: Setup, validation: Loader, callbacks: Sequence[Callback]) -> Trainer:
+    checkpoints = folder / "checkpoints"
+    ours: list[Callback] = [MetricsCsv(folder / "metrics.csv")]
+    if recipe.panels:
+        ours.append(Panels(folder / "panels", validation, recipe.panels))
+    best = ModelCheckpoint(
+        checkpoints, "best", monitor="val_loss", save_last=True, save_top_k=1, save_on_train_epoch_end=True,
+        enable_version_counter=False, save_weights_only=False,
+    )  # fmt: skip
+    between: list[Callback] = []
+    if recipe.checkpoint_minutes:
+        interval = timedelta(minutes=recipe.checkpoint_minutes)
+        between = [ModelCheckpoint(checkpoints, "last", train_time_interval=interval, enable_version_counter=False)]
+    with _quiet():
+        return Trainer(
+            accelerator=setup.accelerator, devices=recipe.machine.devices, max_epochs=recipe.epochs,
+            precision="bf16-mixed" if setup.precision == "bf16" else "32-true",
+            callbacks=[*ours, *callbacks, best, *between], plugins=[AtomicCheckpoints()],
+            logger=TensorBoardLogger(folder, name="", version="tensorboard"),
+            gradient_clip_val=recipe.optimizer.clip or None, num_sanity_val_steps=0,
+            enable_progress_bar=False, enable_model_summary=False, log_every_n_steps=50, use_distributed_sampler=False,
+        )  # fmt: skip
+
+
+def _restore_best(network: torch.nn.Module, folder: Path) -> None:
+    """Loads the weights of the epoch with the lowest validation loss."""
+    best = folder / "checkpoints" / "best.ckpt"
+    state = torch.load(best, map_location="cpu", weights_only=False)["state_dict"]
+    prefix = "network."
+    network.load_state_dict({name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)})
+
+
+def _side(loader: Loader) -> int:
+    return 0 if loader.size is None else min(loader.size)
+
+
+def save_recipe(recipe: Recipe, path: Path) -> None:
+    """Writes the resolved recipe as YAML."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(yaml.safe_dump(recipe.as_dict(), sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hushes Lightning's advice on things that hashigo does on purpose (no worker processes, its own resuming)."""
+    import logging
+
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning.*")
+            warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
