@@ -174,10 +174,9 @@ def _plain(image: Image.Image, warnings: list[str]) -> Image.Image:
     mode = image.mode
     if mode[0] in "IF":
         return _scaled(image, warnings)
+    target = _PLAIN_MODES.get(mode, mode)
     if mode == "P":
         target = "L" if _grey_palette(image) else "RGB"
-    else:
-        target = _PLAIN_MODES.get(mode, mode)
     if "transparency" in image.info and target in ("L", "RGB"):
         return _with_transparency(image, target + "A")
     return image if target == mode else image.convert(target)

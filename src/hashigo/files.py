@@ -99,7 +99,8 @@ def _expand_pattern(pattern: Path, suffixes: Collection[str]) -> Iterator[tuple[
     fixed = next(index for index, part in enumerate(parts) if glob.has_magic(part))
     parent = Path(*parts[:fixed])
     empty = True
-    for match in sorted(map(Path, glob.glob(str(pattern), recursive=True))):
+    matches = glob.glob(str(pattern), recursive=True)  # noqa: PTH207 (Path.glob matches hidden files)
+    for match in sorted(map(Path, matches)):
         files = walk(match, suffixes) if match.is_dir() else [match] if match.suffix.lower() in suffixes else []
         for file in files:
             empty = False

@@ -98,7 +98,7 @@ class Loader:
             raise RecipeError("expected at least one picture, got none; look at data.train and data.limit")
         self.epoch = 0
         self.rank, self.world = 0, 1
-        self._next = 0
+        self._first = self._next = 0
 
     def shard(self, rank: int, world: int) -> None:
         """Makes this the loader of process `rank` of `world`: each step's pictures are dealt out among them."""
@@ -108,6 +108,11 @@ class Loader:
     def sampler(self) -> Loader:
         """The object whose `set_epoch` Lightning calls before each epoch."""
         return self
+
+    @property
+    def batch_sampler(self) -> None:
+        """None: Lightning asks every loader that has a sampler for this too."""
+        return None
 
     def set_epoch(self, epoch: int) -> None:
         """Makes the next iteration that of `epoch`, counted from 0."""
@@ -120,7 +125,7 @@ class Loader:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Makes the next iteration go on where `state` was taken."""
         self.epoch = state["epoch"]
-        self._next = state["next"] if state["next"] < len(self) else 0
+        self._first = state["next"] if state["next"] < len(self) else 0
 
     def __len__(self) -> int:
         full, rest = divmod(self.count, self.batch_size * self.world)
@@ -150,8 +155,8 @@ class Loader:
         return Batch(self.resident.gather(indices, top, left, flip, height, width), indices, epoch, number)
 
     def __iter__(self) -> Iterator[Batch]:
-        order = self.order(self.epoch)
-        while self._next < len(self):
-            self._next += 1
-            yield self.batch(self.epoch, self._next - 1, order)
-        self._next = 0
+        order, epoch = self.order(self.epoch), self.epoch
+        first, self._first = self._first, 0
+        for number in range(first, len(self)):
+            self._next = number + 1
+            yield self.batch(epoch, number, order)

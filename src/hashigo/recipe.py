@@ -45,7 +45,8 @@ class DataRecipe:
         train: Name of a dataset, or path of a folder, glob, tar shards, .npz or pack.
         split: The split of `train` to use.
         validation: Name or path of the validation pictures; empty: `validation_share` of `train` is kept apart.
-        validation_split: The split of `validation` to use.
+        validation_split: The split of `validation` to use; empty: test where `validation` is the same set as `train`,
+            else train, which is all there is in most folders.
         validation_share: Share of `train` for validation where `validation` is empty.
         root: Folder where named datasets lie; empty: HASHIGO_DATA or the user's cache.
         size: Short side to which pictures of folders and shards are reduced when read; 0 keeps them as they are.
@@ -59,7 +60,7 @@ class DataRecipe:
     train: str = ""
     split: str = "train"
     validation: str = ""
-    validation_split: str = "test"
+    validation_split: str = ""
     validation_share: float = 0.05
     root: str = ""
     size: int = 0

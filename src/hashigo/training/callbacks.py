@@ -61,9 +61,9 @@ def read_metrics(path: str | Path) -> list[dict[str, float]]:
 
 
 class Panels(Callback):
-    """At each epoch's end the same pictures, as the network gives them back, between their inputs and originals.
+    """At each epoch's end the same pictures, as the network gives them back, with their originals beside them.
 
-    folder: where `epoch-0001.png` … go. loader: validation pictures; the first `count` are shown.
+    folder: where `inputs.png` and `epoch-0001.png` … go. loader: validation pictures; the first `count` are shown.
     """
 
     def __init__(self, folder: Path, loader: Loader, count: int = 100) -> None:
@@ -84,7 +84,9 @@ class Panels(Callback):
             originals.append(batch.rgb)
         pl_module.train()
         parts = [torch.cat(part)[: self.count].float().cpu().numpy() for part in (inputs, results, originals)]
-        save_png(grid(parts), self.folder / f"epoch-{trainer.current_epoch + 1:04d}.png")
+        if not (self.folder / "inputs.png").exists():
+            save_png(grid(parts[:1]), self.folder / "inputs.png")
+        save_png(grid(parts[1:]), self.folder / f"epoch-{trainer.current_epoch + 1:04d}.png")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Makes an animation of all epochs' panels."""

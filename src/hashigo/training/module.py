@@ -148,17 +148,14 @@ class Restorer(LightningModule):
         return "bf16" in str(self.trainer.precision)
 
     def on_validation_epoch_end(self) -> None:
-        """Publishes the mean validation loss."""
-        if not self.trainer.sanity_checking:
-            self.metrics["val_loss"] = self.val_loss.take()
-            self.log("val_loss", self.metrics["val_loss"])
-
-    def on_train_epoch_end(self) -> None:
-        """Publishes the mean training loss and the learning rate."""
+        """Publishes the epoch's figures; validation comes after the epoch's last step, and before the callbacks look."""
         self.check_finite(self.current_epoch)
-        self.metrics["train_loss"] = self.train_loss.take()
-        self.metrics["lr"] = float(self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
-        self.log_dict({name: self.metrics[name] for name in ("train_loss", "lr")})
+        self.metrics = {
+            "train_loss": self.train_loss.take(),
+            "val_loss": self.val_loss.take(),
+            "lr": float(self.optimizers().param_groups[0]["lr"]),  # type: ignore[union-attr]
+        }
+        self.log_dict(self.metrics)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuses to save after a bad loss; keeps the running mean, so that a resumed run reports the same curve."""

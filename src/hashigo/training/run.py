@@ -137,7 +137,8 @@ def load_data(recipe: DataRecipe) -> tuple[PictureSet, PictureSet]:
     training = open_dataset(recipe.train, split=recipe.split, root=root, size=size, limit=recipe.limit or None)
     if recipe.validation:
         limit = recipe.validation_limit or None
-        return training, open_dataset(recipe.validation, split=recipe.validation_split, root=root, size=size, limit=limit)
+        split = recipe.validation_split or ("test" if recipe.validation == recipe.train else "train")
+        return training, open_dataset(recipe.validation, split=split, root=root, size=size, limit=limit)
     return split_off(training, recipe.validation_share, recipe.validation_limit)
 
 
