@@ -1,0 +1,202 @@
+"""Is a dataset whole? Every file is opened, counts and checksums are compared, labels are counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from hashigo.data import mnist
+from hashigo.data.build import Progress, kept, pour
+from hashigo.data.download import MNIST, checksum
+from hashigo.data.npz import splits_in as npz_splits
+from hashigo.data.opening import Found, is_pattern, items_of, open_dataset, recognise
+from hashigo.data.pictures import PictureSet
+from hashigo.data.sources import DATASETS, find_local
+from hashigo.errors import DataError
+
+# Published numbers of pictures. Other ones are told, but no fault: small sets in the same format are usual.
+PUBLISHED = {
+    "mnist": {"train": 60_000, "test": 10_000},
+    "stl10": {"train": 5_000, "test": 8_000, "unlabelled": 100_000},
+    "cifar10": {"train": 50_000, "test": 10_000},
+}
+_SAMPLE = 1_000  # unlabelled pictures that are read: all 100,000 would take 2.8 GB of memory
+
+
+@dataclass(frozen=True)
+class SplitReport:
+    """What one split holds."""
+
+    count: int
+    smallest: tuple[int, int]
+    """The smallest height and the smallest width."""
+    largest: tuple[int, int]
+    channels: int
+    labels: dict[str, int] = field(default_factory=dict)
+    """Pictures per class; empty without labels."""
+
+
+@dataclass
+class Report:
+    """The result of a check. `problems` is empty when everything is as it should be."""
+
+    format: str
+    where: str
+    splits: dict[str, SplitReport] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is something and nothing is wrong with it."""
+        return bool(self.splits) and not self.problems
+
+
+def check(
+    name_or_path: str | Path, root: str | Path | None = None, progress: Progress | None = None
+) -> Report:
+    """Looks at a dataset that is already there, by name or path; nothing is downloaded.
+
+    In a folder, every picture is decoded. Raises DataError for a wrong name; everything else that is
+    wrong is in the report's `problems`.
+    """
+    if isinstance(name_or_path, str) and name_or_path in DATASETS:
+        where = find_local(name_or_path, root)
+        if where is None:
+            missing = f"not there; 'hashigo data get {name_or_path}' downloads it"
+            return Report(name_or_path, "nowhere", problems=[missing])
+        report = Report(name_or_path, str(where))
+        _check_named(report, name_or_path, where)
+        return report
+    if not Path(name_or_path).expanduser().exists() and not is_pattern(name_or_path):
+        return _missing(name_or_path)
+    try:
+        found = recognise(name_or_path)
+    except DataError as error:
+        return Report("unknown", str(name_or_path), problems=[str(error)])
+    report = Report(found.kind, str(found.where))
+    if found.kind in DATASETS:
+        _check_named(report, found.kind, found.where)
+    elif found.kind == "splits":
+        for split, place in found.splits.items():
+            _attempt(report, lambda split=split, place=place: _check_place(report, split, recognise(place), progress))
+    else:
+        _attempt(report, lambda: _check_place(report, "train", found, progress))
+    return report
+
+
+def _missing(name_or_path: str | Path) -> Report:
+    """Raises the right DataError for what looks like a name, else reports that nothing is there."""
+    try:
+        recognise(name_or_path)
+    except DataError as error:
+        if isinstance(name_or_path, str) and Path(name_or_path).name == name_or_path:
+            open_dataset(name_or_path)
+        return Report("unknown", str(name_or_path), problems=[str(error)])
+    return Report("unknown", str(name_or_path))
+
+
+def _attempt(report: Report, step: Callable[[], None]) -> None:
+    """Runs a step; what it finds wrong becomes a problem of the report."""
+    try:
+        step()
+    except DataError as error:
+        report.problems.append(str(error))
+
+
+def _check_named(report: Report, name: str, where: Path) -> None:
+    """Reads every split that is there, and compares it with what was published."""
+    known = DATASETS[name]
+    _attempt(report, lambda: report.notes.extend(_absent(known.splits, known.splits_in(where))))
+    absent = {note.partition(":")[0] for note in report.notes}
+    for split in known.splits:
+        if split not in absent:
+            _attempt(report, lambda split=split: _check_split(report, name, where, split))
+    if name == "mnist":
+        _check_sums(report, where)
+
+
+def _absent(splits: tuple[str, ...], there: tuple[str, ...]) -> list[str]:
+    return [f"{split}: its files are not there" for split in splits if split not in there]
+
+
+def _check_split(report: Report, name: str, where: Path, split: str) -> None:
+    limit = _SAMPLE if split == "unlabelled" else None
+    pictures = DATASETS[name].read(where, split, limit)
+    report.splits[split] = summary(pictures)
+    published = PUBLISHED.get(name, {}).get(split)
+    if limit is not None:
+        report.notes.append(f"{split}: {len(pictures):,} pictures were looked at")
+    elif published is not None and published != len(pictures):
+        report.notes.append(f"{split}: {len(pictures):,} pictures, the published set has {published:,}")
+    if pictures.labels is not None and pictures.labels.size and int(pictures.labels.max()) >= len(pictures.classes):
+        report.problems.append(f"{split}: a label is {pictures.labels.max()}, there are {len(pictures.classes)} classes")
+    if pictures.pixels.size and int(pictures.pixels.max()) == int(pictures.pixels.min()):
+        report.problems.append(f"{split}: every pixel is {pictures.pixels.flat[0]}")
+
+
+def _check_sums(report: Report, where: Path) -> None:
+    """Full-size MNIST must be MNIST: its files' content has published checksums."""
+    for split, summed in report.splits.items():
+        if summed.count != PUBLISHED["mnist"][split]:
+            continue
+        for name in mnist.file_names(split):
+            expected = next(file.md5 for file in MNIST if file.name == f"{name}.gz")
+            path = mnist.located(where, name)
+            if path is not None and checksum(path, unpacked=path.suffix == ".gz") != expected:
+                report.notes.append(f"{path.name}: in MNIST's format, but its content is not MNIST's")
+
+
+def _check_place(report: Report, split: str, found: Found, progress: Progress | None) -> None:
+    """A folder, shards, a pack or a .npz: reads all of it, without keeping decoded pictures in memory."""
+    if found.kind in ("pack", "npz"):
+        for part in npz_splits(found.where) if found.kind == "npz" else ("train",):
+            key = part if split == "train" else split
+            report.splits[key] = summary(open_dataset(found.where, split=part))
+        return
+    if found.kind in DATASETS:
+        report.splits[split] = summary(open_dataset(found.where, split=split))
+        return
+    result = pour(items_of(found), _Nowhere(), kept(), progress)
+    report.problems += [f"{split}: {name}: {reason}" for name, reason in result.skipped]
+    folders = Counter(item.name.partition("/")[0] for item in result.items)
+    labelled = len(folders) > 1 and all("/" in item.name for item in result.items)
+    report.splits[split] = SplitReport(
+        len(result.items),
+        _pair(result.sizes.min(axis=0)),
+        _pair(result.sizes.max(axis=0)),
+        result.channels,
+        dict(sorted(folders.items())) if labelled else {},
+    )
+
+
+class _Nowhere:
+    """A sink for pictures that are only to be looked at."""
+
+    def write(self, pixels: np.ndarray) -> None:
+        """Keeps nothing."""
+
+    def widen(self) -> None:
+        """Has nothing to widen."""
+
+
+def _pair(sizes: np.ndarray) -> tuple[int, int]:
+    return int(sizes[0]), int(sizes[1])
+
+
+def summary(pictures: PictureSet) -> SplitReport:
+    """Counts, sizes and labels of a set. Raises DataError for an empty one."""
+    if len(pictures) == 0:
+        raise DataError(f"{pictures.source}: expected pictures, found none")
+    labels: dict[str, int] = {}
+    if pictures.labels is not None:
+        values, counts = np.unique(pictures.labels, return_counts=True)
+        for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+            known = 0 <= value < len(pictures.classes)
+            labels[pictures.classes[value] if known else str(value)] = count
+    low, high = pictures.sizes.min(axis=0), pictures.sizes.max(axis=0)
+    return SplitReport(len(pictures), _pair(low), _pair(high), pictures.channels, labels)
