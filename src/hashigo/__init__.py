@@ -1,0 +1,76 @@
+"""hashigo: pictures in, pictures back. Train, apply and study U-Net autoencoders.
+
+>>> import hashigo
+>>> colorize = hashigo.load("colorizer")
+>>> colorize("grandmother.jpg").save("grandmother.color.jpg")   # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hashigo.apply import Model, load
+    from hashigo.data import PictureSet, open_dataset
+    from hashigo.errors import HashigoError
+    from hashigo.export import export_onnx
+    from hashigo.image import Photo, read, write
+    from hashigo.networks import UNet
+    from hashigo.recipe import Recipe
+    from hashigo.tasks import TASKS, Task, make_task
+    from hashigo.training import train
+
+__all__ = [
+    "TASKS",
+    "HashigoError",
+    "Model",
+    "Photo",
+    "PictureSet",
+    "Recipe",
+    "Task",
+    "UNet",
+    "export_onnx",
+    "load",
+    "make_task",
+    "open_dataset",
+    "read",
+    "train",
+    "write",
+]
+
+_HOMES = {
+    "hashigo.apply": ("Model", "load"),
+    "hashigo.data": ("PictureSet", "open_dataset"),
+    "hashigo.errors": ("HashigoError",),
+    "hashigo.export": ("export_onnx",),
+    "hashigo.image": ("Photo", "read", "write"),
+    "hashigo.networks": ("UNet",),
+    "hashigo.recipe": ("Recipe",),
+    "hashigo.tasks": ("TASKS", "Task", "make_task"),
+    "hashigo.training": ("train",),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__version__ = version("hashigo")
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when they are first used, so that `import hashigo` costs next to nothing."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'hashigo' has no attribute {name!r}")
+    from hashigo.errors import MissingExtraError
+
+    try:
+        value = getattr(importlib.import_module(_HOME[name]), name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("hashigo"):
+            raise
+        raise MissingExtraError(f"hashigo.{name}", "train", error.name or "") from error
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -224,7 +224,7 @@ def _from_uint16(values: NDArray[Any], bits: int) -> NDArray[np.uint8]:
     if bits < 16:
         wide = np.minimum(wide.astype(np.uint32) * 65535 // (2**bits - 1), 65535).astype(np.uint16)
     wide -= wide >> 8
-    wide += 128
+    wide += 127
     wide >>= 8
     return wide.astype(np.uint8)
 
@@ -270,19 +270,20 @@ def _by_profile(image: Image.Image, data: bytes) -> Image.Image:
         raise PictureError(f"it is for {space.strip()} and the picture is {image.mode}")
     if image.mode == "CMYK":
         return _apply(image, _transform(profile, "CMYK"))
-    transform = _transform(profile, "L" if space == "GRAY" else "RGB")
     if image.mode == "L":  # a curve for 256 values, so that grey stays grey
+        transform = _transform(profile, "L" if space == "GRAY" else "RGB", ImageCms.Flags.NOOPTIMIZE)
         ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
         curve = _apply(ramp if space == "GRAY" else ramp.convert("RGB"), transform)
         return image.point(np.asarray(curve)[0, :, 1].tolist())
+    transform = _transform(profile, "RGB")
     probed = np.asarray(_apply(Image.fromarray(_PROBE), transform)).astype(np.int16)
     if np.abs(probed - _PROBE).max() <= 2:  # sRGB under any name: what differs is its rounding
         return image
     return _apply(image, transform)
 
 
-def _transform(profile: Any, mode: str) -> ImageCms.ImageCmsTransform:
-    flags = ImageCms.Flags.BLACKPOINTCOMPENSATION
+def _transform(profile: Any, mode: str, precision: ImageCms.Flags = ImageCms.Flags.NONE) -> ImageCms.ImageCmsTransform:
+    flags = ImageCms.Flags.BLACKPOINTCOMPENSATION | precision
     intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
     return ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), mode, "RGB", intent, flags)
 

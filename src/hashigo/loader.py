@@ -84,7 +84,14 @@ class Loader:
     """
 
     def __init__(
-        self, resident: ResidentPictures, *, batch_size: int, crop: int, training: bool, flip: bool = True, seed: int = 0
+        self,
+        resident: ResidentPictures,
+        *,
+        batch_size: int,
+        crop: int,
+        training: bool,
+        flip: bool = True,
+        seed: int = 0,
     ) -> None:
         self.resident, self.training, self.flip, self.seed = resident, training, flip, seed
         self.count = len(resident.sizes)

@@ -85,7 +85,9 @@ def _read_folder(path: Path) -> ModelFolder:
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))
         about = config.pop("hashigo")
         task = dict(about["task"])
-        return ModelFolder(path, make_task(task.pop("name"), **task), about["network"], config, int(about.get("size", 0)))
+        return ModelFolder(
+            path, make_task(task.pop("name"), **task), about["network"], config, int(about.get("size", 0))
+        )
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, ModelError):
             raise
@@ -112,12 +114,21 @@ def load_network(folder: ModelFolder) -> nn.Module:
     try:
         network.load_state_dict(load_file(folder.weights))
     except (OSError, RuntimeError, ValueError) as error:
-        raise ModelError(f"{folder.weights}: expected the weights of {folder.network} {folder.options}: {error}") from error
+        raise ModelError(
+            f"{folder.weights}: expected the weights of {folder.network} {folder.options}: {error}"
+        ) from error
     return network.eval()
 
 
 def save_model(
-    path: str | Path, network: nn.Module, task: Task, *, size: int = 0, card: str = "", half: bool = False, onnx: bool = True
+    path: str | Path,
+    network: nn.Module,
+    task: Task,
+    *,
+    size: int = 0,
+    card: str = "",
+    half: bool = False,
+    onnx: bool = True,
 ) -> ModelFolder:
     """Writes a model folder, each file whole or not at all.
 

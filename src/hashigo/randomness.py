@@ -56,7 +56,9 @@ class PictureRng:
         """int64 (N, *shape), uniform in 0..high-1; `high` an int or an int64 array that broadcasts."""
         xp = self._xp
         return xp.minimum(
-            xp.astype(self.uniform(*shape) * xp.astype(xp.asarray(high, device=device(self._key)), xp.float32), xp.int64),
+            xp.astype(
+                self.uniform(*shape) * xp.astype(xp.asarray(high, device=device(self._key)), xp.float32), xp.int64
+            ),
             xp.asarray(high, device=device(self._key)) - 1,
         )
 

@@ -207,18 +207,14 @@ def pour(items: Sequence[Item], sink: Sink, prepare: Prepare, progress: Progress
     return Read(done, np.array(sizes, np.int32), channels, tuple(skipped))
 
 
-def collect(
-    items: Sequence[Item], source: str, prepare: Prepare, progress: Progress | None = None
-) -> PictureSet:
+def collect(items: Sequence[Item], source: str, prepare: Prepare, progress: Progress | None = None) -> PictureSet:
     """Reads the items into memory. Labels come from their folders (see `classes_of`)."""
     sink = MemorySink(len(items))
     result = pour(items, sink, prepare, progress)
     classes = classes_of(items)
     names = tuple(item.name for item in result.items)
     pixels = sink.pixels(result.channels)
-    return PictureSet(
-        pixels, result.sizes, labels_of(names, classes), names, classes, source, result.skipped
-    )
+    return PictureSet(pixels, result.sizes, labels_of(names, classes), names, classes, source, result.skipped)
 
 
 def classes_of(items: Sequence[Item]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from hashigo.data import mnist
 from hashigo.data.build import Progress, kept, pour
 from hashigo.data.download import MNIST, checksum
 from hashigo.data.npz import splits_in as npz_splits
-from hashigo.data.opening import Found, is_pattern, items_of, open_dataset, recognise
+from hashigo.data.opening import is_pattern, items_of, open_dataset, recognise
 from hashigo.data.pictures import PictureSet
 from hashigo.data.sources import DATASETS, find_local
 from hashigo.errors import DataError
@@ -56,9 +56,7 @@ class Report:
         return bool(self.splits) and not self.problems
 
 
-def check(
-    name_or_path: str | Path, root: str | Path | None = None, progress: Progress | None = None
-) -> Report:
+def check(name_or_path: str | Path, root: str | Path | None = None, progress: Progress | None = None) -> Report:
     """Looks at a dataset that is already there, by name or path; nothing is downloaded.
 
     In a folder, every picture is decoded. Raises DataError for a wrong name; everything else that is
@@ -83,9 +81,9 @@ def check(
         _check_named(report, found.kind, found.where)
     elif found.kind == "splits":
         for split, place in found.splits.items():
-            _attempt(report, lambda split=split, place=place: _check_place(report, split, recognise(place), progress))
+            _attempt(report, _check_place, report, split, place, progress)
     else:
-        _attempt(report, lambda: _check_place(report, "train", found, progress))
+        _attempt(report, _check_place, report, "train", found.where, progress)
     return report
 
 
@@ -100,10 +98,10 @@ def _missing(name_or_path: str | Path) -> Report:
     return Report("unknown", str(name_or_path))
 
 
-def _attempt(report: Report, step: Callable[[], None]) -> None:
+def _attempt(report: Report, step: Callable[..., None], *arguments: object) -> None:
     """Runs a step; what it finds wrong becomes a problem of the report."""
     try:
-        step()
+        step(*arguments)
     except DataError as error:
         report.problems.append(str(error))
 
@@ -111,17 +109,16 @@ def _attempt(report: Report, step: Callable[[], None]) -> None:
 def _check_named(report: Report, name: str, where: Path) -> None:
     """Reads every split that is there, and compares it with what was published."""
     known = DATASETS[name]
-    _attempt(report, lambda: report.notes.extend(_absent(known.splits, known.splits_in(where))))
-    absent = {note.partition(":")[0] for note in report.notes}
-    for split in known.splits:
-        if split not in absent:
-            _attempt(report, lambda split=split: _check_split(report, name, where, split))
+    try:
+        there = known.splits_in(where)
+    except DataError as error:
+        report.problems.append(str(error))
+        return
+    report.notes += [f"{split}: its files are not there" for split in known.splits if split not in there]
+    for split in there:
+        _attempt(report, _check_split, report, name, where, split)
     if name == "mnist":
         _check_sums(report, where)
-
-
-def _absent(splits: tuple[str, ...], there: tuple[str, ...]) -> list[str]:
-    return [f"{split}: its files are not there" for split in splits if split not in there]
 
 
 def _check_split(report: Report, name: str, where: Path, split: str) -> None:
@@ -134,13 +131,14 @@ def _check_split(report: Report, name: str, where: Path, split: str) -> None:
     elif published is not None and published != len(pictures):
         report.notes.append(f"{split}: {len(pictures):,} pictures, the published set has {published:,}")
     if pictures.labels is not None and pictures.labels.size and int(pictures.labels.max()) >= len(pictures.classes):
-        report.problems.append(f"{split}: a label is {pictures.labels.max()}, there are {len(pictures.classes)} classes")
+        top, classes = int(pictures.labels.max()) + 1, len(pictures.classes)
+        report.problems.append(f"{split}: labels from 1 to {top}, but there are {classes} classes")
     if pictures.pixels.size and int(pictures.pixels.max()) == int(pictures.pixels.min()):
         report.problems.append(f"{split}: every pixel is {pictures.pixels.flat[0]}")
 
 
 def _check_sums(report: Report, where: Path) -> None:
-    """Full-size MNIST must be MNIST: its files' content has published checksums."""
+    """Full-size MNIST has published checksums of its files' content; other sets in its format differ."""
     for split, summed in report.splits.items():
         if summed.count != PUBLISHED["mnist"][split]:
             continue
@@ -151,8 +149,9 @@ def _check_sums(report: Report, where: Path) -> None:
                 report.notes.append(f"{path.name}: in MNIST's format, but its content is not MNIST's")
 
 
-def _check_place(report: Report, split: str, found: Found, progress: Progress | None) -> None:
+def _check_place(report: Report, split: str, place: Path, progress: Progress | None) -> None:
     """A folder, shards, a pack or a .npz: reads all of it, without keeping decoded pictures in memory."""
+    found = recognise(place)
     if found.kind in ("pack", "npz"):
         for part in npz_splits(found.where) if found.kind == "npz" else ("train",):
             key = part if split == "train" else split

@@ -20,7 +20,7 @@ def find(place: Path) -> Path | None:
     return place
 
 
-def splits_in(where: Path) -> tuple[str, ...]:
+def splits_in(_where: Path) -> tuple[str, ...]:
     """Both splits, always."""
     return SPLITS
 
@@ -28,8 +28,9 @@ def splits_in(where: Path) -> tuple[str, ...]:
 def read_split(where: Path, split: str, limit: int | None = None) -> PictureSet:
     """8 × 8 grey pictures (0..16 stretched to 0..255) and labels; the first 1,437 are "train".
 
-    `where` is not looked at. Raises MissingExtraError without scikit-learn.
+    There is nothing at `where`. Raises MissingExtraError without scikit-learn.
     """
+    del where
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:

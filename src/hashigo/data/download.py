@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import http.client
-import os
+import ssl
 import urllib.error
 import urllib.request
 import zlib
@@ -17,7 +17,8 @@ from hashigo.errors import DownloadError
 
 _CHUNK = 1 << 20
 _TIMEOUT = 30.0  # seconds without a byte
-_TRIES = 3  # per address, each going on where the last one stopped
+_TRIES = 20  # per address, each going on where the last one stopped
+_NETWORK_ERRORS = (urllib.error.URLError, http.client.HTTPException, ssl.SSLError, TimeoutError, ConnectionError)
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ CIFAR10 = (
         "cifar-10-binary.tar.gz",
         ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
         "c32a1d4ab5d03f1284b67883e8d87530",
+        170_052_171,
     ),
 )
 
@@ -92,7 +94,7 @@ def download(
         for url in urls:
             reason = _from_one(url, part, size, (md5, sha256), unpacked, progress)
             if reason is None:
-                os.replace(part, destination)
+                part.replace(destination)
                 return destination
             reasons.append(f"{url}: {reason}")
     except OSError as error:
@@ -119,7 +121,7 @@ def _from_one(
         try:
             _fetch(url, part, progress)
             reason = _wrong(part, size, sums, unpacked)
-        except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
+        except _NETWORK_ERRORS as error:
             reason = str(getattr(error, "reason", "") or error) or type(error).__name__
             if isinstance(error, urllib.error.HTTPError):
                 reason = f"status {error.code} {error.reason}"
@@ -148,9 +150,7 @@ def _fetch(url: str, part: Path, progress: Callable[[int, int], None] | None) ->
             return
         raise
     with response:
-        goes_on = response.status == 206 and str(response.headers.get("Content-Range", "")).startswith(
-            f"bytes {have}-"
-        )
+        goes_on = response.status == 206 and str(response.headers.get("Content-Range", "")).startswith(f"bytes {have}-")
         have = have if goes_on else 0
         length = int(response.headers.get("Content-Length", 0))
         total = have + length if length else 0
@@ -183,7 +183,7 @@ def _wrong(part: Path, size: int | None, sums: tuple[str | None, str | None], un
 def checksum(path: str | Path, kind: str = "md5", *, unpacked: bool = False) -> str:
     """The checksum of a file, or of a gzip file's content, in hexadecimal."""
     digest = hashlib.new(kind, usedforsecurity=False)
-    with gzip.open(path, "rb") if unpacked else open(path, "rb") as file:
+    with gzip.open(path, "rb") if unpacked else Path(path).open("rb") as file:
         while data := file.read(_CHUNK):
             digest.update(data)
     return digest.hexdigest()

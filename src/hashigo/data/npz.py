@@ -64,17 +64,14 @@ def _first(path: Path, wanted: Sequence[str], names: Sequence[str]) -> str:
     for name in wanted:
         if name in names:
             return name
-    raise DataError(
-        f"{path}: expected an array named {', '.join(wanted)}; found {', '.join(names) or 'no arrays'}"
-    )
+    raise DataError(f"{path}: expected an array named {', '.join(wanted)}; found {', '.join(names) or 'no arrays'}")
 
 
 def _checked(path: Path, pictures: NDArray[np.generic]) -> NDArray[np.uint8]:
     shape = pictures.shape
     if pictures.dtype != np.uint8 or len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3)):
         raise DataError(
-            f"{path}: expected uint8 pictures of shape (N, H, W) or (N, H, W, 3), "
-            f"found {pictures.dtype} {shape}"
+            f"{path}: expected uint8 pictures of shape (N, H, W) or (N, H, W, 3), found {pictures.dtype} {shape}"
         )
     return np.ascontiguousarray(pictures, np.uint8)
 

@@ -60,7 +60,7 @@ def open_dataset(
         raise DataError(f"expected a size of at least 1 pixel, found {size}")
     if isinstance(name_or_path, str) and (name_or_path in DATASETS or _only_a_name(name_or_path)):
         found = dataset(name_or_path)
-        where = get(name_or_path, root, progress)
+        where = get(name_or_path, root, progress, split=split)
         return at_size(found.read(where, split, limit), size, found.enlarges)
     found_there = recognise(name_or_path)
     if found_there.kind == "splits":
@@ -126,9 +126,12 @@ def _folder(folder: Path) -> Found:
 
 def _split_places(folder: Path) -> dict[str, Path]:
     """The folders and files that are named as splits are."""
-    places = {}
+    places: dict[str, Path] = {}
     for name in dict.fromkeys(name for names in SPLIT_FOLDERS.values() for name in names):
-        for candidate in (folder / name, *(folder / f"{name}.{end}" for end in ("safetensors", "npz", "tar"))):
+        for candidate in (
+            folder / name,
+            *(folder / f"{name}.{end}" for end in ("safetensors", "npz", "tar")),
+        ):
             if candidate.exists():
                 places.setdefault(name, candidate)
     return places
@@ -152,15 +155,12 @@ def _check_split(found: Found, split: str) -> None:
         )
 
 
-def _opened(
-    found: Found, split: str, size: int | None, limit: int | None, progress: Progress | None
-) -> PictureSet:
+def _opened(found: Found, split: str, size: int | None, limit: int | None, progress: Progress | None) -> PictureSet:
     if found.kind in DATASETS:
         return at_size(DATASETS[found.kind].read(found.where, split, limit), size)
     if found.kind == "npz":
-        own = split if split in npz_splits(found.where) else "train"
-        chosen = own if found.where.stem == split else split  # val.npz is the split "val" by its name
-        return at_size(read_npz(found.where, chosen, limit), size)
+        by_name = found.where.stem == split and split not in npz_splits(found.where)
+        return at_size(read_npz(found.where, "train" if by_name else split, limit), size)
     if found.kind == "pack":
         return at_size(PictureSet.open(found.where).limited(limit), size)
     items = items_of(found)

@@ -49,9 +49,7 @@ def pack(
         names = [item.name for item in result.items]
         writer.finish(result.channels, result.sizes, labels_of(names, classes), names)
     packed = PictureSet.open(output)
-    return PictureSet(
-        packed.pixels, packed.sizes, packed.labels, packed.names, classes, source, result.skipped
-    )
+    return PictureSet(packed.pixels, packed.sizes, packed.labels, packed.names, classes, source, result.skipped)
 
 
 def pack_article(

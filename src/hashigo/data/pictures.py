@@ -86,7 +86,8 @@ class PictureSet:
     def offsets(self) -> NDArray[np.int64]:
         """(N,): where in `pixels` each picture begins."""
         areas = np.prod(self.sizes, axis=1, dtype=np.int64)
-        return np.cumsum(areas) - areas
+        offsets: NDArray[np.int64] = np.cumsum(areas) - areas
+        return offsets
 
     @cached_property
     def uniform(self) -> tuple[int, int] | None:
@@ -123,7 +124,7 @@ class PictureSet:
             self._pixels_of(chosen),
             self.sizes[chosen],
             None if self.labels is None else self.labels[chosen],
-            tuple(self.names[i] for i in chosen),
+            tuple(self.names[i] for i in chosen.tolist()),
             self.classes,
             self.source,
             self.skipped,

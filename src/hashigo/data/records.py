@@ -57,11 +57,11 @@ def open_each(where: Path, names: Sequence[str]) -> Iterator[tuple[str, IO[bytes
     if where.is_dir():
         for name in names:
             if (where / name).is_file():
-                with (where / name).open("rb") as file:
-                    yield name, file
+                with (where / name).open("rb") as plain:
+                    yield name, plain
         return
-    for name, _, file in _archived(where, names):
-        yield name, file
+    for name, _, member in _archived(where, names):
+        yield name, member
 
 
 def _archived(archive: Path, names: Sequence[str]) -> Iterator[tuple[str, int, IO[bytes]]]:
@@ -135,8 +135,7 @@ def parts_of(split: str, known: Sequence[str], dataset: str) -> list[str]:
     for part in parts:
         if part not in known:
             raise DataError(
-                f"{dataset} has no split '{part}'. Known: {', '.join(known)}, and sums such as "
-                f"{known[0]}+{known[-1]}"
+                f"{dataset} has no split '{part}'. Known: {', '.join(known)}, and sums such as {known[0]}+{known[-1]}"
             )
     return list(dict.fromkeys(parts))
 

@@ -11,6 +11,7 @@ from typing import Protocol
 from hashigo.data import cifar10, digits, download, mnist, stl10
 from hashigo.data.download import Remote
 from hashigo.data.pictures import PictureSet
+from hashigo.data.records import parts_of
 from hashigo.errors import DataError, did_you_mean
 
 
@@ -88,9 +89,7 @@ def data_root(root: str | Path | None = None) -> Path:
 def dataset(name: str) -> Dataset:
     """The dataset of that name. Raises DataError with the nearest right name."""
     if name not in DATASETS:
-        raise DataError(
-            f"'{name}' is neither a file or folder nor a dataset; {did_you_mean(name, DATASETS)}"
-        )
+        raise DataError(f"'{name}' is neither a file or folder nor a dataset; {did_you_mean(name, DATASETS)}")
     return DATASETS[name]
 
 
@@ -107,16 +106,22 @@ def find_local(name: str, root: str | Path | None = None) -> Path | None:
 
 
 def get(
-    name: str, root: str | Path | None = None, progress: Callable[[int, int], None] | None = None
+    name: str,
+    root: str | Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    split: str | None = None,
 ) -> Path:
-    """Where the dataset lies, downloaded into `root/name` if it is nowhere yet.
+    """Where the dataset lies; what is nowhere yet is downloaded into `root/name`.
 
-    `progress` is called with bytes. Raises DataError for an unknown name, DownloadError when it cannot
-    be downloaded.
+    `split`: the only one that has to be there. `progress` is called with bytes.
+    Raises DataError for an unknown name, DownloadError when it cannot be downloaded.
     """
     found = dataset(name)
+    needed = found.splits if split is None else parts_of(split, found.splits, name)
     where = find_local(name, root)
-    if where is not None and _complete(found, where):
+    # Of a set in several files (MNIST) some may be missing; an archive is there or not.
+    if where is not None and (len(found.files) < 2 or set(needed) <= set(found.splits_in(where))):
         return where
     folder = data_root(root) / name
     for file in found.files:
@@ -132,8 +137,3 @@ def get(
     if where is None:
         raise DataError(f"{folder}: expected the files of {name}, they are not there; remove the folder")
     return where
-
-
-def _complete(found: Dataset, where: Path) -> bool:
-    """Whether nothing is left to be downloaded; of a set in several files (MNIST) one may be missing."""
-    return len(found.files) < 2 or set(found.splits_in(where)) == set(found.splits)

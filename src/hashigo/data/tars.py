@@ -27,8 +27,7 @@ def tar_items(shards: Sequence[Path]) -> list[Item]:
     if len(set(names)) < len(names):
         names = [f"{shard.stem}/{name}" for (shard, _), name in zip(found, names, strict=True)]
     return [
-        Item(name, shard, member.offset_data, member.size)
-        for name, (shard, member) in zip(names, found, strict=True)
+        Item(name, shard, member.offset_data, member.size) for name, (shard, member) in zip(names, found, strict=True)
     ]
 
 

@@ -199,7 +199,9 @@ def _skips_per_level(skips: str | Sequence[str], depth: int) -> tuple[str, ...]:
         if skip not in SKIPS:
             raise RecipeError(f"expected skips from {', '.join(SKIPS)}, got {skip!r}; {did_you_mean(str(skip), SKIPS)}")
     if len(levels) != depth:
-        raise RecipeError(f"expected one kind of skip for each of the {depth} levels, got {len(levels)}; name one or {depth}")
+        raise RecipeError(
+            f"expected one kind of skip for each of the {depth} levels, got {len(levels)}; name one or {depth}"
+        )
     return levels
 
 
@@ -218,4 +220,6 @@ def _check_options(
     if size is None:
         raise RecipeError("a bottleneck needs the pictures' size: give size=(height, width)")
     if size[0] % 2**depth or size[1] % 2**depth:
-        raise RecipeError(f"with a bottleneck expected a size that {2**depth} (2**depth) divides, got {size}; change either")
+        raise RecipeError(
+            f"with a bottleneck expected a size that {2**depth} (2**depth) divides, got {size}; change either"
+        )

@@ -93,4 +93,3 @@ class Panels(Callback):
         panels = sorted(self.folder.glob("epoch-*.png"))
         if trainer.is_global_zero and len(panels) > 1:
             save_animation(panels, self.folder / "progress.webp")
-

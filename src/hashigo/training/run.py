@@ -96,9 +96,7 @@ def train(
     metrics = read_metrics(folder / "metrics.csv")
     rate = trainer.global_step * loaders[0].batch_size * trainer.world_size / seconds if last is None else 0.0
     card = model_card(recipe, task, training, validation, metrics, setup, seconds, network)
-    model = save_model(
-        folder / "model", network, task, size=_side(loaders[0]), card=card, half=recipe.half, onnx=onnx
-    )
+    model = save_model(folder / "model", network, task, size=_side(loaders[0]), card=card, half=recipe.half, onnx=onnx)
     return Run(folder, model, metrics, setup, seconds, rate)
 
 

@@ -1,0 +1,133 @@
+"""`hashigo colorize IN… [-o OUT]` and `hashigo apply MODEL IN… [-o OUT]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hashigo.cli.console import progress, say
+from hashigo.errors import RecipeError
+
+if TYPE_CHECKING:
+    from hashigo.apply import Model
+    from hashigo.jobs import Outcome
+
+DEFAULT_MODEL = "colorizer"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of both commands; `colorize` takes its model as an option, `apply` as the first word."""
+    if parser.prog.endswith("colorize"):
+        parser.add_argument("--model", "-m", default=DEFAULT_MODEL, help="name or folder of a model")
+    else:
+        parser.add_argument("model", metavar="MODEL", help="name or folder of a model, or a training run's folder")
+    parser.add_argument("inputs", metavar="IN", nargs="+", help="files, folders, patterns, or - for standard input")
+    parser.add_argument(
+        "-o", "--output", metavar="OUT",
+        help="folder (the tree is mirrored), file (for one input), or - for standard output; beside the inputs if left out",
+    )  # fmt: skip
+    parser.add_argument(
+        "--existing", choices=["skip", "overwrite", "error"], default="skip", help="where an output exists already"
+    )
+    parser.add_argument(
+        "--size", type=positive, default=0, help="short side at which the network sees a photo; 0: the model's"
+    )
+    parser.add_argument("--engine", choices=["auto", "openvino", "torch"], default="auto", help="what runs the network")
+    parser.add_argument("--quality", type=quality, default=92, help="of JPEG, WebP and AVIF files, 1 to 100")
+    parser.add_argument("--max-megapixels", type=float, default=178.0, help="larger photos are refused")
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1, or 0 for the model's own."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"expected 0 or more, got {value}")
+    return value
+
+
+def quality(text: str) -> int:
+    """A whole number from 1 to 100."""
+    value = int(text)
+    if not 1 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"expected 1 to 100, got {value}")
+    return value
+
+
+def run(args: argparse.Namespace) -> int:
+    """Colours or restores what was given; 1 if some of it failed."""
+    if "-" in args.inputs or args.output == "-":
+        return _through(args)
+    from hashigo.jobs import Tally, plan, write_failures
+    from hashigo.jobs import run as run_jobs
+    from hashigo.models import open_model
+
+    jobs = plan(args.inputs, args.output, open_model(args.model).task.suffix)
+    model = _load(args)
+    tally, outcomes = Tally(), []
+    with progress("photos", len(jobs)) as bar:
+        for outcome in run_jobs(
+            model, jobs, existing=args.existing, quality=args.quality, max_pixels=_max_pixels(args)
+        ):
+            tally.add(outcome)
+            outcomes.append(outcome)
+            for line in _lines(outcome):
+                bar.line(line)
+            bar.step(note=outcome.job.source.name)
+    failures = _failures_path(args)
+    failed = write_failures(outcomes, failures)
+    say(f"{tally.summary()}; {_where(args, outcomes)}")
+    if failed:
+        say(f"the failures are listed in {failures}")
+    return 1 if failed else 0
+
+
+def _through(args: argparse.Namespace) -> int:
+    """One photo by standard input or standard output."""
+    from hashigo.image import encode, read, write
+
+    if len(args.inputs) > 1:
+        raise RecipeError("expected one input with '-', got several; give files, or one '-'")
+    photo = read(sys.stdin.buffer.read() if args.inputs == ["-"] else args.inputs[0], max_pixels=_max_pixels(args))
+    target = "-" if args.output is None else args.output
+    if target == "-" and sys.stdout.isatty():
+        raise RecipeError("expected a file or a pipe for the picture, got the terminal; add -o FILE or redirect")
+    result = _load(args).apply(photo)
+    if target == "-":
+        sys.stdout.buffer.write(encode(result, photo.format or "PNG", args.quality))
+        sys.stdout.buffer.flush()
+    else:
+        write(result, target, quality=args.quality)
+    return 0
+
+
+def _load(args: argparse.Namespace) -> Model:
+    from hashigo.apply import load
+
+    return load(args.model, engine=args.engine, size=args.size)
+
+
+def _max_pixels(args: argparse.Namespace) -> int:
+    return int(args.max_megapixels * 1_000_000)
+
+
+def _lines(outcome: Outcome) -> list[str]:
+    if outcome.state == "failed":
+        return [f"failed: {outcome.error}"]
+    return [f"{outcome.job.source}: {warning}" for warning in outcome.warnings]
+
+
+def _failures_path(args: argparse.Namespace) -> Path:
+    """failures.jsonl: in the output folder, or where the first input lies."""
+    if args.output is not None:
+        output = Path(args.output)
+        return (output if output.is_dir() or not output.suffix else output.parent) / "failures.jsonl"
+    first = Path(args.inputs[0])
+    return (first if first.is_dir() else first.parent if first.exists() else Path()) / "failures.jsonl"
+
+
+def _where(args: argparse.Namespace, outcomes: list[Outcome]) -> str:
+    if args.output is not None:
+        return f"see {args.output}"
+    return f"see {outcomes[-1].job.target}" if len(outcomes) == 1 else "they lie beside their inputs"

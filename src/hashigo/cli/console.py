@@ -1,0 +1,74 @@
+"""Words on a terminal: progress as a Rich bar there, as plain lines elsewhere; everything on standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+def say(text: str) -> None:
+    """A line on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+class Bar(Protocol):
+    """A progress bar."""
+
+    def step(self, count: int = 1, note: str = "") -> None:
+        """So many more are done."""
+
+    def line(self, text: str) -> None:
+        """A line above the bar."""
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Bar]:
+    """A bar for `total` things called `what`: Rich on a terminal, a plain line every few seconds elsewhere."""
+    if not sys.stderr.isatty():
+        yield PlainBar(what, total)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True)) as bar:
+        yield RichBar(bar, bar.add_task(what, total=total, note=""))
+
+
+class RichBar:
+    """A bar that Rich draws."""
+
+    def __init__(self, bar: object, task: object) -> None:
+        self._bar, self._task = bar, task
+
+    def step(self, count: int = 1, note: str = "") -> None:
+        """So many more are done."""
+        self._bar.update(self._task, advance=count, note=note)  # type: ignore[attr-defined]
+
+    def line(self, text: str) -> None:
+        """A line above the bar."""
+        self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)  # type: ignore[attr-defined]
+
+
+class PlainBar:
+    """Plain lines for logs: at most one every five seconds."""
+
+    EVERY = 5.0
+
+    def __init__(self, what: str, total: int) -> None:
+        self.what, self.total, self.count = what, total, 0
+        self._last = time.monotonic()
+
+    def step(self, count: int = 1, note: str = "") -> None:
+        """So many more are done."""
+        self.count += count
+        if time.monotonic() - self._last >= self.EVERY:
+            self._last = time.monotonic()
+            say(f"{self.what} {self.count}/{self.total} {note}".rstrip())
+
+    def line(self, text: str) -> None:
+        """A line of its own."""
+        say(text)

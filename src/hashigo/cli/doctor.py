@@ -1,0 +1,56 @@
+"""`hashigo doctor`: what this machine has and what will be used."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+PACKAGES = ("hashigo", "numpy", "pillow", "openvino", "torch", "lightning", "onnx", "scikit-image", "scikit-learn")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command takes no arguments."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints the machine, the packages, and what colouring and training would use; 1 if colouring would not work."""
+    print(f"Python      {platform.python_version()} on {platform.platform()}")
+    print(f"processors  {os.cpu_count()}")
+    for name in PACKAGES:
+        print(f"{name:<12}{_version(name)}")
+    print(f"training    {_training()}")
+    colouring, works = _colouring()
+    print(f"colouring   {colouring}")
+    return 0 if works else 1
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _colouring() -> tuple[str, bool]:
+    from hashigo.apply import load
+    from hashigo.errors import HashigoError
+
+    try:
+        return repr(load("colorizer").engine.description).strip("'"), True
+    except HashigoError as error:
+        return f"does not work: {error}", False
+
+
+def _training() -> str:
+    from hashigo.engines import has_torch
+
+    if not has_torch():
+        return "not installed: pip install 'hashigo[train]'"
+    try:
+        from hashigo.recipe import MachineRecipe
+        from hashigo.training.machine import COMPILING_PAYS, choose
+    except ImportError as error:
+        return f"{error.name} is missing: pip install 'hashigo[train]'"
+    return str(choose(MachineRecipe(), steps=COMPILING_PAYS))

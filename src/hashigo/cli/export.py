@@ -1,0 +1,24 @@
+"""`hashigo export RUN_OR_MODEL -o model.onnx`."""
+
+from __future__ import annotations
+
+import argparse
+
+from hashigo.cli.console import say
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("model", metavar="RUN_OR_MODEL", help="name or folder of a model, or a training run's folder")
+    parser.add_argument("-o", "--output", required=True, help="the ONNX file to write")
+    parser.add_argument("--half", action="store_true", help="weights as float16, half the size")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the ONNX file; batch, height and width stay free."""
+    from hashigo.export import export_onnx
+    from hashigo.models import load_network, open_model
+
+    path = export_onnx(load_network(open_model(args.model)), args.output, half=args.half)
+    say(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB): input (N, C, H, W) float32, any N, H and W")
+    return 0

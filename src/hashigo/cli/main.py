@@ -1,0 +1,90 @@
+"""`hashigo COMMAND …`: finds the command's module and runs it. Only the command that runs is imported."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from hashigo.cli.parser import Parser
+from hashigo.errors import HashigoError, did_you_mean
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "colorize": ("hashigo.cli.apply", "colour black-and-white photos"),
+    "apply": ("hashigo.cli.apply", "put photos through any trained model"),
+    "train": ("hashigo.cli.train", "train a model on your own pictures"),
+    "evaluate": ("hashigo.cli.evaluate", "measure a model against the originals"),
+    "export": ("hashigo.cli.export", "write a model as ONNX"),
+    "data": ("hashigo.cli.data", "list, fetch, check and pack sets of pictures"),
+    "demo": ("hashigo.cli.demo", "everything once, on pictures that come along, as one page"),
+    "doctor": ("hashigo.cli.doctor", "what this machine has and what will be used"),
+}
+"""Every command: its module, which has `add_arguments(parser)` (or `parse(words)`) and `run(args) -> exit status`, and one line of help."""
+
+INTERRUPTED = 130
+
+
+def usage() -> str:
+    """What `hashigo --help` prints."""
+    lines = [f"  {name:<10} {text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: hashigo COMMAND …",
+            "",
+            "hashigo: pictures in, pictures back. Train, apply and study U-Net autoencoders.",
+            "",
+            *lines,
+            "",
+            "hashigo COMMAND --help tells what a command takes. hashigo --version tells the version.",
+        ]
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command; returns 0 when all was done, 1 when some inputs failed, 2 for wrong usage."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0 if words else 2
+    if words[0] in ("-V", "--version"):
+        from importlib.metadata import version
+
+        print(f"hashigo {version('hashigo')}")
+        return 0
+    if words[0] not in COMMANDS:
+        print(f"hashigo: no command {words[0]!r}; {did_you_mean(words[0], COMMANDS)}", file=sys.stderr)
+        return 2
+    return _run(words[0], words[1:])
+
+
+def _run(name: str, words: list[str]) -> int:
+    module_name, text = COMMANDS[name]
+    try:
+        module = importlib.import_module(module_name)
+        try:
+            args = module.parse(words) if hasattr(module, "parse") else _parse(module, name, text, words)
+        except SystemExit as stop:  # the parser has said what there was to say
+            return int(stop.code or 0)
+        return int(module.run(args))
+    except HashigoError as error:
+        print(f"hashigo {name}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"hashigo {name}: interrupted; every file that was finished is whole", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parse(module: Any, name: str, text: str, words: list[str]) -> argparse.Namespace:
+    parser = Parser(prog=f"hashigo {name}", description=text[0].upper() + text[1:] + ".")
+    module.add_arguments(parser)
+    return parser.parse_args(words)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""`hashigo train RECIPE.yaml [--key value …] [--run DIR] [--resume]`: every key of a recipe is also a flag."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hashigo.cli.console import say
+from hashigo.errors import MissingExtraError, RecipeError, did_you_mean
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
+
+    from hashigo.recipe import Recipe
+
+
+def build_parser() -> ArgumentParser:
+    """The command's parser: the recipe's dataclasses give keys, types, defaults and help."""
+    try:
+        from jsonargparse import ActionConfigFile, ArgumentParser
+    except ImportError as error:
+        raise MissingExtraError("training", "train", error.name or "") from error
+    from hashigo.recipe import Recipe
+
+    parser = ArgumentParser(
+        prog="hashigo train RECIPE.yaml",
+        description="Trains a model as a recipe says. Every key of the recipe is also a flag, which wins.",
+        exit_on_error=False,
+    )
+    parser.add_argument("--config", action=ActionConfigFile, help="another recipe, over the first")
+    parser.add_argument("--run", type=str, default="", help="folder of the run; runs/NAME-OF-THE-RECIPE if left out")
+    parser.add_argument("--resume", action="store_true", help="goes on where the run was interrupted")
+    parser.add_class_arguments(Recipe, nested_key=None)
+    return parser
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """(recipe, run, resume) of the command line.
+
+    Raises:
+        RecipeError: the recipe is missing, or a key or value is wrong; the message says which and what is right.
+    """
+    from hashigo.recipe import Recipe
+
+    parser = build_parser()
+    if "-h" in words or "--help" in words or not words:
+        parser.print_help()
+        raise SystemExit(0 if words else 2)
+    if words[0].startswith("-"):
+        raise RecipeError(
+            f"expected a recipe first, got {words[0]!r}; for instance: hashigo train recipes/colorizer.yaml"
+        )
+    if not Path(words[0]).is_file():
+        raise RecipeError(f"{words[0]}: expected a recipe (a YAML file), found nothing there")
+    config = _parsed(parser, ["--config", words[0], *words[1:]])
+    values = {name: getattr(config, name) for name in Recipe.__dataclass_fields__}
+    run = config.run or str(Path("runs") / Path(words[0]).stem)
+    return argparse.Namespace(recipe=Recipe(**values), run=run, resume=config.resume)
+
+
+def _parsed(parser: ArgumentParser, words: list[str]) -> Any:
+    from jsonargparse import ArgumentError
+
+    try:
+        return parser.instantiate_classes(parser.parse_args(words))
+    except (ArgumentError, TypeError, ValueError) as error:
+        message = re.sub(r"\s+", " ", str(error)).strip()
+        raise RecipeError(message + _hint(message, _keys(parser))) from error
+
+
+def _keys(parser: ArgumentParser) -> list[str]:
+    return [word[2:] for action in parser._actions for word in action.option_strings if word.startswith("--")]
+
+
+def _hint(message: str, keys: Iterable[str]) -> str:
+    """The right name for an unknown flag or key that a message mentions, "" if it mentions none."""
+    found = re.search(r"(?:[Uu]nrecognized arguments: --|Key ['\"]|[Oo]ption ['\"]|key ['\"])([\w.-]+)", message)
+    if not found:
+        return ""
+    last = found[1].split("=")[0]
+    return "" if last in keys else "; " + did_you_mean(last, keys)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains, showing progress, and says where the model is."""
+    recipe: Recipe = args.recipe
+    try:
+        from hashigo.training import train
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("training", "train", error.name or "") from error
+    from hashigo.cli.training_progress import TrainingProgress
+
+    shown = TrainingProgress(recipe.epochs)
+    say(f"reading {recipe.data.train}")
+    start = time.perf_counter()
+    result = train(recipe, args.run, resume=args.resume, callbacks=[shown])
+    best = min(result.metrics, key=lambda row: row["val_loss"])
+    say(
+        f"done in {time.perf_counter() - start:.0f} s ({result.setup}); best validation loss {best['val_loss']:.5g} "
+        f"at epoch {best['epoch']:.0f}; the model is in {result.model.path}"
+    )
+    return 0

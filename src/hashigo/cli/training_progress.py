@@ -1,0 +1,111 @@
+"""Progress of a training run: pictures per second, loss and time left; a Rich bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from lightning.pytorch import Callback
+
+from hashigo.cli.console import say
+
+
+class TrainingProgress(Callback):
+    """Shows a run as it goes.
+
+    epochs: how many the run has. every: seconds between two updates of plain lines.
+    """
+
+    def __init__(self, epochs: int, every: float = 15.0) -> None:
+        self.epochs, self.every = epochs, every
+        self._bar: Any = None
+        self._task: Any = None
+        self._shown = 0.0
+        self._loss = 0.0
+        self._epoch_start = self._pictures = 0.0
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Says what the machine will do, and opens the bar."""
+        parameters = sum(p.numel() for p in pl_module.network.parameters())
+        begin = f"from epoch {trainer.current_epoch + 1} " if trainer.current_epoch else ""
+        say(
+            f"{parameters:,} parameters, {len(trainer.train_dataloader)} steps an epoch, {self.epochs} epochs {begin}".rstrip()
+        )
+        self._shown = time.monotonic()
+        if sys.stderr.isatty():
+            self._open(trainer)
+
+    def _open(self, trainer: Any) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("epoch {task.fields[epoch]}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
+        self._bar = Progress(
+            *columns, TextColumn("{task.fields[note]}"), TimeRemainingColumn(), console=Console(stderr=True)
+        )
+        self._bar.start()
+        total = self.epochs * len(trainer.train_dataloader)
+        self._task = self._bar.add_task("", total=total, completed=trainer.global_step, epoch="", note="")
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        """Starts the epoch's clock."""
+        self._epoch_start, self._pictures = time.monotonic(), 0.0
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Counts a batch; shows it at most ten times a second on a terminal."""
+        now = time.monotonic()
+        self._pictures += len(batch.rgb)
+        if self._bar is None and now - self._shown < self.every:
+            return
+        if self._bar is not None and now - self._shown < 0.1:
+            self._bar.update(self._task, completed=trainer.global_step)
+            return
+        self._shown = now
+        loss = float(outputs["loss"] if isinstance(outputs, dict) else outputs)
+        self._loss = loss if not self._loss else 0.9 * self._loss + 0.1 * loss
+        rate = self._pictures / max(1e-9, now - self._epoch_start)
+        self._show(trainer, batch_idx, f"loss {self._loss:.4g}, {rate:.0f} pictures/s", rate / len(batch.rgb))
+
+    def _show(self, trainer: Any, batch_idx: int, note: str, steps_per_second: float) -> None:
+        epoch = f"{trainer.current_epoch + 1}/{self.epochs}"
+        if self._bar is not None:
+            self._bar.update(self._task, completed=trainer.global_step, epoch=epoch, note=note)
+            return
+        steps = len(trainer.train_dataloader)
+        left = (self.epochs - trainer.current_epoch) * steps - batch_idx - 1
+        say(f"epoch {epoch}, step {batch_idx + 1}/{steps}, {note}, {_clock(left / steps_per_second)} left")
+
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        """One line per epoch, kept above the bar."""
+        if trainer.sanity_checking:
+            return
+        losses = pl_module.metrics
+        rate = self._pictures / max(1e-9, time.monotonic() - self._epoch_start)
+        line = (
+            f"epoch {trainer.current_epoch + 1}/{self.epochs}: training loss {losses['train_loss']:.5g}, "
+            f"validation loss {losses['val_loss']:.5g}, {rate:.0f} pictures/s"
+        )
+        if self._bar is not None:
+            self._bar.console.print(line, highlight=False)
+        else:
+            say(line)
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """Closes the bar."""
+        self._close()
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        """Closes the bar, so that the message stands below it."""
+        self._close()
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}"

@@ -1,0 +1,245 @@
+"""Many files through a model: what is written where is settled first, then decode, network and encode overlap."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from hashigo.apply import Floats, Model, cores
+from hashigo.errors import HashigoError, PictureError, RecipeError
+from hashigo.files import atomic_path, expand
+from hashigo.image import MAX_PIXELS, SUFFIXES, Photo, read, write
+
+Existing = Literal["skip", "overwrite", "error"]
+
+IN_FLIGHT_PIXELS = 48_000_000
+"""Decoded pixels that wait between the stages at once; a larger photo goes alone. Bounds the memory."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file: read from `source`, write to `target`."""
+
+    source: Path
+    target: Path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job: `state` "done", "skipped" (the target was there) or "failed" with its `error`."""
+
+    job: Job
+    state: Literal["done", "skipped", "failed"]
+    error: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+def plan(inputs: Sequence[str | Path], output: str | Path | None, suffix: str) -> list[Job]:
+    """Which file becomes which: `stem.suffix.ext` beside its input, or in `output` with the tree mirrored.
+
+    `output` names the file itself where there is one input file and `output` ends in a picture's suffix. What an
+    earlier run left (`stem.suffix.ext`, or anything within `output`) is not taken as input when a folder is walked.
+
+    Raises:
+        PictureError: an input does not exist, or there is no picture in them.
+        RecipeError: two inputs would become one file, or an output is itself an input.
+    """
+    target = None if output is None else Path(output)
+    explicit = {os.path.realpath(one) for one in inputs if Path(one).is_file()}
+    found = [
+        (path, relative)
+        for path, relative in expand(inputs, SUFFIXES)
+        if os.path.realpath(path) in explicit or not _from_earlier_run(path, target, suffix)
+    ]
+    if not found:
+        raise PictureError(
+            f"expected pictures ({' '.join(sorted(SUFFIXES))}), found none in {' '.join(map(str, inputs))}"
+        )
+    if target is not None and target.suffix.lower() in SUFFIXES and not target.is_dir():
+        if len(found) > 1:
+            raise RecipeError(f"{len(found)} inputs cannot all become {target}; give a folder with -o")
+        jobs = [Job(found[0][0], target)]
+    else:
+        jobs = [Job(path, _target(path, relative, target, suffix)) for path, relative in found]
+    _check_collisions(jobs)
+    return jobs
+
+
+def _from_earlier_run(path: Path, output: Path | None, suffix: str) -> bool:
+    if output is not None and path.resolve().is_relative_to(output.resolve()):
+        return True
+    return output is None and path.stem.endswith(f".{suffix}")
+
+
+def _target(path: Path, relative: Path, output: Path | None, suffix: str) -> Path:
+    # 256 colours are too few for a coloured photo, and an unknown suffix names no format
+    keeps = path.suffix.lower() in SUFFIXES and path.suffix.lower() != ".gif"
+    name = f"{path.stem}.{suffix}{path.suffix if keeps else '.png'}"
+    return path.with_name(name) if output is None else output / relative.with_name(name)
+
+
+def _check_collisions(jobs: Sequence[Job]) -> None:
+    sources = {os.path.realpath(job.source) for job in jobs}
+    taken: dict[str, Path] = {}
+    for job in jobs:
+        place = os.path.realpath(job.target)
+        if place in taken:
+            raise RecipeError(
+                f"{taken[place]} and {job.source} would both become {job.target}; give them different names or -o"
+            )
+        if place in sources:
+            raise RecipeError(f"{job.target} would overwrite an input; give another -o")
+        taken[place] = job.source
+
+
+def run(
+    model: Model, jobs: Sequence[Job], *, existing: Existing = "skip", batch_size: int = 4, quality: int = 92,
+    max_pixels: int = MAX_PIXELS,
+) -> Iterator[Outcome]:  # fmt: skip
+    """Does the jobs and tells of each as it ends, in order.
+
+    Files are decoded ahead and encoded behind in worker threads while the network works; neighbours whose network
+    input has one shape go through it as one batch. A failing file never stops the others. `existing`: what to do where
+    a target is there already.
+
+    Raises:
+        RecipeError: a target exists and `existing` is "error"; found before anything is written.
+    """
+    if existing == "error":
+        there = [job.target for job in jobs if job.target.exists()]
+        if there:
+            raise RecipeError(f"{there[0]} exists already ({len(there)} such); use --existing skip or overwrite")
+    with ThreadPoolExecutor(cores(), thread_name_prefix="hashigo-file") as pool:
+        yield from _Line(model, pool, existing, batch_size, quality, max_pixels).run(jobs)
+
+
+@dataclass
+class _Loaded:
+    job: Job
+    photo: Photo | None = None
+    x: Floats | None = None
+    outcome: Outcome | None = None
+
+
+class _Line:
+    """The assembly line: load (workers) → network (here, in batches) → finish and write (workers)."""
+
+    def __init__(
+        self, model: Model, pool: ThreadPoolExecutor, existing: Existing, batch_size: int, quality: int, max_pixels: int
+    ) -> None:
+        self.model, self.pool, self.existing = model, pool, existing
+        self.batch_size, self.quality, self.max_pixels = batch_size, quality, max_pixels
+        self.ahead = 2 * cores()
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+        """Outcomes in the order of `jobs`."""
+        todo = iter(jobs)
+        loading: deque[Future[_Loaded]] = deque()
+        finishing: deque[tuple[int, Future[Outcome]]] = deque()
+        batch: list[_Loaded] = []
+        while True:
+            while len(loading) < self.ahead and (job := next(todo, None)) is not None:
+                loading.append(self.pool.submit(self._load, job))
+            if not loading:
+                break
+            loaded = loading.popleft().result()
+            if batch and not self._fits(batch, loaded):
+                finishing.extend(self._finish(batch))
+                batch = []
+            batch.append(loaded)
+            while finishing and (finishing[0][1].done() or sum(pixels for pixels, _ in finishing) > IN_FLIGHT_PIXELS):
+                yield finishing.popleft()[1].result()
+        finishing.extend(self._finish(batch))
+        yield from (future.result() for _, future in finishing)
+
+    def _fits(self, batch: list[_Loaded], new: _Loaded) -> bool:
+        first = batch[0].x
+        alike = first is not None and new.x is not None and first.shape == new.x.shape
+        pixels = sum(_pixels(one) for one in (*batch, new))
+        return alike and len(batch) < self.batch_size and pixels <= IN_FLIGHT_PIXELS
+
+    def _load(self, job: Job) -> _Loaded:
+        if self.existing == "skip" and job.target.exists():
+            return _Loaded(job, outcome=Outcome(job, "skipped"))
+        try:
+            photo = read(job.source, max_pixels=self.max_pixels)
+            return _Loaded(job, photo, self.model.prepare(photo) if self.model.works_whole(photo.size) else None)
+        except (HashigoError, OSError, MemoryError) as error:
+            return _Loaded(job, outcome=_failure(job, error))
+
+    def _finish(self, batch: list[_Loaded]) -> Iterator[tuple[int, Future[Outcome]]]:
+        """Runs the network over a batch of equal shape and hands its photos to the workers."""
+        outputs: Sequence[Floats | None] = [None] * len(batch)
+        if batch and batch[0].x is not None:
+            outputs = list(self.model.engine(np.stack([one.x for one in batch if one.x is not None])))
+        for one, output in zip(batch, outputs, strict=True):
+            yield _pixels(one), self.pool.submit(self._write, one, output)
+
+    def _write(self, loaded: _Loaded, output: Floats | None) -> Outcome:
+        job, photo = loaded.job, loaded.photo
+        if photo is None:
+            return loaded.outcome or Outcome(job, "failed", "not read")
+        try:
+            result = self.model.apply(photo) if output is None else self.model.finish(photo, output)
+            write(result, job.target, quality=self.quality)
+        except (HashigoError, OSError, MemoryError) as error:
+            return _failure(job, error)
+        return Outcome(job, "done", warnings=photo.warnings)
+
+
+def _pixels(loaded: _Loaded) -> int:
+    return 0 if loaded.photo is None else loaded.photo.height * loaded.photo.width
+
+
+def _failure(job: Job, error: BaseException) -> Outcome:
+    return Outcome(job, "failed", str(error) or f"{job.source}: {type(error).__name__}")
+
+
+def write_failures(outcomes: Sequence[Outcome], path: Path) -> bool:
+    """Lists what failed, a JSON object per line: `{"input", "output", "error"}`; a list of an earlier run goes away.
+
+    Returns whether anything failed.
+    """
+    failed = [outcome for outcome in outcomes if outcome.state == "failed"]
+    if not failed:
+        path.unlink(missing_ok=True)
+        return False
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        for outcome in failed:
+            line = {"input": str(outcome.job.source), "output": str(outcome.job.target), "error": outcome.error}
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    return True
+
+
+@dataclass
+class Tally:
+    """Counts outcomes as they come, for a summary."""
+
+    done: int = 0
+    skipped: int = 0
+    failed: int = 0
+    start: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.start = time.perf_counter()
+
+    def add(self, outcome: Outcome) -> None:
+        """Counts one."""
+        setattr(self, outcome.state, getattr(self, outcome.state) + 1)
+
+    def summary(self) -> str:
+        """For instance "198 done, 1 skipped, 1 failed in 12.3 s (16.1 photos/s)"."""
+        seconds = time.perf_counter() - self.start
+        parts = [f"{self.done} done"]
+        parts += [f"{count} {name}" for count, name in ((self.skipped, "skipped"), (self.failed, "failed")) if count]
+        rate = f" ({self.done / seconds:.1f} photos/s)" if self.done > 1 else ""
+        return f"{', '.join(parts)} in {seconds:.1f} s{rate}"
