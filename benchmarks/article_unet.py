@@ -200,7 +200,8 @@ def figures(
     keras = [c for c in turns if c.key.startswith("keras-") and c.precision == "bf16" and not c.asked]
     best_keras = max(keras, key=lambda c: median(speed[c].values()), default=None)
     plain_torch = next((c for c in turns if c.key.endswith("-eager-fp32")), None)
-    rows, peaks = [], []
+    rows: list[Row] = []
+    peaks: list[Row] = []
     for c, own in speed.items():
         is_peak = c.key.startswith("peak-")
         setup = abouts[c].get("setup", "")

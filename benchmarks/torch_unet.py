@@ -72,10 +72,10 @@ def forward_step(net: nn.Module, options: Options, name: str) -> tuple[Step, str
     """A forward pass, NumPy array to NumPy array, by the runtime called `name`, and what that runtime says it is."""
     x = pictures(options, options["channels"])
     if name == "openvino":
-        engine = OpenVinoEngine(options["onnx"], shape=x.shape)  # type: ignore[arg-type]
+        engine = OpenVinoEngine(options["onnx"], shape=x.shape)
         return lambda: engine(x), engine.description
     if name == "onnxruntime":
-        import onnxruntime
+        import onnxruntime  # type: ignore[import-untyped]
 
         session = onnxruntime.InferenceSession(options["onnx"], providers=["CPUExecutionProvider"])
         return lambda: session.run(None, {"input": x}), "float32"
@@ -86,12 +86,12 @@ def forward_step(net: nn.Module, options: Options, name: str) -> tuple[Step, str
     if name == "eager-fp32":
         return lambda: _run(net, torch.from_numpy(x), False), "float32, channels first"
     # the same as the torch engine, but through the compiler
-    net = torch.compile(net.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+    compiled = torch.compile(net.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
     batch = torch.from_numpy(x).contiguous(memory_format=torch.channels_last)
-    return lambda: _run(net, batch, True), "bfloat16 autocast, channels last, compiled"
+    return lambda: _run(compiled, batch, True), "bfloat16 autocast, channels last, compiled"
 
 
-def _run(net: nn.Module, x: torch.Tensor, half: bool) -> object:
+def _run(net: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, half: bool) -> object:
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=half):
         return net(x).float().contiguous().numpy()
 
@@ -107,8 +107,8 @@ class TakingTurns(Callback):
     augmentation, loss, optimizer and everything that Lightning and hashigo do in between.
     """
 
-    def __init__(self, turns: Turns, warmup: int, setup: str) -> None:
-        self.turns, self.left, self.setup, self.warm = turns, warmup, setup, False
+    def __init__(self, turns: Turns, warmup: int, choice: str) -> None:
+        self.turns, self.left, self.choice, self.warm = turns, warmup, choice, False
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Counts the step, and at the end of a turn waits for the next."""
@@ -121,7 +121,7 @@ class TakingTurns(Callback):
             self.turns.done()
         else:
             net: Any = module.network
-            self.turns.ready(setup=self.setup, parameters=parameters(net), versions=versions())
+            self.turns.ready(setup=self.choice, parameters=parameters(net), versions=versions())
             self.warm = True
         self.left = self.turns.wait()
         if not self.left:

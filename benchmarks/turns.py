@@ -126,8 +126,11 @@ class Worker:
         stdin = self._process.stdin
         if stdin is None or self._process.poll() is not None:
             raise self._error()
-        stdin.write(line)
-        stdin.flush()
+        try:
+            stdin.write(line)
+            stdin.flush()
+        except BrokenPipeError:
+            raise self._error() from None
 
     def _read(self) -> dict[str, Any]:
         line = self._process.stdout.readline() if self._process.stdout else ""

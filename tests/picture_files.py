@@ -90,9 +90,7 @@ def icc_grey(gamma: float) -> bytes:
 def icc_cmyk() -> bytes:
     """A CMYK profile in which yellow ink is invisible and every other ink is black."""
     identity = bytes(range(256))
-    table = b"".join(
-        bytes((0 if c or m or k else 255, 128, 128)) for c, m, _, k in itertools.product((0, 1), repeat=4)
-    )
+    table = b"".join(bytes((0 if c or m or k else 255, 128, 128)) for c, m, _, k in itertools.product((0, 1), repeat=4))
     matrix = struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 65536)
     lut = b"mft1" + bytes(4) + bytes((4, 3, 2, 0)) + matrix + identity * 4 + table + identity * 3
     return icc_profile(b"CMYK", {b"A2B0": lut}, connection=b"Lab ", kind=b"prtr")

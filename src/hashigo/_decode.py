@@ -219,14 +219,13 @@ def _scaled(image: Image.Image, warnings: list[str]) -> Image.Image:
 
 
 def _from_uint16(values: NDArray[Any], bits: int) -> NDArray[np.uint8]:
-    """round(v * 255 / (2**bits - 1)) without leaving 16 bits where there are 16."""
-    wide = values.astype(np.uint16)  # native byte order, and a copy of our own
-    if bits < 16:
-        wide = np.minimum(wide.astype(np.uint32) * 65535 // (2**bits - 1), 65535).astype(np.uint16)
-    wide -= wide >> 8
-    wide += 127
-    wide >>= 8
-    return wide.astype(np.uint8)
+    """round(v * 255 / (2**bits - 1)), by a table; strip by strip, since an index takes eight bytes."""
+    full = 2**bits - 1
+    table = ((np.arange(full + 1) * 255 + full // 2) // full).astype(np.uint8)
+    grey = np.empty(values.shape, np.uint8)
+    for top in range(0, len(values), STRIP):
+        np.take(table, values[top : top + STRIP], mode="clip", out=grey[top : top + STRIP])
+    return grey
 
 
 def _from_range(values: NDArray[Any], warnings: list[str]) -> NDArray[np.uint8]:

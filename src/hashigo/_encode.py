@@ -40,6 +40,8 @@ def encode_image(image: Image.Image, kind: str, quality: int, metadata: dict[str
     """
     if kind in ("JPEG", "BMP") and image.mode.endswith("A"):
         image = _on_white(image)
+    if kind == "GIF" and image.mode == "LA":  # Pillow drops its alpha
+        image = image.convert("RGBA")
     stream = io.BytesIO()
     image.save(stream, kind, **_settings(kind, quality), **_carried(kind, metadata))
     return stream.getvalue()
@@ -61,7 +63,7 @@ def _settings(kind: str, quality: int) -> dict[str, Any]:
         return {"quality": quality, "speed": 8}
     if kind == "PNG":
         return {"compress_level": 1}
-    return {"compression": "tiff_lzw"} if kind == "TIFF" else {}
+    return {}  # TIFF stays raw: LZW makes real photos larger, and Pillow's libtiff cannot write EXIF
 
 
 def _carried(kind: str, metadata: dict[str, Any]) -> dict[str, Any]:

@@ -34,9 +34,10 @@ def export_onnx(network: nn.Module, path: str | Path, *, half: bool = False) -> 
     except ImportError as error:
         raise MissingExtraError("ONNX export", "train", error.name or "") from error
     plain = copy.deepcopy(network).cpu().float().eval()
-    fixed = plain.size if getattr(plain, "bottleneck", None) is not None else None
+    fixed: tuple[int, int] | None = getattr(plain, "size", None) if getattr(plain, "bottleneck", None) else None
+    channels = int(getattr(plain, "in_channels"))  # noqa: B009
     # neither 1 nor a multiple of anything, so that the exporter takes no size for a constant
-    example = torch.zeros(2, plain.in_channels, *(fixed or (50, 70)))  # type: ignore[arg-type, misc]
+    example = torch.zeros(2, channels, *(fixed or (50, 70)))
     free = torch.export.Dim.DYNAMIC
     dims = {0: free} if fixed else {0: free, 2: free, 3: free}
     with _quiet():

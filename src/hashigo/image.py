@@ -15,7 +15,7 @@ import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, cast
+from typing import Any, BinaryIO, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from PIL import Image
 
 from hashigo._decode import FORMATS, STRIP, decode, open_image
 from hashigo._encode import encode_image, format_of
-from hashigo.errors import PictureError
+from hashigo.errors import PictureError, did_you_mean
 from hashigo.files import atomic_path
 
 MAX_PIXELS = 178_000_000
@@ -32,7 +32,7 @@ MAX_PIXELS = 178_000_000
 SUFFIXES: frozenset[str] = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 """The suffixes of the picture formats that are read and written, lower case with dot."""
 
-Method = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]
+Method = Literal["bilinear", "bicubic", "lanczos"]
 
 _TO_UNIT = np.float32(1 / 255)
 _RANGE = (-0.01, 1.01)
@@ -184,6 +184,8 @@ def resize(
     when it reduces.
     """
     _check_size(height, width)
+    if method not in get_args(Method):
+        raise PictureError(f"expected a method of resizing, found '{method}'; {did_you_mean(method, get_args(Method))}")
     if picture.ndim != 3 or picture.size == 0:
         raise PictureError(f"expected a float picture of shape (C, H, W), found {picture.dtype} {picture.shape}")
     top, bottom = rows if rows is not None else (0, height)

@@ -6,7 +6,6 @@ No worker processes: one indexed read makes a whole batch. The order comes from 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -36,10 +35,7 @@ class ResidentPictures:
 
     def __init__(self, pictures: PictureSet, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
-        with warnings.catch_warnings():
-            # a memory-mapped set is read-only; torch warns of that, and nothing here writes
-            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-            self.pixels = torch.from_numpy(pictures.pixels).to(self.device)
+        self.pixels = torch.from_numpy(pictures.pixels).to(self.device)
         self.sizes = torch.from_numpy(np.asarray(pictures.sizes, dtype=np.int64)).to(self.device)
         self.offsets = torch.from_numpy(np.asarray(pictures.offsets, dtype=np.int64)).to(self.device)
         self.uniform = pictures.uniform

@@ -141,20 +141,20 @@ def save_model(
         half: stores floating-point weights as float16.
         onnx: writes model.onnx too.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     from hashigo.networks import NETWORKS
 
     folder = Path(path)
     names = {kind: name for name, kind in NETWORKS.items()}
-    options = dict(network._hub_mixin_config)  # type: ignore[union-attr, arg-type]
+    options = dict(network._hub_mixin_config)  # type: ignore[arg-type]
     about = {"version": version("hashigo"), "network": names[type(network)], "task": task_config(task), "size": size}  # type: ignore[index]
     weights = {
         name: (value.half() if half and value.is_floating_point() else value).contiguous().cpu()
         for name, value in network.state_dict().items()
     }
     with atomic_path(folder / "model.safetensors") as temporary:
-        save_file(weights, temporary, metadata={"format": "pt"})
+        temporary.write_bytes(save(weights, metadata={"format": "pt"}))  # save_file would make it private
     if onnx:
         from hashigo.export import export_onnx
 

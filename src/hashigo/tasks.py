@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
+from array_api_compat import array_namespace
+
 from hashigo import color
 from hashigo.color import Array
 from hashigo.errors import RecipeError, did_you_mean
@@ -48,7 +50,7 @@ class Task:
 
     def decode(self, input: Array, output: Array) -> Array:
         """The picture from the network's input and answer (same H and W): → (..., 3, H, W), 0..1."""
-        return color.array_namespace(output).clip(output, 0.0, 1.0)
+        return array_namespace(output).clip(output, 0.0, 1.0)
 
     def pair(self, rgb: Array, rng: PictureRng | None = None) -> tuple[Array, Array]:
         """Training pair (input, target) of a picture or a batch; without `rng` nothing is degraded. Never overridden."""
@@ -81,7 +83,7 @@ class AutoencodeGrey(Task):
 
     def decode(self, input: Array, output: Array) -> Array:
         """A grey picture of three equal channels."""
-        xp = color.array_namespace(output)
+        xp = array_namespace(output)
         grey = xp.clip(output, 0.0, 1.0)
         return xp.concat([grey, grey, grey], axis=-3)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def build_parser() -> ArgumentParser:
     """The command's parser: the recipe's dataclasses give keys, types, defaults and help."""
     try:
-        from jsonargparse import ActionConfigFile, ArgumentParser
+        from jsonargparse import ActionConfigFile, ArgumentParser  # type: ignore[attr-defined]
     except ImportError as error:
         raise MissingExtraError("training", "train", error.name or "") from error
     from hashigo.recipe import Recipe
@@ -30,6 +30,7 @@ def build_parser() -> ArgumentParser:
         prog="hashigo train RECIPE.yaml",
         description="Trains a model as a recipe says. Every key of the recipe is also a flag, which wins.",
         exit_on_error=False,
+        allow_abbrev=False,
     )
     parser.add_argument("--config", action=ActionConfigFile, help="another recipe, over the first")
     parser.add_argument("--run", type=str, default="", help="folder of the run; runs/NAME-OF-THE-RECIPE if left out")

@@ -13,6 +13,8 @@ from torch import nn
 from hashigo.errors import RecipeError, did_you_mean
 from hashigo.networks.unet import UNet
 
+__all__ = ["ARTICLE_SMALL_UNET", "ARTICLE_UNET", "NETWORKS", "UNet", "make_network"]
+
 NETWORKS: dict[str, type[UNet]] = {"unet": UNet}
 """Every network by its name."""
 

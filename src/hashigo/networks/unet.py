@@ -46,7 +46,8 @@ class Block(nn.Module):
         """(N, in, H, W) → (N, out, H, W)."""
         h = self.norm1(self.conv1(x)).relu()
         h = self.norm2(self.conv2(h))
-        return self.last(h if self.shortcut is None else h + self.shortcut(x))
+        y: Tensor = self.last(h if self.shortcut is None else h + self.shortcut(x))
+        return y
 
 
 class Bottleneck(nn.Module):
@@ -61,11 +62,13 @@ class Bottleneck(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """(N, C, H, W) → (N, units), -1..1."""
-        return self.narrow(x.flatten(1)).tanh()
+        latent: Tensor = self.narrow(x.flatten(1)).tanh()
+        return latent
 
     def decode(self, latent: Tensor) -> Tensor:
         """(N, units) → (N, C, H, W), ≥ 0."""
-        return self.widen(latent).relu().unflatten(1, self.shape)
+        x: Tensor = self.widen(latent).relu().unflatten(1, self.shape)
+        return x
 
 
 class UNet(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["unet", "autoencoder"], license="apache-2.0"):
@@ -153,7 +156,8 @@ class UNet(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["unet"
             elif self.skips[level] == "zeroed":
                 x = torch.cat([torch.zeros_like(x), x], dim=1)
             x = self.fuse[level](x)
-        return self.activation(self.head(x))
+        y: Tensor = self.activation(self.head(x))
+        return y
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) → (N, out_channels, H, W): padded to a multiple of 2**depth, cropped back."""
