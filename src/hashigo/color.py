@@ -100,13 +100,14 @@ def ciede2000(lab1: Array, lab2: Array) -> Array:
     stretch = 1 + 0.5 * (1 - _seventh(xp, (xp.hypot(a1, b1) + xp.hypot(a2, b2)) / 2))
     a1, a2 = stretch * a1, stretch * a2
     c1, c2 = xp.hypot(a1, b1), xp.hypot(a2, b2)
-    h1, h2 = xp.atan2(b1, a1), xp.atan2(b2, a2)
+    h1, h2 = (xp.remainder(xp.atan2(b, a), 2 * xp.pi) for a, b in ((a1, b1), (a2, b2)))
     mean_l, mean_c = (l1 + l2) / 2, (c1 + c2) / 2
-    # the angle between the two hues through the difference vector: no case split, and 0 where a colour is grey
-    dh = xp.remainder(h2 - h1 + xp.pi, 2 * xp.pi) - xp.pi
+    # the short way round; exactly opposite hues (a pair of the paper's) are left as they are, rounding or not
+    half = xp.pi * (1 + 1e-12)
+    dh = h2 - h1
+    dh = xp.where(dh > half, dh - 2 * xp.pi, xp.where(dh < -half, dh + 2 * xp.pi, dh))
     big_dh = 2 * xp.sqrt(c1 * c2) * xp.sin(dh / 2)
-    grey = c1 * c2 == 0
-    mean_h = xp.where(grey, h1 + h2, h1 + dh / 2)
+    mean_h = h1 + dh / 2  # where a colour is grey the paper has another, but there big_dh is 0 and no hue counts
     s_l = 1 + 0.015 * (mean_l - 50) ** 2 / xp.sqrt(20 + (mean_l - 50) ** 2)
     s_c = 1 + 0.045 * mean_c
     s_h = 1 + 0.015 * mean_c * _hue_weight(xp, mean_h)

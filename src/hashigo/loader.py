@@ -6,6 +6,7 @@ No worker processes: one indexed read makes a whole batch. The order comes from 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -76,7 +77,7 @@ class Loader:
         seed: decides order, crops and flips together with the epoch.
 
     Raises:
-        RecipeError: no crop although the pictures differ in size, or fewer pictures than one batch.
+        RecipeError: no crop although the pictures differ in size, or no pictures.
     """
 
     def __init__(
@@ -93,18 +94,21 @@ class Loader:
         self.count = len(resident.sizes)
         self.batch_size = min(batch_size, self.count)
         self.size = (crop, crop) if crop else resident.uniform
+        if self.count == 0:
+            raise RecipeError("expected at least one picture, got none; look at data.train and data.limit")
         if self.size is None:
             raise RecipeError(
                 "expected pictures of one size, got several sizes: set data.crop to the side of the crops to train on"
             )
-        if self.count == 0:
-            raise RecipeError("expected at least one picture, got none; look at data.train and data.limit")
         self.epoch = 0
         self.rank, self.world = 0, 1
         self._first = self._next = 0
 
     def shard(self, rank: int, world: int) -> None:
-        """Makes this the loader of process `rank` of `world`: each step's pictures are dealt out among them."""
+        """Makes this the loader of process `rank` of `world`: each step's pictures are dealt out among them, one by one.
+
+        In training all have as many batches; in validation a process may have one less, but none that is empty.
+        """
         self.rank, self.world = rank, world
 
     @property
@@ -131,8 +135,9 @@ class Loader:
         self._first = state["next"] if state["next"] < len(self) else 0
 
     def __len__(self) -> int:
-        full, rest = divmod(self.count, self.batch_size * self.world)
-        return full if self.training or not rest else full + 1
+        if self.training:
+            return self.count // (self.batch_size * self.world)
+        return math.ceil(len(range(self.rank, self.count, self.world)) / self.batch_size)
 
     def order(self, epoch: int) -> Tensor:
         """The indices of all pictures in the order of `epoch`: int64 (N,), on the CPU."""
@@ -144,8 +149,8 @@ class Loader:
     def batch(self, epoch: int, number: int, order: Tensor | None = None) -> Batch:
         """Batch `number` of `epoch`, the same whenever it is asked for."""
         order = self.order(epoch) if order is None else order
-        start = (number * self.world + self.rank) * self.batch_size
-        chosen = order[start : start + self.batch_size]
+        step = self.batch_size * self.world
+        chosen = order[number * step : (number + 1) * step][self.rank :: self.world]
         indices = chosen.to(self.resident.device, non_blocking=True)
         height, width = self.size or (0, 0)
         if not self.training:

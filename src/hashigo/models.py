@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hashigo.errors import MissingExtraError, ModelError, did_you_mean
+from hashigo.errors import MissingExtraError, ModelError, RecipeError, did_you_mean
 from hashigo.files import atomic_path
 from hashigo.tasks import Task, make_task, task_config
 
@@ -86,11 +86,9 @@ def _read_folder(path: Path) -> ModelFolder:
         about = config.pop("hashigo")
         task = dict(about["task"])
         return ModelFolder(
-            path, make_task(task.pop("name"), **task), about["network"], config, int(about.get("size", 0))
+            path, make_task(task.pop("name"), **task), str(about["network"]), config, int(about.get("size", 0))
         )
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, ModelError):
-            raise
         raise ModelError(
             f"{path}: expected a model folder with a config.json that hashigo wrote, found none that can be read "
             f"({type(error).__name__}: {error}); give the 'model' folder of a training run"
@@ -101,19 +99,23 @@ def load_network(folder: ModelFolder) -> nn.Module:
     """The folder's network with its weights, in float32, in evaluation mode, on the CPU.
 
     Raises:
-        ModelError: the weights are missing or do not fit the network.
+        ModelError: the network is none of `NETWORKS`, or the weights are missing, broken or do not fit it.
         MissingExtraError: torch is not installed.
     """
     try:
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
         from hashigo.networks import make_network
     except ImportError as error:
         raise MissingExtraError("running a network with torch", "train", error.name or "") from error
-    network = make_network(folder.network, **folder.options)
+    try:
+        network = make_network(folder.network, **folder.options)
+    except RecipeError as error:
+        raise ModelError(f"{folder.path}: expected a config.json of a network that hashigo has: {error}") from error
     try:
         network.load_state_dict(load_file(folder.weights))
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise ModelError(
             f"{folder.weights}: expected the weights of {folder.network} {folder.options}: {error}"
         ) from error
@@ -139,7 +141,7 @@ def save_model(
         size: side of the pictures that it was trained on, 0 where unknown.
         card: text of the model card, Markdown.
         half: stores floating-point weights as float16.
-        onnx: writes model.onnx too.
+        onnx: writes model.onnx too; otherwise one of an earlier model is taken away.
     """
     from safetensors.torch import save
 
@@ -159,6 +161,8 @@ def save_model(
         from hashigo.export import export_onnx
 
         export_onnx(network, folder / "model.onnx", half=half)
+    else:
+        (folder / "model.onnx").unlink(missing_ok=True)
     with atomic_path(folder / "README.md") as temporary:
         temporary.write_text(card or f"# {task.name}\n", encoding="utf-8")
     with atomic_path(folder / "config.json") as temporary:

@@ -16,7 +16,7 @@ _MASK = 0xFFFFFFFF
 
 
 def _hash(x: Array) -> Array:
-    """A 32-bit integer hash held in int64 (Chris Wellons' "lowbias32": every input bit changes every output bit)."""
+    """A 32-bit integer hash held in int64 or a Python integer (Chris Wellons' "lowbias32": every input bit changes every output bit)."""
     x = x ^ (x >> 16)
     x = (x * 0x7FEB352D) & _MASK
     x = x ^ (x >> 15)
@@ -33,7 +33,8 @@ class PictureRng:
 
     def __init__(self, seed: int, epoch: int, indices: Array) -> None:
         xp = array_namespace(indices)
-        start = _hash(xp.asarray((seed * 0x9E3779B1 + 0x7F4A7C15) & _MASK, dtype=xp.int64, device=device(indices)))
+        # Python's integers up to here: NumPy warns where a product of two scalars leaves 64 bits, not where arrays do
+        start = _hash((seed * 0x9E3779B1 + 0x7F4A7C15) & _MASK)
         self._key = _hash(_hash(start ^ (epoch & _MASK)) ^ (indices & _MASK))
         self._count = 0
         self._xp = xp

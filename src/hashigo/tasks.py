@@ -7,7 +7,7 @@ torch tensors. To add a task: one class here and one line in `TASKS`; the law te
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
 from array_api_compat import array_namespace
@@ -145,9 +145,9 @@ class Denoise(Task):
     strongest: float = 0.2
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.weakest <= self.strongest:
+        if not 0.0 <= self.weakest <= self.strongest < float("inf"):
             raise RecipeError(
-                f"denoise: expected 0 <= weakest <= strongest, got {self.weakest} and {self.strongest}; swap or raise them"
+                f"denoise: expected 0 <= weakest <= strongest, both finite, got {self.weakest} and {self.strongest}; swap or raise them"
             )
 
     def degrade(self, rgb: Array, rng: PictureRng) -> Array:
@@ -170,11 +170,15 @@ def make_task(name: str, **options: Any) -> Task:
     """
     if name not in TASKS:
         raise RecipeError(f"expected the name of a task, got {name!r}; {did_you_mean(name, TASKS)}")
+    known = [field.name for field in fields(TASKS[name])]
+    for option in options:
+        if option not in known:
+            hint = did_you_mean(option, known) if known else "it takes none"
+            raise RecipeError(f"task {name!r} has no option {option!r}; {hint}")
     try:
         return TASKS[name](**options)
     except TypeError as error:
-        known = ", ".join(TASKS[name].__dataclass_fields__) or "none"
-        raise RecipeError(f"task {name!r}: {error}; its options: {known}") from error
+        raise RecipeError(f"task {name!r}: {error}") from error
 
 
 def task_config(task: Task) -> dict[str, Any]:

@@ -108,11 +108,11 @@ class UNet(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["unet"
         residual: bool = False,
     ) -> None:
         super().__init__()
-        self.skips = _skips_per_level(skips, depth)
         self.depth = depth
         self.in_channels, self.out_channels = in_channels, out_channels
         self.size = None if size is None else (int(size[0]), int(size[1]))
         _check_options(width, depth, bottleneck, self.size, latent_activation, output_activation)
+        self.skips = _skips_per_level(skips, depth)
         channels = [width * 2**level for level in range(depth + 1)]
         self.down = nn.ModuleList(
             Block(inputs, outputs, residual=residual)

@@ -1,0 +1,206 @@
+"""ONNX files on ONNX Runtime and OpenVINO against torch: any batch, any size; and the engines' own promises."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+
+from hashigo.engines import OpenVinoEngine, TorchEngine, choose_engine, has_torch
+from hashigo.errors import MissingExtraError, ModelError
+from hashigo.export import export_onnx
+from hashigo.models import ModelFolder, load_network, save_model
+from hashigo.networks import UNet
+from hashigo.tasks import make_task
+from photos import batch
+
+DEPTH_4: dict[str, Any] = {"in_channels": 1, "out_channels": 2, "width": 2, "depth": 4, "output_activation": "linear"}
+BOTTLENECK: dict[str, Any] = {"width": 2, "depth": 2, "bottleneck": 5, "size": (12, 20), "skips": ["none", "concat"]}
+SHAPES = [(1, 48, 48), (4, 16, 32), (2, 33, 50), (3, 70, 17), (1, 1, 1), (1, 100, 81)]
+
+
+class Exported(NamedTuple):
+    network: UNet
+    folder: ModelFolder
+
+
+def trained(**options: Any) -> UNet:
+    """A network whose BatchNorms do something, as after training."""
+    torch.manual_seed(2)
+    network = UNet(**options)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 2)
+            nn.init.uniform_(module.bias, -0.5, 0.5)
+            nn.init.uniform_(module.running_mean, -0.2, 0.2)
+            nn.init.uniform_(module.running_var, 0.5, 2)
+    return network.eval()
+
+
+def exported(path: Path, half: bool, **options: Any) -> Exported:
+    network = trained(**options)
+    task = make_task("colorize" if options.get("in_channels") == 1 else "autoencode")
+    return Exported(network, save_model(path, network, task, half=half))
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    return exported(tmp_path_factory.mktemp("full"), False, **DEPTH_4)
+
+
+@pytest.fixture(scope="module")
+def half(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    return exported(tmp_path_factory.mktemp("half"), True, **DEPTH_4)
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    return exported(tmp_path_factory.mktemp("narrow"), False, **BOTTLENECK)
+
+
+def with_onnxruntime(path: Path, x: np.ndarray) -> np.ndarray:
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return session.run(["output"], {"input": x})[0]
+
+
+def with_openvino(path: Path, x: np.ndarray) -> np.ndarray:
+    return OpenVinoEngine(path, precision="f32", threads=1)(x)
+
+
+def with_torch(network: nn.Module, x: np.ndarray) -> np.ndarray:
+    with torch.no_grad():
+        return network(torch.from_numpy(x)).numpy()
+
+
+def pictures(count: int, height: int, width: int, channels: int) -> np.ndarray:
+    return np.ascontiguousarray(batch(height, width)[:count, :channels])
+
+
+RUNTIMES = pytest.mark.parametrize("run", [with_onnxruntime, with_openvino])
+
+
+@RUNTIMES
+@pytest.mark.parametrize("shape", SHAPES)
+def test_any_batch_and_size_is_as_with_torch(run: Any, shape: tuple[int, int, int], full: Exported) -> None:
+    x = pictures(*shape, 1)
+    expected = with_torch(full.network, x)
+    assert expected.std() > 0.01  # something to compare
+    result = run(full.folder.onnx, x)
+    assert result.dtype == np.float32
+    assert result.shape == (shape[0], 2, *shape[1:])
+    np.testing.assert_allclose(result, expected, atol=1e-4)
+
+
+@RUNTIMES
+def test_half_weights_are_the_rounded_ones_computed_in_full(run: Any, half: Exported) -> None:
+    x = pictures(2, 33, 50, 1)
+    result = run(half.folder.onnx, x)
+    np.testing.assert_allclose(result, with_torch(half.network, x), atol=2e-2)
+    # the weights of the safetensors file are rounded in the same way, small ones (biases, norms) apart
+    np.testing.assert_allclose(result, with_torch(load_network(half.folder), x), atol=1e-2)
+
+
+def test_half_files_are_half_the_size(full: Exported, half: Exported) -> None:
+    assert half.folder.onnx.stat().st_size < 0.6 * full.folder.onnx.stat().st_size
+
+
+@RUNTIMES
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_bottleneck_keeps_its_size_and_any_batch(run: Any, count: int, narrow: Exported) -> None:
+    x = pictures(count, 12, 20, 3)
+    np.testing.assert_allclose(run(narrow.folder.onnx, x), with_torch(narrow.network, x), atol=1e-4)
+
+
+def test_names_shapes_and_nothing_of_this_machine(full: Exported, narrow: Exported) -> None:
+    for folder, height in ((full.folder, None), (narrow.folder, 12)):
+        content = folder.onnx.read_bytes()
+        model = onnx.load_from_string(content)
+        assert [value.name for value in (*model.graph.input, *model.graph.output)] == ["input", "output"]
+        sides = model.graph.input[0].type.tensor_type.shape.dim
+        assert bool(sides[0].dim_param)
+        assert (sides[2].dim_value or None) == height
+        assert b"site-packages" not in content
+        assert str(Path.cwd()).encode() not in content
+
+
+def test_exporting_leaves_the_network_alone(tmp_path: Path) -> None:
+    network = UNet(width=1, depth=1).train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    path = export_onnx(network, tmp_path / "new" / "model.onnx")
+    assert path.is_file()
+    assert [one.name for one in path.parent.iterdir()] == ["model.onnx"]
+    assert network.training
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+# --- engines ----------------------------------------------------------------------------------------------
+
+
+def test_torch_engine_is_the_network(full: Exported) -> None:
+    engine = TorchEngine(load_network(full.folder), "cpu", "f32")
+    x = pictures(2, 33, 50, 1)
+    result = engine(x)
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(result, with_torch(full.network, x), atol=1e-4)
+    assert "float32" in engine.description
+
+
+def test_bfloat16_is_near(full: Exported) -> None:
+    x = pictures(2, 48, 48, 1)
+    expected = with_torch(full.network, x)
+    for engine in (TorchEngine(load_network(full.folder), "cpu", "bf16"), OpenVinoEngine(full.folder.onnx, precision="bf16")):  # fmt: skip
+        result = engine(x)
+        assert result.dtype == np.float32
+        assert np.abs(result - expected).max() < 0.1 * np.abs(expected).max()
+        assert "bfloat16" in engine.description
+
+
+def test_a_result_stays_when_the_engine_goes_on(full: Exported) -> None:
+    engine = OpenVinoEngine(full.folder.onnx, precision="f32")
+    first = engine(pictures(2, 32, 32, 1))
+    kept = first.copy()
+    engine(1 - pictures(2, 32, 32, 1))
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_many_threads_get_their_own_answers(full: Exported) -> None:
+    engine = OpenVinoEngine(full.folder.onnx, precision="f32")
+    inputs = [pictures(1 + i % 3, 16 + i, 40 - i, 1) for i in range(20)]
+    with ThreadPoolExecutor(4) as pool:
+        for x, result in zip(inputs, pool.map(engine, inputs), strict=True):
+            np.testing.assert_allclose(result, with_torch(full.network, x), atol=1e-4)
+
+
+def test_one_shape_only(full: Exported) -> None:
+    engine = OpenVinoEngine(full.folder.onnx, precision="f32", shape=(2, 1, 32, 48))
+    x = pictures(2, 32, 48, 1)
+    np.testing.assert_allclose(engine(x), with_torch(full.network, x), atol=1e-4)
+
+
+def test_files_that_are_no_networks(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="hashigo export"):
+        OpenVinoEngine(tmp_path / "missing.onnx")
+    (tmp_path / "broken.onnx").write_bytes(b"not a network")
+    with pytest.raises(ModelError, match=r"broken\.onnx"):
+        OpenVinoEngine(tmp_path / "broken.onnx")
+
+
+def test_choosing_an_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert has_torch()
+    assert [choose_engine("auto", onnx) for onnx in (True, False)] == ["openvino", "torch"]
+    assert choose_engine("torch", True) == "torch"
+    with pytest.raises(ModelError, match=r"model\.onnx"):
+        choose_engine("openvino", False)
+    with pytest.raises(ModelError, match="tensorrt"):
+        choose_engine("tensorrt", True)  # type: ignore[arg-type]
+    monkeypatch.setattr("hashigo.engines.has_torch", lambda: False)
+    assert choose_engine("auto", True) == "openvino"
+    with pytest.raises(MissingExtraError, match=r"pip install 'hashigo\[train\]'"):
+        choose_engine("auto", False)

@@ -1,0 +1,278 @@
+"""hashigo.networks: shapes and wiring, any picture size, Keras's initialization, saving (counts: test_parameters)."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hashigo.errors import RecipeError
+from hashigo.networks import ARTICLE_SMALL_UNET, NETWORKS, UNet, make_network
+from hashigo.networks.unet import SKIPS
+from photos import batch
+
+# --- shapes and wiring ----------------------------------------------------------------------------------
+
+
+def small(**options: Any) -> UNet:
+    """A small network as after training: BatchNorms that do something, evaluation mode."""
+    torch.manual_seed(0)
+    network = UNet(**{"width": 2, "depth": 3, "output_activation": "linear", **options})
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 2)
+            nn.init.uniform_(module.bias, -0.5, 0.5)
+            nn.init.uniform_(module.running_mean, -0.2, 0.2)
+            nn.init.uniform_(module.running_var, 0.5, 2)
+    return network.eval()
+
+
+def photos(height: int, width: int, channels: int = 3) -> Tensor:
+    return torch.from_numpy(batch(height, width))[:, :channels]
+
+
+def test_levels_halve_the_size_and_double_the_channels() -> None:
+    latent, skips = small(width=2, depth=4).encode(photos(96, 48))
+    assert [tuple(s.shape) for s in skips] == [(4, 2, 96, 48), (4, 4, 48, 24), (4, 8, 24, 12), (4, 16, 12, 6)]
+    assert tuple(latent.shape) == (4, 32, 6, 3)
+
+
+@pytest.mark.parametrize("skips", SKIPS)
+def test_the_small_networks_latents(skips: str) -> None:
+    x = photos(28, 28, 1)
+    for units, shape in ((None, (4, 16, 7, 7)), (16, (4, 16))):
+        network = UNet(skips=skips, bottleneck=units, **ARTICLE_SMALL_UNET).eval()
+        latent, maps = network.encode(x)
+        assert tuple(latent.shape) == shape
+        assert latent.abs().max() <= 1  # tanh
+        assert latent.min() < 0
+        assert [tuple(m.shape) for m in maps] == [(4, 4, 28, 28), (4, 8, 14, 14)]
+        output = network.decode(latent, maps)
+        assert output.shape == x.shape
+        assert 0 <= output.min() <= output.max() <= 1  # sigmoid
+        torch.testing.assert_close(network(x), output)
+
+
+def written_out(network: UNet, x: Tensor) -> Tensor:
+    """The forward pass from the paper's diagram, with torch's functions and the network's weights only."""
+
+    def conv_norm_relu(x: Tensor, conv: Any, norm: Any) -> Tensor:
+        x = functional.conv2d(x, conv.weight, conv.bias, padding=1)
+        scale = norm.weight / torch.sqrt(norm.running_var + 1e-3)
+        return functional.relu((x - norm.running_mean[:, None, None]) * scale[:, None, None] + norm.bias[:, None, None])
+
+    def two(x: Tensor, block: Any) -> Tensor:
+        return conv_norm_relu(conv_norm_relu(x, block.conv1, block.norm1), block.conv2, block.norm2)
+
+    kept = []
+    for block_ in network.down:
+        kept.append(two(x, block_))
+        x = functional.max_pool2d(kept[-1], 2)
+    x = two(x, network.middle)
+    for up, fuse, skip in list(zip(network.up, network.fuse, kept, strict=True))[::-1]:
+        x = functional.conv_transpose2d(x, up.weight, up.bias, stride=2)
+        x = two(torch.cat([skip, x], dim=1), fuse)
+    return functional.conv2d(x, network.head.weight, network.head.bias)
+
+
+def test_forward_is_the_diagram() -> None:
+    network, x = small(), photos(24, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(network(x), written_out(network, x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "skips", ["concat", "none", "zeroed", ("concat", "none", "zeroed"), ("zeroed", "concat", "none"), ["none"] * 3]
+)
+def test_only_concatenated_levels_reach_the_output(skips: str | tuple[str, ...]) -> None:
+    network = small(skips=skips)
+    levels = [skips] * 3 if isinstance(skips, str) else list(skips)
+    with torch.no_grad():
+        latent, maps = network.encode(photos(16, 24))
+        output = network.decode(latent, maps)
+        for level, kind in enumerate(levels):
+            changed = [m + (i == level) for i, m in enumerate(maps)]
+            assert torch.equal(network.decode(latent, changed), output) == (kind != "concat")
+        assert not torch.equal(network.decode(latent + 1, maps), output)
+
+
+def test_zeroed_has_concats_parameters_to_the_last_shape() -> None:
+    concat, zeroed, none = (small(skips=skips) for skips in ("concat", "zeroed", "none"))
+    shapes = [{name: tuple(v.shape) for name, v in network.state_dict().items()} for network in (concat, zeroed, none)]
+    assert shapes[0] == shapes[1]
+    assert shapes[0] != shapes[2]
+    # with concat's weights, it answers what concat answers when the skips bring nothing
+    zeroed.load_state_dict(concat.state_dict())
+    with torch.no_grad():
+        latent, maps = concat.encode(photos(16, 16))
+        silent = concat.decode(latent, [torch.zeros_like(m) for m in maps])
+        torch.testing.assert_close(zeroed(photos(16, 16)), silent)
+
+
+@pytest.mark.parametrize("activation", ["linear", "relu", "sigmoid", "tanh"])
+def test_activations(activation: str) -> None:
+    plain = small(latent_activation="linear")
+    for place in ("latent_activation", "output_activation"):
+        network = small(**{"latent_activation": "linear", place: activation})
+        network.load_state_dict(plain.state_dict())
+        function = {"linear": lambda x: x}.get(activation) or getattr(torch, activation)
+        with torch.no_grad():
+            x = photos(16, 16)
+            if place == "latent_activation":
+                torch.testing.assert_close(network.encode(x)[0], function(plain.encode(x)[0]))
+            else:
+                torch.testing.assert_close(network(x), function(plain(x)))
+
+
+def test_residual_adds_a_projection_of_the_input() -> None:
+    block_ = small(residual=True).down[0]
+    with torch.no_grad():
+        x = photos(8, 8)
+        inner = block_.norm2(block_.conv2(functional.relu(block_.norm1(block_.conv1(x)))))
+        torch.testing.assert_close(block_(x), functional.relu(inner + block_.shortcut(x)))
+
+
+# --- sizes ----------------------------------------------------------------------------------------------
+
+ANY_SIZE = small()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 70), st.integers(1, 70))
+def test_any_size_goes_through_and_comes_back(height: int, width: int) -> None:
+    x = photos(height, width)[:2]
+    down, right = -height % 8, -width % 8
+    padded = torch.from_numpy(np.pad(x.numpy(), ((0, 0), (0, 0), (0, down), (0, right)), mode="edge"))
+    with torch.no_grad():
+        output = ANY_SIZE(x)
+        latent, skips = ANY_SIZE.encode(padded)
+        torch.testing.assert_close(output, ANY_SIZE.decode(latent, skips)[:, :, :height, :width])
+    assert output.shape == x.shape
+
+
+def test_a_bottleneck_fixes_the_size() -> None:
+    network = small(bottleneck=5, size=(16, 24))
+    with torch.no_grad():
+        assert tuple(network.encode(photos(16, 24))[0].shape) == (4, 5)
+        assert tuple(network(photos(16, 24)).shape) == (4, 3, 16, 24)
+        for height, width in ((24, 16), (16, 25), (32, 48)):
+            with pytest.raises(RecipeError, match=rf"\(16, 24\).*\({height}, {width}\)"):
+                network(photos(height, width))
+
+
+def test_the_bottleneck_is_two_dense_layers() -> None:
+    network = small(bottleneck=5, size=(16, 24))
+    with torch.no_grad():
+        nn.init.normal_(network.bottleneck.narrow.bias)
+        nn.init.normal_(network.bottleneck.widen.bias)
+        x, (narrow, widen) = photos(16, 24), (network.bottleneck.narrow, network.bottleneck.widen)
+        latent, skips = network.encode(x)
+        network.bottleneck, kept = None, network.bottleneck
+        middle, _ = network.encode(x)
+        torch.testing.assert_close(latent, torch.tanh(middle.reshape(4, -1) @ narrow.weight.T + narrow.bias))
+        wide = torch.relu(latent @ widen.weight.T + widen.bias).reshape(middle.shape)
+        expected = network.decode(wide, skips)
+        network.bottleneck = kept
+        torch.testing.assert_close(network.decode(latent, skips), expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"bottleneck": 4}, "size"),
+        ({"bottleneck": 4, "size": (28, 30)}, "8"),
+        ({"bottleneck": 0, "size": (16, 16)}, "at least 1"),
+        ({"width": 0}, "at least 1"),
+        ({"depth": 0}, "at least 1"),
+        ({"depth": -1}, "width and depth"),
+        ({"skips": "concatt"}, "did you mean 'concat'"),
+        ({"skips": ["concat", "none"]}, "3 levels"),
+        ({"skips": ["concat", "none", None]}, "None"),
+        ({"latent_activation": "tahn"}, "did you mean 'tanh'"),
+        ({"output_activation": "softmax"}, "linear, relu, sigmoid, tanh"),
+    ],
+)
+def test_options_that_do_not_fit(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        make_network("unet", **{"width": 2, "depth": 3, **options})
+
+
+def test_wrong_names() -> None:
+    with pytest.raises(RecipeError, match="did you mean 'unet'"):
+        make_network("unett")
+    with pytest.raises(RecipeError, match="widht"):
+        make_network("unet", widht=3)
+
+
+# --- Keras's habits -------------------------------------------------------------------------------------
+
+
+def test_weights_are_glorot_uniform_and_biases_zero() -> None:
+    torch.manual_seed(0)
+    network = UNet(width=16, depth=2, bottleneck=32, size=(16, 16), residual=True)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            assert (module.eps, module.momentum) == (1e-3, 0.01)
+            assert (module.weight == 1).all()
+            assert (module.bias == 0).all()
+        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            weight = module.weight.detach()
+            field = weight[0, 0].numel() if weight.ndim == 4 else 1
+            limit = math.sqrt(6 / (field * (weight.shape[0] + weight.shape[1])))
+            assert weight.abs().max() <= limit
+            assert (module.bias == 0).all()
+            if weight.numel() > 1000:
+                assert float(weight.abs().max()) > 0.98 * limit
+                assert float(weight.std()) == pytest.approx(limit / math.sqrt(3), rel=0.05)
+                assert float((weight.abs() < limit / 2).float().mean()) == pytest.approx(0.5, abs=0.06)
+
+
+def test_batch_norm_forgets_as_keras_does() -> None:
+    network, x = UNet(width=2, depth=1).train(), photos(8, 8)
+    with torch.no_grad():
+        mean = network.down[0].conv1(x).mean(dim=(0, 2, 3))
+        network(x)
+    torch.testing.assert_close(network.down[0].norm1.running_mean, 0.01 * mean)  # 0.99 × 0 + 0.01 × mean
+
+
+def test_every_parameter_learns() -> None:
+    network = small(residual=True, bottleneck=4, size=(16, 16)).train()
+    network(photos(16, 16)).square().sum().backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+
+
+# --- saving as on the hub, without a network connection ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"in_channels": 1, "out_channels": 2, "width": 3, "depth": 2, "skips": ["none", "concat"], "residual": True},
+        {"skips": "zeroed", "bottleneck": 6, "size": (16, 24), "latent_activation": "tanh"},
+    ],
+)
+def test_save_pretrained_and_back(options: dict[str, Any], tmp_path: Path) -> None:
+    network = small(**options)
+    network.save_pretrained(tmp_path / "model")
+    assert not list((tmp_path / "model").glob("*.bin"))  # that would be a pickle
+    again = UNet.from_pretrained(tmp_path / "model").eval()
+    x = photos(16, 24, options.get("in_channels", 3))
+    with torch.no_grad():
+        torch.testing.assert_close(again(x), network(x), rtol=0, atol=0)
+    assert (again.skips, again.depth, again.size) == (network.skips, network.depth, network.size)
+
+
+def test_the_registry_makes_what_it_names() -> None:
+    for name, kind in NETWORKS.items():
+        assert type(make_network(name, width=1, depth=1)) is kind
