@@ -72,16 +72,19 @@ class OpenVinoEngine:
             self._compiled = core.compile_model(model, "CPU", settings)
         except RuntimeError as error:
             raise ModelError(f"{path}: expected a network that OpenVINO can run: {str(error).strip()}") from error
-        self._requests = threading.local()
+        self._request = self._compiled.create_infer_request()
+        self._lock = threading.Lock()
         self.description = f"OpenVINO, CPU, {'bfloat16' if precision == 'bf16' else 'float32'}"
 
     def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 (N, C, H, W) → float32 (N, C', H, W); each thread has a request of its own."""
-        request = getattr(self._requests, "request", None)
-        if request is None:
-            request = self._requests.request = self._compiled.create_infer_request()
-        request.infer([np.ascontiguousarray(x, np.float32)], share_inputs=True)
-        return np.array(request.get_output_tensor(0).data, dtype=np.float32)
+        """float32 (N, C, H, W) → float32 (N, C', H, W); one call at a time.
+
+        A call uses all threads that it may, so two at once would gain nothing; and OpenVINO 2026.4's Python binding can
+        deadlock when two threads make their input tensors at the same moment.
+        """
+        with self._lock:
+            self._request.infer([np.ascontiguousarray(x, np.float32)], share_inputs=True)
+            return np.array(self._request.get_output_tensor(0).data, dtype=np.float32)
 
 
 class TorchEngine:

@@ -70,7 +70,7 @@ def evaluate(
     """
     with ThreadPoolExecutor(cores()) as pool:
         scores = []
-        for one in pool.map(lambda job: _scores(model, *job, seed), _jobs(sets)):
+        for one in pool.map(lambda job: _scores(model, job, seed), _jobs(sets)):
             scores.append(one)
             if progress is not None:
                 progress(1)
@@ -85,7 +85,8 @@ def _jobs(sets: Sequence[PictureSet]) -> Iterator[tuple[int, str, Photo]]:
             number += 1
 
 
-def _scores(model: Model, number: int, name: str, original: Photo, seed: int) -> Scores:
+def _scores(model: Model, job: tuple[int, str, Photo], seed: int) -> Scores:
+    number, name, original = job
     rgb = original.rgb()
     damaged = model.task.degrade(rgb[None], PictureRng(seed, 0, np.array([number])))[0]
     seen = original if damaged is rgb or np.array_equal(damaged, rgb) else original.with_rgb(damaged)
