@@ -101,11 +101,7 @@ class TorchEngine:
 
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         if precision == "auto":
-            fast = (
-                torch.cuda.is_bf16_supported()
-                if self.device.type == "cuda"
-                else bool(torch.cpu.get_capabilities().get("avx512_bf16"))
-            )
+            fast = torch.cuda.is_bf16_supported() if self.device.type == "cuda" else cpu_has_bfloat16()
             precision = "bf16" if fast else "f32"
         self.half = precision == "bf16"
         self.network = network.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
@@ -121,6 +117,14 @@ class TorchEngine:
             output = self.network(batch.contiguous(memory_format=torch.channels_last))
             result: NDArray[np.float32] = output.float().cpu().contiguous().numpy()
             return result
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 matrices in hardware (AVX512-BF16 or AMX), as torch sees it."""
+    import torch
+
+    abilities = torch.cpu.get_capabilities()
+    return bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
 
 
 def has_torch() -> bool:

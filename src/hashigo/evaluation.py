@@ -51,7 +51,8 @@ class Evaluation:
             "model": self.model,
             "pictures": len(self.scores),
             "mean": {part: self.mean(part) for part in ("result", "input", "original")},
-            "colourfulness_ratio": self.mean("result")["colourfulness"] / max(1e-9, self.mean("original")["colourfulness"]),
+            "colourfulness_ratio": self.mean("result")["colourfulness"]
+            / max(1e-9, self.mean("original")["colourfulness"]),
             "share_better_than_input": self.share_better(),
             "each": [
                 {"name": one.name, "result": one.result, "input": one.input, "original": one.original}

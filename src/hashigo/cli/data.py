@@ -14,20 +14,32 @@ from hashigo.cli.parser import Parser
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The four sub-commands."""
-    kinds = parser.add_subparsers(dest="action", required=True, parser_class=Parser, metavar="list | get | pack | check")
+    kinds = parser.add_subparsers(
+        dest="action", required=True, parser_class=Parser, metavar="list | get | pack | check"
+    )
     listing = kinds.add_parser("list", help="the named sets, and which of them are here")
     getting = kinds.add_parser("get", help="download a named set, with checksums; goes on where it was cut off")
     getting.add_argument("name", metavar="NAME")
-    packing = kinds.add_parser("pack", help="one memory-mapped file (.safetensors), or the article's .npz, from pictures")
+    packing = kinds.add_parser(
+        "pack", help="one memory-mapped file (.safetensors), or the article's .npz, from pictures"
+    )
     packing.add_argument("inputs", metavar="IN", nargs="+", help="files, folders, patterns or tar shards")
-    packing.add_argument("-o", "--output", required=True, help=".safetensors: a pack; .npz: as the article packs its cats")
-    packing.add_argument("--size", type=int, default=0, help="short side to reduce to (.npz: side, 96 if left out); 0: as is")
-    packing.add_argument("--crop", type=int, default=0, help="keeps the central square of this side; smaller pictures are left out")
+    packing.add_argument(
+        "-o", "--output", required=True, help=".safetensors: a pack; .npz: as the article packs its cats"
+    )
+    packing.add_argument(
+        "--size", type=int, default=0, help="short side to reduce to (.npz: side, 96 if left out); 0: as is"
+    )
+    packing.add_argument(
+        "--crop", type=int, default=0, help="keeps the central square of this side; smaller pictures are left out"
+    )
     packing.add_argument("--square-only", action="store_true", help="only pictures of aspect ratio 1, as the article")
     checking = kinds.add_parser("check", help="what a set or folder holds, and whether it is whole")
     checking.add_argument("name", metavar="NAME_OR_DIR")
     for one in (listing, getting, checking):
-        one.add_argument("--data-root", metavar="DIR", help="where the sets lie; else HASHIGO_DATA, else the user's cache")
+        one.add_argument(
+            "--data-root", metavar="DIR", help="where the sets lie; else HASHIGO_DATA, else the user's cache"
+        )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -12,12 +12,18 @@ from hashigo.cli.console import progress, say
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument("model", metavar="MODEL", help="name or folder of a model, or a training run's folder")
-    parser.add_argument("inputs", metavar="IN", nargs="+", help="files, folders, patterns, tar shards or names of datasets")
+    parser.add_argument(
+        "inputs", metavar="IN", nargs="+", help="files, folders, patterns, tar shards or names of datasets"
+    )
     parser.add_argument("--json", metavar="FILE", help="writes all figures, of each picture and overall")
     parser.add_argument("--split", default="train", help="split of a dataset")
     parser.add_argument("--data-root", metavar="DIR", help="where named datasets lie")
-    parser.add_argument("--limit", type=int, default=0, help="at most so many pictures of each input, evenly spread; 0: all")
-    parser.add_argument("--size", type=int, default=0, help="short side at which the network sees a photo; 0: the model's")
+    parser.add_argument(
+        "--limit", type=int, default=0, help="at most so many pictures of each input, evenly spread; 0: all"
+    )
+    parser.add_argument(
+        "--size", type=int, default=0, help="short side at which the network sees a photo; 0: the model's"
+    )
     parser.add_argument("--engine", choices=["auto", "openvino", "torch"], default="auto", help="what runs the network")
 
 
@@ -39,7 +45,9 @@ def run(args: argparse.Namespace) -> int:
         peak = "—" if part == "original" else f"{means['psnr']:.2f}"
         print(f"{part:<10}{means['delta_e']:>10.2f}{peak:>10}{means['colourfulness']:>15.1f}")
     print(f"\ncolourfulness relative to the originals {figures['colourfulness_ratio']:.2f}")
-    print(f"nearer to the original than the input was: {100 * figures['share_better_than_input']:.0f} % of the pictures")
+    print(
+        f"nearer to the original than the input was: {100 * figures['share_better_than_input']:.0f} % of the pictures"
+    )
     if args.json:
         with atomic_path(Path(args.json)) as temporary:
             temporary.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from hashigo.engines import cpu_has_bfloat16
 from hashigo.errors import RecipeError
 from hashigo.recipe import MachineRecipe
 
@@ -28,12 +29,6 @@ class Setup:
         parts = [self.accelerator, {"bf16": "bfloat16 autocast", "fp32": "float32"}[self.precision]]
         parts.append("channels last" if self.channels_last else "channels first")
         return ", ".join([*parts, "compiled" if self.compile else "not compiled"])
-
-
-def cpu_has_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 matrices in hardware (AVX512-BF16 or AMX)."""
-    abilities = torch.cpu.get_capabilities()
-    return bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
 
 
 def has_compiler() -> bool:

@@ -23,7 +23,7 @@ def grid(parts: Sequence[NDArray[Any]], columns: int = 0) -> NDArray[np.float32]
 
     Small pictures are enlarged (each pixel a square), so that a digit of 28 pixels can be seen.
     """
-    zoom = max(1, 48 // max(parts[0].shape[-2:]))
+    zoom = max(1, 64 // max(parts[0].shape[-2:]))
     sheets = [_sheet(np.repeat(np.repeat(part, zoom, -2), zoom, -1), columns) for part in parts]
     between = np.full((3, sheets[0].shape[1], 8 * GAP), PAPER, dtype=np.float32)
     joined: list[NDArray[Any]] = []

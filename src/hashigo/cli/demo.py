@@ -1,0 +1,21 @@
+"""`hashigo demo [-o DIR]`."""
+
+from __future__ import annotations
+
+import argparse
+
+from hashigo.cli.console import say
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("-o", "--output", default="demo", metavar="DIR", help="folder for the page, photos and runs")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the demonstration and says where its page is."""
+    from hashigo.demo import demo
+
+    page = demo(args.output, say)
+    say(f"done: open {page}")
+    return 0
