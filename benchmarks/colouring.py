@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -31,7 +30,7 @@ from PIL import Image
 from hashigo.apply import Model, load
 from hashigo.image import encode, read
 from hashigo.jobs import plan, run
-from processes import peak_megabytes
+from processes import command_line, peak_megabytes
 from surroundings import surroundings
 
 SOURCES = ("coffee.png", "rocket.jpg", "chelsea.png", "astronaut.png")
@@ -118,22 +117,12 @@ def time_stages(model: Model, megapixels: Sequence[float], rounds: int) -> list[
 def memory(model: str, megapixels: float, kind: str) -> float:
     """Peak memory in MB of a process that starts, loads the model and colours one JPEG file, as the command does."""
     with tempfile.TemporaryDirectory() as name:
-        source = Path(name) / "photo.jpg"
+        source, target = Path(name) / "photo.jpg", Path(name) / "result.jpg"
         source.write_bytes(make_photo(megapixels, kind))
-        command = [sys.executable, __file__, "--model", model, "--colour-one", str(source)]
-        done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
-        return float(done.stdout.splitlines()[-1])
-
-
-def colour_one(model: str, source: Path) -> None:
-    """The process of `memory`: `hashigo colorize`, then its peak memory on a line."""
-    from hashigo.cli.main import main as hashigo
-
-    target = source.with_name("result.jpg")
-    status = hashigo(["colorize", str(source), "-o", str(target), "--model", model])
-    if status or not target.is_file():
-        raise SystemExit(f"expected {target}, got status {status}")
-    print(peak_megabytes())
+        peak = peak_megabytes(command_line("colorize", str(source), "-o", str(target), "--model", model))
+        if not target.is_file():
+            raise SystemExit(f"expected {target}, found nothing")
+        return peak
 
 
 def folder(model: Model, count: int, megapixels: float, rounds: int) -> list[float]:
@@ -167,7 +156,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     cases = time_stages(model, arguments.megapixels, arguments.rounds)
     rates = folder(model, arguments.folder, arguments.folder_megapixels, min(arguments.rounds, 3))
     return {
-        "machine": machine, "model": repr(model), "loading_seconds": loading, "rounds": arguments.rounds,
+        "machine": machine, "model": f"{arguments.model}, {model.engine.description}", "loading_seconds": loading, "rounds": arguments.rounds,
         "photos": [{**asdict(case), "total": case.total} for case in cases],
         "memory": {"megapixels": arguments.memory_megapixels, "megabytes": peaks},
         "folder": {"photos": arguments.folder, "megapixels": arguments.folder_megapixels, "photos_per_second": rates},
@@ -231,7 +220,6 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--folder-megapixels", type=float, default=1.0, help="their size")
     parser.add_argument("--model", default="colorizer", help="name or folder of a model for colouring")
     parser.add_argument("--json", type=Path, help="writes everything, each round too, to this file")
-    parser.add_argument("--colour-one", type=Path, help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     if min(chosen.rounds, chosen.folder) < 1:
         parser.error("expected at least one round and one photo")
@@ -246,9 +234,6 @@ def floats(text: str) -> list[float]:
 def main() -> int:
     """Measures, prints Markdown, writes JSON."""
     arguments = parse()
-    if arguments.colour_one:
-        colour_one(arguments.model, arguments.colour_one)
-        return 0
     report = measure(arguments)
     print(markdown(report))
     if arguments.json:

@@ -1,24 +1,36 @@
-"""Memory and time of whole processes. Standard library only."""
+"""Time and memory of whole processes. Standard library only."""
 
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+
+REPORT = """
+import os, sys
+if os.path.exists("/proc/self/status"):
+    with open("/proc/self/status") as file:
+        kib = int(next(line for line in file if line.startswith("VmHWM:")).split()[1])
+else:
+    import resource
+    kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1)
+print(kib * 1024 / 1e6)
+"""
+"""Python code that prints its process's peak memory in MB (10⁶ bytes).
+
+Not `ru_maxrss` on Linux: there a new process starts with the peak of the process that started it.
+"""
 
 
 @dataclass(frozen=True)
 class Spent:
-    """What a process cost: wall time in seconds, processor time in seconds over all cores, peak memory in MB (10⁶)."""
+    """What a process cost: wall time and processor time over all cores, in seconds."""
 
     seconds: float
     cpu: float
-    megabytes: float
 
 
 class ProcessError(Exception):
@@ -27,9 +39,6 @@ class ProcessError(Exception):
 
 def spend(command: Sequence[str]) -> Spent:
     """Runs a command to its end and tells what it cost.
-
-    The kernel counts the memory of the process that started a command as the command's own until the command's program
-    is loaded, so the peak is never below the caller's: keep the caller small.
 
     Raises:
         ProcessError: another status than 0.
@@ -43,21 +52,30 @@ def spend(command: Sequence[str]) -> Spent:
     if process.stdout:
         process.stdout.close()
     if process.returncode:
-        tail = output.decode(errors="replace").strip().splitlines()[-6:]
-        raise ProcessError(f"{' '.join(command)} ended with status {process.returncode}: {' | '.join(tail)}")
-    return Spent(seconds, usage.ru_utime + usage.ru_stime, megabytes(usage.ru_maxrss))
+        raise _error(command, process.returncode, output.decode(errors="replace"))
+    return Spent(seconds, usage.ru_utime + usage.ru_stime)
 
 
-def peak_megabytes() -> float:
-    """The largest memory that this process has had, in MB; on Linux without that of the process that started it."""
-    status = Path("/proc/self/status")
-    lines = status.read_text().splitlines() if status.is_file() else []
-    for line in lines:
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024 / 1e6
-    return megabytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+def peak_megabytes(code: str, python: str = sys.executable) -> float:
+    """The peak memory in MB (10⁶ bytes) of a process of its own that runs `code`.
+
+    Raises:
+        ProcessError: the code ended with an error.
+    """
+    command = [python, "-c", f"{code}\n{REPORT}"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise _error(command[:2], done.returncode, done.stderr)
+    return float(done.stdout.splitlines()[-1])
 
 
-def megabytes(maxrss: int) -> float:
-    """`ru_maxrss` in MB: the kernel counts in KiB, macOS in bytes."""
-    return maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
+def command_line(*words: str) -> str:
+    """Python code that does what `hashigo WORDS…` does, without ending the process when all is well."""
+    return (
+        f"from hashigo.cli.main import main\nstatus = main({list(words)!r})\nif status:\n    raise SystemExit(status)"
+    )
+
+
+def _error(command: Sequence[str], status: int, printed: str) -> ProcessError:
+    tail = " | ".join(printed.strip().splitlines()[-6:])
+    return ProcessError(f"{' '.join(command)} ended with status {status}: {tail}")

@@ -16,13 +16,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from processes import Spent, spend
+from processes import Spent, command_line, peak_megabytes, spend
 from surroundings import surroundings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,24 +42,32 @@ def photo() -> Path:
     return Path(spec.origin).parent / "data" / "rocket.jpg"
 
 
-def commands(scratch: Path) -> dict[str, list[str]]:
-    """What is timed; the first is the floor, Python itself."""
+@dataclass(frozen=True)
+class Command:
+    """What is timed, `words`, and Python code that does the same, for its memory."""
+
+    words: list[str]
+    code: str
+
+
+def commands(scratch: Path) -> dict[str, Command]:
+    """Everything that is timed; the first is the floor, Python itself."""
     hashigo = str(Path(sys.executable).with_name("hashigo"))
-    result = str(scratch / "result.jpg")
+    colorize = ["colorize", str(photo()), "-o", str(scratch / "result.jpg"), "--existing", "overwrite"]
     return {
-        "python -c pass": [sys.executable, "-c", "pass"],
-        "import hashigo": [sys.executable, "-c", "import hashigo"],
-        "hashigo --help": [hashigo, "--help"],
-        "hashigo colorize, one photo": [hashigo, "colorize", str(photo()), "-o", result, "--existing", "overwrite"],
+        "python -c pass": Command([sys.executable, "-c", "pass"], "pass"),
+        "import hashigo": Command([sys.executable, "-c", "import hashigo"], "import hashigo"),
+        "hashigo --help": Command([hashigo, "--help"], command_line("--help")),
+        "hashigo colorize, one photo": Command([hashigo, *colorize], command_line(*colorize)),
     }
 
 
-def take_turns(chosen: dict[str, list[str]], rounds: int) -> dict[str, list[Spent]]:
+def take_turns(chosen: dict[str, Command], rounds: int) -> dict[str, list[Spent]]:
     """All rounds, each in the other direction than the one before; one round ahead, untimed, fills the disk's cache."""
     taken: dict[str, list[Spent]] = {name: [] for name in chosen}
     for number in range(rounds + 1):
         for name in list(chosen)[:: -1 if number % 2 else 1]:
-            spent = spend(chosen[name])
+            spent = spend(chosen[name].words)
             if number:
                 taken[name].append(spent)
     return taken
@@ -70,8 +77,8 @@ def heavy_imports() -> dict[str, list[str]]:
     """The heavy packages that `import hashigo` and `hashigo --help` import; none is right."""
     look = f"print(' '.join(sorted(set(sys.modules) & set({HEAVY!r}))))"
     codes = {
-        "import hashigo": f"import sys, hashigo; {look}",
-        "hashigo --help": f"import sys; from hashigo.cli.main import main; main(['--help']); {look}",
+        "import hashigo": f"import sys, hashigo\n{look}",
+        "hashigo --help": f"import sys\n{command_line('--help')}\n{look}",
     }
     found = {}
     for name, code in codes.items():
@@ -119,10 +126,12 @@ def measure(rounds: int, with_install: bool) -> dict[str, Any]:
     """The whole benchmark, as plain values."""
     machine = surroundings()
     with tempfile.TemporaryDirectory() as scratch:
-        taken = take_turns(commands(Path(scratch)), rounds)
+        chosen = commands(Path(scratch))
+        taken = take_turns(chosen, rounds)
+        peaks = {name: peak_megabytes(command.code) for name, command in chosen.items()}
     return {
         "machine": machine, "rounds": rounds, "heavy": heavy_imports(),
-        "commands": {name: [asdict(one) for one in spent] for name, spent in taken.items()},
+        "commands": {name: [asdict(one) for one in spent] for name, spent in taken.items()}, "megabytes": peaks,
         "install": install() if with_install else None,
         "targets": {**TARGETS, "install megabytes": TARGET_INSTALL},
     }  # fmt: skip
@@ -141,9 +150,9 @@ def markdown(report: dict[str, Any]) -> str:
         "| --- | ---: | ---: | ---: | --- |",
     ]
     for name, spent in report["commands"].items():
-        seconds, cpu, peak = (median(one[key] for one in spent) for key in ("seconds", "cpu", "megabytes"))
+        seconds, cpu = (median(one[key] for one in spent) for key in ("seconds", "cpu"))
         target = told(seconds <= TARGETS[name], f"≤ {TARGETS[name]} s") if name in TARGETS else ""
-        lines.append(f"| {name} | {seconds:.3f} s | {cpu:.3f} s | {peak:.0f} MB | {target} |")
+        lines.append(f"| {name} | {seconds:.3f} s | {cpu:.3f} s | {report['megabytes'][name]:.0f} MB | {target} |")
     added = report["install"]
     if added:
         works = "colours" if added["colours"] else "**does not colour**"
