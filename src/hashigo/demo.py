@@ -144,7 +144,7 @@ def _digits(folder: Path, page: Page, say: Say) -> None:
     for label, run_folder in runs.items():
         panels = [(f"epoch {epoch}", run_folder / "panels" / f"epoch-{epoch:04d}.png") for epoch in SHOWN]
         page.row(
-            panels, f"{label}: 100 digits never trained on; in each panel the network's answer, then the original", True
+            panels, f"{label}: 25 digits never trained on; in each panel the network's answers, then the originals", True
         )
 
 
@@ -156,6 +156,7 @@ def digits_recipe(skips: str) -> Recipe:
         data=DataRecipe(train="digits", validation="digits", size=28, flip=False),
         machine=MachineRecipe(compile="off"),
         epochs=EPOCHS,
+        panels=25,
         checkpoint_minutes=0,
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hashigo.cli.console import progress, say
-from hashigo.errors import RecipeError
+from hashigo.errors import PictureError, RecipeError
 
 if TYPE_CHECKING:
     from hashigo.apply import Model
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--engine", choices=["auto", "openvino", "torch"], default="auto", help="what runs the network")
     parser.add_argument("--quality", type=quality, default=92, help="of JPEG, WebP and AVIF files, 1 to 100")
-    parser.add_argument("--max-megapixels", type=float, default=178.0, help="larger photos are refused")
+    parser.add_argument("--max-megapixels", type=above_zero, default=178.0, help="larger photos are refused")
 
 
 def positive(text: str) -> int:
@@ -52,6 +52,14 @@ def quality(text: str) -> int:
     value = int(text)
     if not 1 <= value <= 100:
         raise argparse.ArgumentTypeError(f"expected 1 to 100, got {value}")
+    return value
+
+
+def above_zero(text: str) -> float:
+    """A finite number above 0."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
     return value
 
 
@@ -75,31 +83,50 @@ def run(args: argparse.Namespace) -> int:
             for line in _lines(outcome):
                 bar.line(line)
             bar.step(note=outcome.job.source.name)
-    failures = _failures_path(args)
-    failed = write_failures(outcomes, failures)
     say(f"{tally.summary()}; {_where(args, outcomes)}")
-    if failed:
-        say(f"the failures are listed in {failures}")
-    return 1 if failed else 0
+    failures = _failures_path(args)
+    try:
+        if write_failures(outcomes, failures):
+            say(f"the failures are listed in {failures}")
+    except OSError as error:
+        say(f"the failures are only listed above: {failures} cannot be written ({error.strerror or error})")
+    return 1 if tally.failed else 0
 
 
 def _through(args: argparse.Namespace) -> int:
-    """One photo by standard input or standard output."""
+    """One photo by standard input or standard output; 1 if it cannot be read or written."""
     from hashigo.image import encode, read, write
 
-    if len(args.inputs) > 1:
-        raise RecipeError("expected one input with '-', got several; give files, or one '-'")
-    photo = read(sys.stdin.buffer.read() if args.inputs == ["-"] else args.inputs[0], max_pixels=_max_pixels(args))
+    source = _one_input(args)
     target = "-" if args.output is None else args.output
     if target == "-" and sys.stdout.isatty():
         raise RecipeError("expected a file or a pipe for the picture, got the terminal; add -o FILE or redirect")
-    result = _load(args).apply(photo)
-    if target == "-":
-        sys.stdout.buffer.write(encode(result, photo.format or "PNG", args.quality))
-        sys.stdout.buffer.flush()
-    else:
-        write(result, target, quality=args.quality)
+    model = _load(args)
+    try:
+        photo = read(sys.stdin.buffer.read() if source == "-" else source, max_pixels=_max_pixels(args))
+        result = model.apply(photo)
+        if target != "-":
+            write(result, target, quality=args.quality)
+            return 0
+        content = encode(result, photo.format or "PNG", args.quality)
+    except PictureError as error:
+        say(f"failed: {error}")
+        return 1
+    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.flush()
     return 0
+
+
+def _one_input(args: argparse.Namespace) -> str | Path:
+    from hashigo.files import expand
+    from hashigo.image import SUFFIXES
+
+    if args.inputs == ["-"]:
+        return "-"
+    found = expand([one for one in args.inputs if one != "-"], SUFFIXES)
+    if "-" in args.inputs or len(found) != 1:
+        raise RecipeError("expected one input with '-', got several or none; give files, or one '-'")
+    return found[0][0]
 
 
 def _load(args: argparse.Namespace) -> Model:

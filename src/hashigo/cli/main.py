@@ -78,6 +78,9 @@ def _run(name: str, words: list[str]) -> int:
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # a full disk, a folder that may not be written
+        print(f"hashigo {name}: {error}", file=sys.stderr)
+        return 2
 
 
 def _parse(module: Any, name: str, text: str, words: list[str]) -> argparse.Namespace:
