@@ -245,7 +245,9 @@ def test_automatic_precision_is_near(folder: Path, model: apply.Model) -> None:
         result = hashigo.load(folder, engine=engine)(photo("coffee", 200, 200))  # type: ignore[arg-type]
         difference = np.abs(result.astype(int) - model(photo("coffee", 200, 200)).astype(int))
         assert difference.mean() < 1.5, engine
-        assert levels(Image.fromarray(result).convert("L"), Image.fromarray(photo("coffee", 200, 200)).convert("L")) <= 1
+        assert (
+            levels(Image.fromarray(result).convert("L"), Image.fromarray(photo("coffee", 200, 200)).convert("L")) <= 1
+        )
 
 
 def test_auto_takes_openvino_where_there_is_onnx(folder: Path, tmp_path: Path) -> None:

@@ -55,9 +55,7 @@ def files(folder: Path) -> dict[str, str]:
 # --- where things go --------------------------------------------------------------------------------------
 
 
-def test_a_tree_is_mirrored_and_the_inputs_stay(
-    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_tree_is_mirrored_and_the_inputs_stay(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("a.jpg", "in/a.png", "in/deep/梯子.jpg"):
         save(tmp_path / "album" / name)
     (tmp_path / "album" / "notes.txt").write_text("no picture")

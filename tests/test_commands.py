@@ -77,7 +77,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     ([], ""), (["colourize", "a.jpg"], "'colorize'"), (["trian"], "'train'"), (["colorize", "a.jpg", "--modle", "x"], "'--model'"),
     (["colorize", "a.jpg", "--existing", "skipp"], "'skip'"), (["colorize", "a.jpg", "--engine", "touch"], "'torch'"),
     (["data", "chek", "x"], "'check'"), (["data"], ""), (["data", "check", "mnits"], "'mnist'"), (["data", "get", "cifar"], "'cifar10'"),
-    (["export"], "--output"), (["evaluate", "colorizer"], "IN"), (["evaluate", "colorisation", "."], "'colorizer'"), (["doctor", "--now"], "--help"),
+    (["export"], "--output"), (["evaluate", "colorizer"], "IN"), (["evaluate", "colorizor", "."], "'colorizer'"), (["doctor", "--now"], "--help"),
 ])  # fmt: skip
 def test_wrong_words_are_answered_with_right_ones(
     words: list[str], hint: str, capsys: pytest.CaptureFixture[str]
@@ -100,7 +100,11 @@ def test_train_from_a_file_with_flags_over_it(
     assert main(words) == 0
     resolved = yaml.safe_load((run / "recipe.yaml").read_text())
     assert resolved["network"]["options"] == {"width": 3, "depth": 2}
-    assert (resolved["data"]["limit"], resolved["optimizer"]["lr"], resolved["optimizer"]["name"]) == (96, 0.002, "adamw")
+    assert (resolved["data"]["limit"], resolved["optimizer"]["lr"], resolved["optimizer"]["name"]) == (
+        96,
+        0.002,
+        "adamw",
+    )
     said = capsys.readouterr()
     assert "best validation loss" in said.err
     assert "float32" in said.err or "bfloat16" in said.err  # the setup is shown
@@ -177,7 +181,10 @@ def test_data_check(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_data_pack(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["data", "pack", str(pictures), "-o", str(tmp_path / "a.safetensors"), "--size", "20", "--crop", "20"]) == 0
+    assert (
+        main(["data", "pack", str(pictures), "-o", str(tmp_path / "a.safetensors"), "--size", "20", "--crop", "20"])
+        == 0
+    )
     assert "6 pictures" in capsys.readouterr().err
     assert hashigo.open_dataset(tmp_path / "a.safetensors").array().shape == (6, 20, 20, 3)
     assert main(["data", "pack", str(pictures / "*.png"), "-o", str(tmp_path / "cats.npz")]) == 0
@@ -211,7 +218,9 @@ def test_evaluate(model: str, pictures: Path, tmp_path: Path, capsys: pytest.Cap
     out = tmp_path / "figures.json"
     assert main(["evaluate", model, str(pictures), "--json", str(out), "--limit", "4"]) == 0
     said = capsys.readouterr().out
-    assert all(word in said for word in ("4 pictures", "CIEDE2000", "PSNR", "colourfulness", "result", "input", "original"))
+    assert all(
+        word in said for word in ("4 pictures", "CIEDE2000", "PSNR", "colourfulness", "result", "input", "original")
+    )
     figures = json.loads(out.read_text(encoding="utf-8"))
     assert {"model", "pictures", "mean", "colourfulness_ratio", "share_better_than_input", "each"} <= figures.keys()
     assert figures["pictures"] == len(figures["each"]) == 4

@@ -152,9 +152,7 @@ def test_outcomes_come_while_the_work_goes_on(tmp_path: Path, model: Model) -> N
     assert len(list(outcomes)) == 39
 
 
-def test_many_decoded_pixels_wait_for_each_other(
-    tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_decoded_pixels_wait_for_each_other(tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     touch(tmp_path, *(f"{i:02d}.png" for i in range(9)))
     monkeypatch.setattr(jobs, "IN_FLIGHT_PIXELS", 10)
     outcomes = list(run(model, plan([tmp_path], None, "color")))

@@ -48,10 +48,10 @@ def album(folder: Path, count: int = 8, side: int = 48) -> Path:
     return folder
 
 
-def recipe(task: str = "autoencode-grey", **changes: Any) -> Recipe:
+def recipe(kind: str = "autoencode-grey", **changes: Any) -> Recipe:
     """The 8 × 8 digits through a network of width 4 and depth 2, two epochs; nothing is compiled."""
     given: dict[str, Any] = {
-        "task": TaskRecipe(task),
+        "task": TaskRecipe(kind),
         "network": NetworkRecipe(options={"width": 4, "depth": 2}),
         "data": DataRecipe(train="digits", validation_share=0.1, limit=480),
         "optimizer": OptimizerRecipe("adamw", lr=3e-3),

@@ -144,7 +144,9 @@ def _digits(folder: Path, page: Page, say: Say) -> None:
     for label, run_folder in runs.items():
         panels = [(f"epoch {epoch}", run_folder / "panels" / f"epoch-{epoch:04d}.png") for epoch in SHOWN]
         page.row(
-            panels, f"{label}: 25 digits never trained on; in each panel the network's answers, then the originals", True
+            panels,
+            f"{label}: 25 digits never trained on; in each panel the network's answers, then the originals",
+            True,
         )
 
 

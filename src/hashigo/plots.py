@@ -24,7 +24,9 @@ def curves(
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    ink: dict[Any, str] = dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK)
+    ink: dict[Any, str] = dict.fromkeys(
+        ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK
+    )
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "hashigo", "font.family": "sans-serif", **ink}):
         figure = Figure(figsize=(6.4, 3.6), layout="constrained")
         axes = figure.subplots()

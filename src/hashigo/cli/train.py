@@ -57,7 +57,9 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         )
     if not Path(words[0]).is_file():
         raise RecipeError(f"{words[0]}: expected a recipe (a YAML file), found nothing there")
-    config = _parsed(parser, ["--config", words[0], *words[1:]])
+    # the data commands call it --data-root; here the same word is taken for the recipe's key
+    flags = [re.sub(r"^--data-root(?==|$)", "--data.root", word) for word in words[1:]]
+    config = _parsed(parser, ["--config", words[0], *flags])
     values = {name: getattr(config, name) for name in Recipe.__dataclass_fields__}
     run = config.run or str(Path("runs") / Path(words[0]).stem)
     return argparse.Namespace(recipe=Recipe(**values), run=run, resume=config.resume)
@@ -67,7 +69,7 @@ def _parsed(parser: ArgumentParser, words: list[str]) -> Any:
     from jsonargparse import ArgumentError
 
     try:
-        return parser.instantiate_classes(parser.parse_args(words))
+        return parser.instantiate(parser.parse_args(words))
     except (ArgumentError, TypeError, ValueError) as error:
         message = re.sub(r"\s+", " ", str(error)).strip()
         raise RecipeError(message + _hint(message, _keys(parser))) from error
@@ -101,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     result = train(recipe, args.run, resume=args.resume, callbacks=[shown])
     best = min(result.metrics, key=lambda row: row["val_loss"])
     say(
-        f"done in {time.perf_counter() - start:.0f} s ({result.setup}); best validation loss {best['val_loss']:.5g} "
+        f"done in {time.perf_counter() - start:.0f} s; best validation loss {best['val_loss']:.5g} "
         f"at epoch {best['epoch']:.0f}; the model is in {result.model.path}"
     )
     return 0

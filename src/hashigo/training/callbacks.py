@@ -34,10 +34,13 @@ class MetricsCsv(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Drops the rows of epochs that will be trained again."""
-        self._write([row for row in read_metrics(self.path) if row["epoch"] <= trainer.current_epoch])
+        if trainer.is_global_zero:
+            self._write([row for row in read_metrics(self.path) if row["epoch"] <= trainer.current_epoch])
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
         """Adds the epoch's row."""
+        if not trainer.is_global_zero:
+            return
         row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step, **pl_module.metrics}
         rows = [old for old in read_metrics(self.path) if old["epoch"] < row["epoch"]]
         self._write([*rows, row])

@@ -57,6 +57,7 @@ class Restorer(LightningModule):
         seed: the recipe's seed, for augmentation.
         compiled: the network is run through torch.compile.
         channels_last: memory format of weights and pictures.
+        about: what the machine will do, for whoever shows the run.
     """
 
     CHECK_EVERY = 20
@@ -73,8 +74,10 @@ class Restorer(LightningModule):
         seed: int = 0,
         compiled: bool = False,
         channels_last: bool = False,
+        about: str = "",
     ) -> None:
         super().__init__()
+        self.about = about
         self.task, self.network = task, network
         self.loss: Callable[[Tensor, Tensor], Tensor] = get_loss(loss)
         self.optimizer_recipe, self.steps, self.seed = optimizer, steps, seed
@@ -151,11 +154,21 @@ class Restorer(LightningModule):
         """Publishes the epoch's figures; validation comes after the epoch's last step, and before the callbacks look."""
         self.check_finite(self.current_epoch)
         self.metrics = {
-            "train_loss": self.train_loss.take(),
-            "val_loss": self.val_loss.take(),
+            "train_loss": self._mean(self.train_loss),
+            "val_loss": self._mean(self.val_loss),
             "lr": float(self.optimizers().param_groups[0]["lr"]),  # type: ignore[union-attr]
         }
         self.log_dict(self.metrics)
+
+    def _mean(self, average: Average) -> float:
+        """The average over all processes; it starts over."""
+        if self.trainer.world_size == 1:
+            return average.take()
+        here = torch.tensor(average.state(), dtype=torch.float64, device=self.device)
+        everywhere: Any = self.all_gather(here)
+        total, count = everywhere.sum(dim=0)
+        average.take()
+        return float(total / count)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuses to save after a bad loss; keeps the running mean, so that a resumed run reports the same curve."""

@@ -82,7 +82,7 @@ def train(
     loaders, setup, steps = _prepare(recipe, training, validation)
     module = Restorer(
         task, network, loss=recipe.loss or task.loss, optimizer=recipe.optimizer, steps=steps, seed=recipe.seed,
-        compiled=setup.compile, channels_last=setup.channels_last,
+        compiled=setup.compile, channels_last=setup.channels_last, about=str(setup),
     )  # fmt: skip
     save_recipe(recipe, folder / "recipe.yaml")
     trainer = _trainer(recipe, folder, setup, loaders[1], callbacks)

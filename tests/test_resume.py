@@ -1,0 +1,169 @@
+"""A run that is killed and resumed equals one that was not, bit for bit."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Callback
+
+from hashigo.recipe import DataRecipe, MachineRecipe, OptimizerRecipe, Recipe, TaskRecipe
+from hashigo.training import Run, read_metrics, train
+from tiny import album, recipe
+
+STEPS, EPOCHS = 8, 3
+"""Steps of an epoch, and epochs, of the recipe below."""
+
+MINUTES = {"within epochs": 1e-6, "at epochs' ends": 0.0}
+"""Minutes between checkpoints: after every step, or never within an epoch."""
+
+
+def made(folder: Path, minutes: float) -> Recipe:
+    """Everything that has a state: momentum, warm-up and cosine, clipping, crops, flips and noise."""
+    return recipe(
+        task=TaskRecipe("denoise"),
+        data=DataRecipe(train=str(folder), validation_share=0.2, crop=24),
+        optimizer=OptimizerRecipe("adamw", lr=5e-3, schedule="cosine", warmup=5, clip=0.5),
+        machine=MachineRecipe("cpu", compile="off", threads=1),
+        epochs=EPOCHS, batch_size=2, panels=2, seed=11, checkpoint_minutes=minutes,
+    )  # fmt: skip
+
+
+class Killed(Callback):
+    """The process kills itself, as the kernel would, when so many steps are done; no clean-up of any kind runs."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+        if trainer.global_step == self.step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main(pictures: str, folder: str, minutes: str, step: str) -> None:
+    """What the subprocess runs."""
+    train(made(Path(pictures), float(minutes)), folder, callbacks=[Killed(int(step))], onnx=False)
+
+
+def start_and_kill(pictures: Path, folder: Path, minutes: float, step: int) -> None:
+    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_resume; test_resume.main(*sys.argv[1:])"
+    command = [sys.executable, "-c", code, str(pictures), str(folder), str(minutes), str(step)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def equal(first: Any, second: Any, where: str) -> int:
+    """Compares nested dictionaries and lists; returns the number of tensors in them."""
+    assert type(first) is type(second), where
+    if isinstance(first, torch.Tensor):
+        assert torch.equal(first, second), where
+        return 1
+    if isinstance(first, dict):
+        assert first.keys() == second.keys(), where
+        return sum(equal(first[key], second[key], f"{where}/{key}") for key in first)
+    if isinstance(first, (list, tuple)):
+        assert len(first) == len(second), where
+        return sum(equal(one, two, f"{where}/{i}") for i, (one, two) in enumerate(zip(first, second, strict=True)))
+    assert first == second, where
+    return 0
+
+
+def check_equal(resumed: Path, whole: Path) -> None:
+    """Weights, optimizer, schedule, metrics, panels and the finished model of two runs."""
+    for name in ("last.ckpt", "best.ckpt"):
+        one, other = (torch.load(folder / "checkpoints" / name, weights_only=False) for folder in (resumed, whole))
+        for part in ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step"):
+            count = equal(one[part], other[part], f"{name}: {part}")
+            assert count > 10 or part not in ("state_dict", "optimizer_states")
+    assert (resumed / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
+    assert (resumed / "model" / "model.safetensors").read_bytes() == (whole / "model" / "model.safetensors").read_bytes()
+    for panel in (whole / "panels").glob("*.png"):
+        assert (resumed / "panels" / panel.name).read_bytes() == panel.read_bytes()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Sums in another order would be other sums."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return album(tmp_path_factory.mktemp("album"), 20)
+
+
+@pytest.fixture(scope="module")
+def whole(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The run that nothing interrupts."""
+    run = train(made(pictures, 0), tmp_path_factory.mktemp("runs") / "whole", onnx=False)
+    assert run.metrics[-1]["step"] == STEPS * EPOCHS
+    return run
+
+
+@pytest.mark.parametrize("kind", MINUTES)
+def test_killed_and_resumed(kind: str, pictures: Path, whole: Run, tmp_path: Path) -> None:
+    minutes = MINUTES[kind]
+    seed = random.randrange(10**6)
+    # beyond the first epoch, and never at an epoch's last step: within the second or third
+    step = random.Random(seed).choice([n for n in range(STEPS + 2, STEPS * EPOCHS) if n % STEPS])
+    print(f"seed {seed}: killed when {step} steps were done")
+    folder = tmp_path / "run"
+    start_and_kill(pictures, folder, minutes, step)
+    kept = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=False)
+    assert kept["global_step"] == (step - 1 if minutes else step // STEPS * STEPS)
+    assert len(read_metrics(folder / "metrics.csv")) == step // STEPS
+    assert not (folder / "model").exists()
+    train(made(pictures, minutes), folder, resume=True, onnx=False)
+    check_equal(folder, whole.folder)
+
+
+class Stop(Exception):
+    """Ends a run in this process."""
+
+
+class Stopped(Killed):
+    """Like `Killed`, by an exception: cheap, so that many steps can be tried."""
+
+    def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+        if trainer.global_step == self.step:
+            raise Stop
+
+
+@pytest.mark.parametrize("minutes", MINUTES.values(), ids=MINUTES)
+def test_stopped_again_and_again(minutes: float, pictures: Path, whole: Run, tmp_path: Path) -> None:
+    for step in (3, STEPS, STEPS + 1, 2 * STEPS - 1, 2 * STEPS, STEPS * EPOCHS - 1):
+        with pytest.raises(Stop):
+            train(made(pictures, minutes), tmp_path, resume=True, callbacks=[Stopped(step)], onnx=False)
+    train(made(pictures, minutes), tmp_path, resume=True, onnx=False)
+    check_equal(tmp_path, whole.folder)
+
+
+def test_more_epochs_for_a_finished_run(pictures: Path, whole: Run, tmp_path: Path) -> None:
+    constant = replace(made(pictures, 0), optimizer=OptimizerRecipe("sgd", lr=1e-4))
+    train(replace(constant, epochs=2), tmp_path / "run", onnx=False)
+    train(constant, tmp_path / "run", resume=True, onnx=False)
+    train(constant, tmp_path / "whole", onnx=False)
+    check_equal(tmp_path / "run", tmp_path / "whole")
+
+
+def test_resuming_a_finished_run_changes_nothing(pictures: Path, whole: Run) -> None:
+    before = (whole.folder / "metrics.csv").read_bytes(), (whole.model.weights).read_bytes()
+    again = train(made(pictures, 0), whole.folder, resume=True, onnx=False)
+    assert ((whole.folder / "metrics.csv").read_bytes(), whole.model.weights.read_bytes()) == before
+    assert again.metrics == whole.metrics
+
+
+def test_resuming_nothing_starts_a_run(pictures: Path, tmp_path: Path) -> None:
+    run = train(replace(made(pictures, 0), epochs=1), tmp_path / "new", resume=True, onnx=False)
+    assert [row["epoch"] for row in run.metrics] == [1]
