@@ -85,7 +85,9 @@ def check_equal(resumed: Path, whole: Path) -> None:
             count = equal(one[part], other[part], f"{name}: {part}")
             assert count > 10 or part not in ("state_dict", "optimizer_states")
     assert (resumed / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
-    assert (resumed / "model" / "model.safetensors").read_bytes() == (whole / "model" / "model.safetensors").read_bytes()
+    assert (resumed / "model" / "model.safetensors").read_bytes() == (
+        whole / "model" / "model.safetensors"
+    ).read_bytes()
     for panel in (whole / "panels").glob("*.png"):
         assert (resumed / "panels" / panel.name).read_bytes() == panel.read_bytes()
 

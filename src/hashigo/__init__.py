@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -53,11 +52,13 @@ _HOMES = {
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
-__version__ = version("hashigo")
-
 
 def __getattr__(name: str) -> Any:
     """Public names are imported when they are first used, so that `import hashigo` costs next to nothing."""
+    if name == "__version__":
+        from importlib.metadata import version  # takes longer to import than all of this package's root
+
+        return version("hashigo")
     if name not in _HOME:
         raise AttributeError(f"module 'hashigo' has no attribute {name!r}")
     from hashigo.errors import MissingExtraError

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,6 +142,8 @@ def save_model(
         half: stores floating-point weights as float16.
         onnx: writes model.onnx too; otherwise one of an earlier model is taken away.
     """
+    from importlib.metadata import version
+
     from safetensors.torch import save
 
     from hashigo.networks import NETWORKS

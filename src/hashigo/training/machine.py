@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import sysconfig
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -32,8 +34,9 @@ class Setup:
 
 
 def has_compiler() -> bool:
-    """Whether torch.compile can work: a C++ compiler on the PATH or named by CXX."""
-    return any(shutil.which(name) for name in (os.environ.get("CXX", ""), "c++", "g++", "clang++") if name)
+    """Whether torch.compile can work: a C++ compiler on the PATH or named by CXX, and Python's own headers."""
+    headers = Path(sysconfig.get_path("include"), "Python.h").is_file()
+    return headers and any(shutil.which(name) for name in (os.environ.get("CXX", ""), "c++", "g++", "clang++") if name)
 
 
 def choose(recipe: MachineRecipe, steps: int) -> Setup:
