@@ -244,7 +244,7 @@ def test_validation_is_kept_apart_the_same_way_each_time() -> None:
 @pytest.mark.skipif(not (SHARED / "photos").is_dir(), reason="the shared photos are not here")
 def test_real_photos(tmp_path: Path) -> None:
     data = DataRecipe(train=str(SHARED / "photos" / "train"), size=48, crop=32, limit=128, validation_share=0.15)
-    given = recipe("colorize", data=data, batch_size=16, network=NetworkRecipe(options={"width": 4, "depth": 2}))
+    given = recipe("colorize", data=data, batch_size=2)
     run = train(given, tmp_path, onnx=False)
     assert run.metrics[1]["val_loss"] < run.metrics[0]["val_loss"]
     assert {"inputs.png", "epoch-0001.png", "epoch-0002.png"} <= {path.name for path in (tmp_path / "panels").iterdir()}

@@ -31,6 +31,7 @@ class TrainingProgress(Callback):
         begin = f"from epoch {trainer.current_epoch + 1} " if trainer.current_epoch else ""
         say(
             f"{parameters:,} parameters, {len(trainer.train_dataloader)} steps an epoch, {self.epochs} epochs {begin}".rstrip()
+            + f"; {pl_module.about}"
         )
         self._shown = time.monotonic()
         if sys.stderr.isatty():

@@ -6,6 +6,7 @@ To add a network: one file and one line in `NETWORKS`. A network takes keyword a
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from torch import nn
@@ -40,6 +41,10 @@ def make_network(name: str, **options: Any) -> nn.Module:
     """
     if name not in NETWORKS:
         raise RecipeError(f"expected the name of a network, got {name!r}; {did_you_mean(name, NETWORKS)}")
+    known = [one for one in inspect.signature(NETWORKS[name].__init__).parameters if one != "self"]
+    for option in options:
+        if option not in known:
+            raise RecipeError(f"network {name!r} has no option {option!r}; {did_you_mean(option, known)}")
     try:
         return NETWORKS[name](**options)
     except TypeError as error:

@@ -96,7 +96,7 @@ def train(
     metrics = read_metrics(folder / "metrics.csv")
     rate = trainer.global_step * loaders[0].batch_size * trainer.world_size / seconds if last is None else 0.0
     card = model_card(recipe, task, training, validation, metrics, setup, seconds, network)
-    model = save_model(folder / "model", network, task, size=_side(loaders[0]), card=card, half=recipe.half, onnx=onnx)
+    model = save_model(folder / "model", network, task, size=_side(recipe, loaders[0]), card=card, half=recipe.half, onnx=onnx)
     return Run(folder, model, metrics, setup, seconds, rate)
 
 
@@ -193,8 +193,9 @@ def _restore_best(network: torch.nn.Module, folder: Path) -> None:
     network.load_state_dict({name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)})
 
 
-def _side(loader: Loader) -> int:
-    return 0 if loader.size is None else min(loader.size)
+def _side(recipe: Recipe, loader: Loader) -> int:
+    """Short side at which photos look to the network as in training: crops are cut from pictures of data.size."""
+    return recipe.data.size or (0 if loader.size is None else min(loader.size))
 
 
 def save_recipe(recipe: Recipe, path: Path) -> None:
