@@ -183,7 +183,7 @@ def test_tiles_equal_the_whole(denoiser: apply.Model, monkeypatch: pytest.Monkey
     monkeypatch.setattr(denoiser, "engine", lambda x: (calls.append(x.shape), engine(x))[1])
     tiled = denoiser(photo("astronaut", *size))
     assert len(calls) == -(-size[0] // 64) * -(-size[1] // 64) > 1
-    assert levels(whole, tiled) <= 1  # MARGIN is more than this network can see
+    assert levels(whole, tiled) <= 1  # the margin is more than this network can see
     assert np.mean(whole != tiled) < 0.01
 
 
@@ -191,7 +191,7 @@ def test_a_small_margin_shows_only_at_the_seams(denoiser: apply.Model, monkeypat
     whole = denoiser(photo("astronaut", 128, 128))
     monkeypatch.setattr(apply, "WHOLE_PIXELS", 0)
     monkeypatch.setattr(apply, "TILE", 64)
-    monkeypatch.setattr(apply, "MARGIN", 0)
+    monkeypatch.setattr(apply, "MARGIN_STEPS", 0)
     tiled = denoiser(photo("astronaut", 128, 128))
     assert levels(whole, tiled) > 1
     for part in (slice(0, 32), slice(96, 128)):

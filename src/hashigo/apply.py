@@ -21,8 +21,11 @@ Floats = NDArray[np.float32]
 STRIP_PIXELS = 1 << 16
 """Pixels of a strip when a large photo is put together: few enough that its arrays stay in the processor's cache."""
 
-TILE, MARGIN = 512, 64
-"""Side of the tiles in which a network that works at full size goes over a large photo, and what it sees around each."""
+TILE = 512
+"""Side of the tiles in which a network that works at full size goes over a large photo."""
+
+MARGIN_STEPS = 6
+"""Around each tile it sees so many times 2**depth pixels more: a U-Net's two convolutions per block reach no farther."""
 
 WHOLE_PIXELS = 1 << 20
 """Photos of at most so many pixels go through such a network whole."""
@@ -123,12 +126,13 @@ class Model:
     def _tiled(self, photo: Photo) -> Photo:
         """Tile by tile with a margin of context around each, of which only the inner part is kept."""
         height, width = photo.size
+        margin = MARGIN_STEPS * self.folder.multiple
         pixels = np.empty((height, width, 3), np.uint8)
         for top in range(0, height, TILE):
-            first, last = max(0, top - MARGIN), min(height, top + TILE + MARGIN)
+            first, last = max(0, top - margin), min(height, top + TILE + margin)
             band = self.task.encode(photo.rgb(first, last))
             for left in range(0, width, TILE):
-                start, end = max(0, left - MARGIN), min(width, left + TILE + MARGIN)
+                start, end = max(0, left - margin), min(width, left + TILE + margin)
                 x = np.ascontiguousarray(band[:, :, start:end], np.float32)
                 result = self.task.decode(x, self.engine(x[None])[0])
                 inner = result[:, top - first : top - first + TILE, left - start : left - start + TILE]

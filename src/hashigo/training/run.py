@@ -73,6 +73,8 @@ def train(
     """
     folder = Path(folder)
     last = _checkpoint_to_resume(folder, resume)
+    if last is not None:
+        _check_same(recipe, folder / "recipe.yaml")
     if recipe.machine.threads:
         torch.set_num_threads(recipe.machine.threads)
     seed_everything(recipe.seed, verbose=False)
@@ -96,7 +98,9 @@ def train(
     metrics = read_metrics(folder / "metrics.csv")
     rate = trainer.global_step * loaders[0].batch_size * trainer.world_size / seconds if last is None else 0.0
     card = model_card(recipe, task, training, validation, metrics, setup, seconds, network)
-    model = save_model(folder / "model", network, task, size=_side(recipe, loaders[0]), card=card, half=recipe.half, onnx=onnx)
+    model = save_model(
+        folder / "model", network, task, size=_side(recipe, loaders[0]), card=card, half=recipe.half, onnx=onnx
+    )
     return Run(folder, model, metrics, setup, seconds, rate)
 
 
@@ -105,6 +109,23 @@ def _checkpoint_to_resume(folder: Path, resume: bool) -> Path | None:
     if last.is_file() and not resume:
         raise RecipeError(f"{folder} already holds a run: add --resume to go on with it, or give another --run folder")
     return last if last.is_file() else None
+
+
+MAY_CHANGE = ("machine", "epochs", "panels", "checkpoint_minutes", "half")
+"""Keys of a recipe that a resumed run may change; any other would make it a different run."""
+
+
+def _check_same(recipe: Recipe, path: Path) -> None:
+    """Raises RecipeError where `recipe` is not the one that the run in progress was started with."""
+    started, now = yaml.safe_load(path.read_text(encoding="utf-8")), recipe.as_dict()
+    different = [
+        key for key in now if key not in MAY_CHANGE and yaml.safe_load(yaml.safe_dump(now[key])) != started.get(key)
+    ]
+    if different:
+        told = "; ".join(f"{key} was {started.get(key)}, now {now[key]}" for key in different)
+        raise RecipeError(
+            f"expected the recipe that {path.parent} was started with, got another: {told}; give another --run"
+        )
 
 
 def network_options(recipe: Recipe, task: Task) -> dict[str, Any]:
