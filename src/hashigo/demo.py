@@ -77,7 +77,7 @@ def _colour(photos: dict[str, Photo], folder: Path, page: Page) -> None:
         write(replace(photo, pixels=grey), folder / "grey" / f"{name}.jpg")
     model = load("colorizer")
     start = time.perf_counter()
-    jobs = plan([folder / "grey"], folder / "color", model.task.suffix)
+    jobs = plan([folder / "grey" / f"{name}.jpg" for name in photos], folder / "color", model.task.suffix)
     outcomes = list(run(model, jobs, existing="overwrite"))
     seconds = time.perf_counter() - start
     page.heading("Colouring black-and-white photos")

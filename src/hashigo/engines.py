@@ -18,6 +18,9 @@ from hashigo.errors import MissingExtraError, ModelError
 if TYPE_CHECKING:
     from torch import nn
 
+_ONE_CALL = threading.Lock()
+"""Held while OpenVINO's Python binding is called: version 2026.4 can deadlock where two threads make tensors at once."""
+
 EngineName = Literal["auto", "openvino", "torch"]
 
 
@@ -73,17 +76,19 @@ class OpenVinoEngine:
         except RuntimeError as error:
             raise ModelError(f"{path}: expected a network that OpenVINO can run: {str(error).strip()}") from error
         self._request = self._compiled.create_infer_request()
-        self._lock = threading.Lock()
         self.description = f"OpenVINO, CPU, {'bfloat16' if precision == 'bf16' else 'float32'}"
 
     def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 (N, C, H, W) → float32 (N, C', H, W); one call at a time.
+        """float32 (N, C, H, W) → float32 (N, C', H, W); one call at a time, which uses all threads that it may.
 
-        A call uses all threads that it may, so two at once would gain nothing; and OpenVINO 2026.4's Python binding can
-        deadlock when two threads make their input tensors at the same moment.
+        Raises:
+            ModelError: OpenVINO failed, for instance for want of memory.
         """
-        with self._lock:
-            self._request.infer([np.ascontiguousarray(x, np.float32)], share_inputs=True)
+        with _ONE_CALL:
+            try:
+                self._request.infer([np.ascontiguousarray(x, np.float32)], share_inputs=True)
+            except RuntimeError as error:
+                raise ModelError(f"OpenVINO failed on an input of {x.shape}: {str(error).strip()}") from error
             return np.array(self._request.get_output_tensor(0).data, dtype=np.float32)
 
 
@@ -109,14 +114,21 @@ class TorchEngine:
         self.description = f"torch, {kind}, {'bfloat16' if self.half else 'float32'}"
 
     def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 (N, C, H, W) → float32 (N, C', H, W)."""
+        """float32 (N, C, H, W) → float32 (N, C', H, W).
+
+        Raises:
+            ModelError: torch failed, for instance for want of memory.
+        """
         import torch
 
-        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-            batch = torch.from_numpy(np.ascontiguousarray(x, np.float32)).to(self.device)
-            output = self.network(batch.contiguous(memory_format=torch.channels_last))
-            result: NDArray[np.float32] = output.float().cpu().contiguous().numpy()
-            return result
+        try:
+            with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+                batch = torch.from_numpy(np.ascontiguousarray(x, np.float32)).to(self.device)
+                output = self.network(batch.contiguous(memory_format=torch.channels_last))
+                result: NDArray[np.float32] = output.float().cpu().contiguous().numpy()
+        except RuntimeError as error:
+            raise ModelError(f"torch failed on an input of {x.shape}: {error}") from error
+        return result
 
 
 def cpu_has_bfloat16() -> bool:

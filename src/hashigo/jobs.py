@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -22,7 +23,7 @@ from hashigo.image import MAX_PIXELS, SUFFIXES, Photo, read, write
 Existing = Literal["skip", "overwrite", "error"]
 
 IN_FLIGHT_PIXELS = 48_000_000
-"""Decoded pixels that wait between the stages at once; a larger photo goes alone. Bounds the memory."""
+"""While so many decoded pixels wait between the stages, no further photo is begun: this bounds the memory."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,13 @@ def plan(inputs: Sequence[str | Path], output: str | Path | None, suffix: str) -
     found = [
         (path, relative)
         for path, relative in expand(inputs, SUFFIXES)
-        if os.path.realpath(path) in explicit or not _from_earlier_run(path, target, suffix)
+        if os.path.realpath(path) in explicit or not _from_earlier_run(path, inputs, target, suffix)
     ]
     if not found:
         raise PictureError(
             f"expected pictures ({' '.join(sorted(SUFFIXES))}), found none in {' '.join(map(str, inputs))}"
         )
-    if target is not None and target.suffix.lower() in SUFFIXES and not target.is_dir():
+    if target is not None and _names_file(target):
         if len(found) > 1:
             raise RecipeError(f"{len(found)} inputs cannot all become {target}; give a folder with -o")
         jobs = [Job(found[0][0], target)]
@@ -74,10 +75,26 @@ def plan(inputs: Sequence[str | Path], output: str | Path | None, suffix: str) -
     return jobs
 
 
-def _from_earlier_run(path: Path, output: Path | None, suffix: str) -> bool:
-    if output is not None and path.resolve().is_relative_to(output.resolve()):
+def _names_file(output: Path) -> bool:
+    """Whether -o means a file and not a folder."""
+    return output.suffix.lower() in SUFFIXES and not output.is_dir()
+
+
+def failures_path(inputs: Sequence[str | Path], jobs: Sequence[Job], output: str | Path | None) -> Path:
+    """Where failures.jsonl of a run goes: the output folder, else the first input's folder."""
+    if output is not None:
+        folder = Path(output).parent if _names_file(Path(output)) else Path(output)
+    else:
+        folder = Path(inputs[0]) if Path(inputs[0]).is_dir() else jobs[0].source.parent
+    return folder / "failures.jsonl"
+
+
+def _from_earlier_run(path: Path, inputs: Sequence[str | Path], output: Path | None, suffix: str) -> bool:
+    """Whether a file found in a folder looks like a result: by its name, or because it lies in the output folder."""
+    if path.stem.endswith(f".{suffix}"):
         return True
-    return output is None and path.stem.endswith(f".{suffix}")
+    inside = output is not None and path.resolve().is_relative_to(output.resolve())
+    return inside and not any(Path(one).resolve().is_relative_to(output.resolve()) for one in inputs)  # type: ignore[union-attr]
 
 
 def _target(path: Path, relative: Path, output: Path | None, suffix: str) -> Path:
@@ -147,7 +164,9 @@ class _Line:
         finishing: deque[tuple[int, Future[Outcome]]] = deque()
         batch: list[_Loaded] = []
         while True:
-            while len(loading) < self.ahead and (job := next(todo, None)) is not None:
+            while len(loading) < self.ahead and (not loading or self._room(loading, batch, finishing)):
+                if (job := next(todo, None)) is None:
+                    break
                 loading.append(self.pool.submit(self._load, job))
             if not loading:
                 break
@@ -160,6 +179,17 @@ class _Line:
                 yield finishing.popleft()[1].result()
         finishing.extend(self._finish(batch))
         yield from (future.result() for _, future in finishing)
+
+    def _room(
+        self,
+        loading: deque[Future[_Loaded]],
+        batch: list[_Loaded],
+        finishing: deque[tuple[int, Future[Outcome]]],
+    ) -> bool:
+        """Whether another photo may be begun; how large those are that are being decoded is not yet known."""
+        waiting = [future.result() for future in loading if future.done()]
+        pixels = sum(_pixels(one) for one in (*waiting, *batch))
+        return pixels + sum(size for size, _ in finishing) < IN_FLIGHT_PIXELS
 
     def _fits(self, batch: list[_Loaded], new: _Loaded) -> bool:
         first = batch[0].x
@@ -177,10 +207,14 @@ class _Line:
             return _Loaded(job, outcome=_failure(job, error))
 
     def _finish(self, batch: list[_Loaded]) -> Iterator[tuple[int, Future[Outcome]]]:
-        """Runs the network over a batch of equal shape and hands its photos to the workers."""
+        """Runs the network over a batch of equal shape and hands its photos to the workers.
+
+        Where the network fails, for instance for want of memory, the workers try each photo alone.
+        """
         outputs: Sequence[Floats | None] = [None] * len(batch)
         if batch and batch[0].x is not None:
-            outputs = list(self.model.engine(np.stack([one.x for one in batch if one.x is not None])))
+            with contextlib.suppress(HashigoError, MemoryError):
+                outputs = list(self.model.engine(np.stack([one.x for one in batch if one.x is not None])))
         for one, output in zip(batch, outputs, strict=True):
             yield _pixels(one), self.pool.submit(self._write, one, output)
 
@@ -205,19 +239,30 @@ def _failure(job: Job, error: BaseException) -> Outcome:
 
 
 def write_failures(outcomes: Sequence[Outcome], path: Path) -> bool:
-    """Lists what failed, a JSON object per line: `{"input", "output", "error"}`; a list of an earlier run goes away.
+    """Lists what failed, a JSON object per line: `{"input", "output", "error"}`.
 
-    Returns whether anything failed.
+    Entries of earlier runs stay unless their input was in this run; a list that becomes empty goes away. Returns whether
+    anything failed now.
     """
+    sources = {str(outcome.job.source) for outcome in outcomes}
+    lines = [line for line in _listed(path) if line.get("input") not in sources]
     failed = [outcome for outcome in outcomes if outcome.state == "failed"]
-    if not failed:
+    lines += [{"input": str(one.job.source), "output": str(one.job.target), "error": one.error} for one in failed]
+    if not lines:
         path.unlink(missing_ok=True)
-        return False
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        for outcome in failed:
-            line = {"input": str(outcome.job.source), "output": str(outcome.job.target), "error": outcome.error}
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
-    return True
+    elif failed or path.exists():
+        with atomic_path(path) as temporary:
+            temporary.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return bool(failed)
+
+
+def _listed(path: Path) -> list[dict[str, str]]:
+    """The entries of a list of failures; none where there is no list or it is not one of ours."""
+    try:
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError):
+        return []
+    return [line for line in lines if isinstance(line, dict)]
 
 
 @dataclass

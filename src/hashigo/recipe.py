@@ -147,9 +147,14 @@ class Recipe:
     half: bool = False
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch_size", 1), ("panels", 0), ("checkpoint_minutes", 0)):
-            if getattr(self, name) < least:
-                raise RecipeError(f"{name}: expected at least {least}, got {getattr(self, name)}")
+        for name, least in _LEAST.items():
+            value: Any = self
+            for part in name.split("."):
+                value = getattr(value, part)
+            if not least <= value < float("inf"):
+                raise RecipeError(f"{name}: expected a number of at least {least}, got {value}")
+        if self.machine.devices < 1 and self.machine.devices != -1:
+            raise RecipeError(f"machine.devices: expected at least 1, or -1 for all, got {self.machine.devices}")
         if not 0.0 < self.data.validation_share < 1.0:
             raise RecipeError(f"data.validation_share: expected between 0 and 1, got {self.data.validation_share}")
         if self.optimizer.lr <= 0:
@@ -158,3 +163,22 @@ class Recipe:
     def as_dict(self) -> dict[str, Any]:
         """The recipe as nested plain values, as its YAML file has them."""
         return asdict(self)
+
+
+_LEAST = {
+    "epochs": 1,
+    "batch_size": 1,
+    "seed": 0,
+    "panels": 0,
+    "checkpoint_minutes": 0,
+    "data.size": 0,
+    "data.crop": 0,
+    "data.limit": 0,
+    "data.validation_limit": 0,
+    "optimizer.momentum": 0,
+    "optimizer.weight_decay": 0,
+    "optimizer.warmup": 0,
+    "optimizer.clip": 0,
+    "machine.threads": 0,
+}
+"""The smallest value that each number of a recipe may have."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hashigo.cli.console import progress, say
-from hashigo.errors import PictureError, RecipeError
+from hashigo.errors import ModelError, PictureError, RecipeError
 
 if TYPE_CHECKING:
     from hashigo.apply import Model
@@ -67,30 +67,37 @@ def run(args: argparse.Namespace) -> int:
     """Colours or restores what was given; 1 if some of it failed."""
     if "-" in args.inputs or args.output == "-":
         return _through(args)
-    from hashigo.jobs import Tally, plan, write_failures
+    from hashigo.jobs import Tally, failures_path, plan
     from hashigo.jobs import run as run_jobs
     from hashigo.models import open_model
 
     jobs = plan(args.inputs, args.output, open_model(args.model).task.suffix)
     model = _load(args)
     tally, outcomes = Tally(), []
-    with progress("photos", len(jobs)) as bar:
-        for outcome in run_jobs(
-            model, jobs, existing=args.existing, quality=args.quality, max_pixels=_max_pixels(args)
-        ):
-            tally.add(outcome)
-            outcomes.append(outcome)
-            for line in _lines(outcome):
-                bar.line(line)
-            bar.step(note=outcome.job.source.name)
-    say(f"{tally.summary()}; {_where(args, outcomes)}")
-    failures = _failures_path(args)
     try:
-        if write_failures(outcomes, failures):
-            say(f"the failures are listed in {failures}")
-    except OSError as error:
-        say(f"the failures are only listed above: {failures} cannot be written ({error.strerror or error})")
+        with progress("photos", len(jobs)) as bar:
+            for outcome in run_jobs(
+                model, jobs, existing=args.existing, quality=args.quality, max_pixels=_max_pixels(args)
+            ):
+                tally.add(outcome)
+                outcomes.append(outcome)
+                for line in _lines(outcome):
+                    bar.line(line)
+                bar.step(note=outcome.job.source.name)
+        say(f"{tally.summary()}; {_where(args, outcomes)}")
+    finally:  # also when the run is interrupted
+        _list_failures(outcomes, failures_path(args.inputs, jobs, args.output))
     return 1 if tally.failed else 0
+
+
+def _list_failures(outcomes: list[Outcome], path: Path) -> None:
+    from hashigo.jobs import write_failures
+
+    try:
+        if write_failures(outcomes, path):
+            say(f"the failures are listed in {path}")
+    except OSError as error:
+        say(f"the failures are only listed above: {path} cannot be written ({error.strerror or error})")
 
 
 def _through(args: argparse.Namespace) -> int:
@@ -101,20 +108,42 @@ def _through(args: argparse.Namespace) -> int:
     target = "-" if args.output is None else args.output
     if target == "-" and sys.stdout.isatty():
         raise RecipeError("expected a file or a pipe for the picture, got the terminal; add -o FILE or redirect")
+    if target != "-" and not _may_write(Path(target), args.existing):
+        return 0
     model = _load(args)
     try:
         photo = read(sys.stdin.buffer.read() if source == "-" else source, max_pixels=_max_pixels(args))
+        for warning in photo.warnings:
+            say(warning)
         result = model.apply(photo)
         if target != "-":
             write(result, target, quality=args.quality)
             return 0
-        content = encode(result, photo.format or "PNG", args.quality)
-    except PictureError as error:
+        content = encode(result, "PNG" if photo.format in ("", "GIF") else photo.format, args.quality)
+    except (PictureError, ModelError) as error:
         say(f"failed: {error}")
         return 1
     sys.stdout.buffer.write(content)
     sys.stdout.buffer.flush()
     return 0
+
+
+def _may_write(target: Path, existing: str) -> bool:
+    """Whether the result of a pipe may go to `target`.
+
+    Raises:
+        RecipeError: it is a folder, or it exists and must not.
+    """
+    if target.is_dir() or not target.suffix:
+        raise RecipeError(
+            f"expected a file's name with -o for a picture from a pipe, got {target}; add a name such as out.jpg"
+        )
+    if not target.exists() or existing == "overwrite":
+        return True
+    if existing == "error":
+        raise RecipeError(f"{target} exists already; use --existing skip or overwrite")
+    say(f"{target} exists already; skipped")
+    return False
 
 
 def _one_input(args: argparse.Namespace) -> str | Path:
@@ -143,15 +172,6 @@ def _lines(outcome: Outcome) -> list[str]:
     if outcome.state == "failed":
         return [f"failed: {outcome.error}"]
     return [f"{outcome.job.source}: {warning}" for warning in outcome.warnings]
-
-
-def _failures_path(args: argparse.Namespace) -> Path:
-    """failures.jsonl: in the output folder, or where the first input lies."""
-    if args.output is not None:
-        output = Path(args.output)
-        return (output if output.is_dir() or not output.suffix else output.parent) / "failures.jsonl"
-    first = Path(args.inputs[0])
-    return (first if first.is_dir() else first.parent if first.exists() else Path()) / "failures.jsonl"
 
 
 def _where(args: argparse.Namespace, outcomes: list[Outcome]) -> str:

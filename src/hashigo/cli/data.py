@@ -127,6 +127,11 @@ def _counted(what: str) -> Iterator[Any]:
         if not opened:
             context.append(progress(what, total))
             opened.append(context[0].__enter__())
+        if done < seen[0]:  # the next file of several
+            context[0].__exit__(None, None, None)
+            context[0] = progress(what, total)
+            opened[0] = context[0].__enter__()
+            seen[0] = 0
         opened[0].step(done - seen[0])
         seen[0] = done
 

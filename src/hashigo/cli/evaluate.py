@@ -28,28 +28,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measures and prints a table of means."""
+    """Measures and prints a table of means; 1 if a picture could not be read."""
     from hashigo.apply import load
     from hashigo.data import open_dataset
     from hashigo.evaluation import evaluate
     from hashigo.files import atomic_path
+    from hashigo.metrics import METRICS
 
     model = load(args.model, engine=args.engine, size=args.size)
     sets = [open_dataset(one, split=args.split, root=args.data_root, limit=args.limit or None) for one in args.inputs]
+    skipped = [one for pictures in sets for one in pictures.skipped]
+    for name, reason in skipped:
+        say(f"left out {name}: {reason}")
     with progress("pictures", sum(map(len, sets))) as bar:
         found = evaluate(model, sets, progress=bar.step)
     figures = found.as_dict()
     print(f"{figures['pictures']} pictures, model {figures['model']}, {model.engine.description}\n")
-    print(f"{'':<10}{'CIEDE2000':>10}{'PSNR dB':>10}{'colourfulness':>15}")
+    print(f"{'':<10}" + "".join(f"{name:>16}" for name in METRICS))
     for part, means in figures["mean"].items():
-        peak = "—" if part == "original" else f"{means['psnr']:.2f}"
-        print(f"{part:<10}{means['delta_e']:>10.2f}{peak:>10}{means['colourfulness']:>15.1f}")
+        print(f"{part:<10}" + "".join(f"{means[name]:>16.2f}" for name in METRICS))
     print(f"\ncolourfulness relative to the originals {figures['colourfulness_ratio']:.2f}")
     print(
         f"nearer to the original than the input was: {100 * figures['share_better_than_input']:.0f} % of the pictures"
     )
     if args.json:
         with atomic_path(Path(args.json)) as temporary:
-            temporary.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            temporary.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
         say(f"wrote {args.json}")
-    return 0
+    return 1 if skipped else 0

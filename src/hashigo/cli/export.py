@@ -19,6 +19,12 @@ def run(args: argparse.Namespace) -> int:
     from hashigo.export import export_onnx
     from hashigo.models import load_network, open_model
 
-    path = export_onnx(load_network(open_model(args.model)), args.output, half=args.half)
-    say(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB): input (N, C, H, W) float32, any N, H and W")
+    folder = open_model(args.model)
+    path = export_onnx(load_network(folder), args.output, half=args.half)
+    sizes = (
+        "any N, H and W"
+        if folder.fixed_size is None
+        else f"any N, H × W fixed to {folder.fixed_size} by the bottleneck"
+    )
+    say(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB): input (N, C, H, W) float32, {sizes}")
     return 0

@@ -46,6 +46,9 @@ def usage() -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; returns 0 when all was done, 1 when some inputs failed, 2 for wrong usage."""
     words = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a file's name may be in no encoding at all
     if not words or words[0] in ("-h", "--help", "help"):
         print(usage())
         return 0 if words else 2

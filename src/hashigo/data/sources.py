@@ -98,7 +98,7 @@ def find_local(name: str, root: str | Path | None = None) -> Path | None:
     found, base = dataset(name), data_root(root)
     if not found.files:
         return found.find(base)
-    others = sorted(path for path in base.glob(f"*{name}*") if path.is_dir()) if base.is_dir() else []
+    others = sorted(path for path in base.glob(f"{name}*") if path.is_dir()) if base.is_dir() else []
     for place in (base / name, base, *others):
         if place.exists() and (where := found.find(place)) is not None:
             return where

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
 
 from hashigo.files import atomic_path
 from hashigo.loader import Loader
@@ -22,6 +23,21 @@ class AtomicCheckpoints(TorchCheckpointIO):
         """Writes to a temporary file, then renames."""
         with atomic_path(Path(path)) as temporary:
             super().save_checkpoint(checkpoint, temporary, storage_options)
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Keeps the epoch with the lowest validation loss, also when a run goes on in a folder that was moved or copied."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes up the best so far, with its paths as they are now."""
+        old, new = str(state_dict["dirpath"]), str(self.dirpath)
+
+        def here(value: Any) -> Any:
+            return value.replace(old, new) if isinstance(value, str) else value
+
+        moved = {key: here(value) for key, value in state_dict.items()}
+        moved["best_k_models"] = {here(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict(moved)
 
 
 class MetricsCsv(Callback):

@@ -42,7 +42,7 @@ tags: [unet, autoencoder, {task.name}]
 | --- | --- |
 | network | {recipe.network.name}, {parameters:,} parameters, {_plain(recipe.network.options)} |
 | training pictures | {len(training):,}, {training.source} |
-| validation pictures | {len(validation):,}, {validation.source} |
+{_skipped(training)}| validation pictures | {len(validation):,}, {validation.source} |
 | loss | {recipe.loss or task.loss}: {best["val_loss"]:.5g} on the validation pictures (epoch {best["epoch"]} of {recipe.epochs}) |
 | machine | {machine(setup)} |
 | time | {seconds / 60:.1f} minutes in the last sitting |
@@ -55,6 +55,10 @@ The recipe, for `hashigo train`:
 ```yaml
 {yaml.safe_dump(recipe.as_dict(), sort_keys=False)}```
 """
+
+
+def _skipped(pictures: PictureSet) -> str:
+    return f"| left out | {len(pictures.skipped)} files that could not be read |\n" if pictures.skipped else ""
 
 
 def machine(setup: Setup) -> str:

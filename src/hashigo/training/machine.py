@@ -63,7 +63,8 @@ def _accelerator(name: str) -> str:
     here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "tpu": _has_tpu()}
     name = {"gpu": "cuda"}.get(name, name)
     if name == "auto":
-        return next(kind for kind in ("cuda", "tpu", "mps", "cpu") if here[kind])
+        # mps only when asked for: it has no float64, and hashigo was never tried on it
+        return next(kind for kind in ("cuda", "tpu", "cpu") if here[kind])
     if name not in here:
         raise RecipeError(f"machine.accelerator: expected auto, cpu, gpu, tpu or mps, got {name!r}")
     if not here[name]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +27,8 @@ class Average:
 
     def add(self, value: Tensor, count: int) -> None:
         """Adds the mean `value` of `count` pictures."""
-        value = value.detach().double() * count
+        value = value.detach()
+        value = (value if value.device.type == "mps" else value.double()) * count
         self.total = value if self.total is None else self.total + value
         self.count += count
 
@@ -158,6 +160,11 @@ class Restorer(LightningModule):
             "val_loss": self._mean(self.val_loss),
             "lr": float(self.optimizers().param_groups[0]["lr"]),  # type: ignore[union-attr]
         }
+        if not math.isfinite(self.metrics["val_loss"]):
+            raise TrainingError(
+                f"the validation loss was not finite after epoch {self.current_epoch + 1}; the last good checkpoint is kept. "
+                "Look at the validation pictures, lower optimizer.lr, or try machine.precision=fp32"
+            )
         self.log_dict(self.metrics)
 
     def _mean(self, average: Average) -> float:

@@ -6,6 +6,7 @@ The folder holds `recipe.yaml` (resolved), `metrics.csv`, `tensorboard/`, `panel
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -29,7 +30,7 @@ from hashigo.models import ModelFolder, save_model
 from hashigo.networks import make_network
 from hashigo.recipe import DataRecipe, Recipe
 from hashigo.tasks import Task, make_task
-from hashigo.training.callbacks import AtomicCheckpoints, MetricsCsv, Panels, read_metrics
+from hashigo.training.callbacks import AtomicCheckpoints, BestCheckpoint, MetricsCsv, Panels, read_metrics
 from hashigo.training.card import model_card
 from hashigo.training.machine import Setup, choose
 from hashigo.training.module import Restorer
@@ -90,6 +91,7 @@ def train(
     trainer = _trainer(recipe, folder, setup, loaders[1], callbacks)
     for loader in loaders:
         loader.shard(trainer.global_rank, trainer.world_size)
+    module.steps = recipe.epochs * len(loaders[0])
     start = time.perf_counter()
     with _quiet():
         trainer.fit(module, *loaders, ckpt_path=last, weights_only=False)
@@ -174,6 +176,8 @@ def split_off(pictures: PictureSet, share: float, most: int = 0) -> tuple[Pictur
 def _prepare(recipe: Recipe, training: PictureSet, validation: PictureSet) -> tuple[tuple[Loader, Loader], Setup, int]:
     setup = choose(recipe.machine, recipe.epochs * (len(training) // recipe.batch_size))
     device = setup.accelerator if setup.accelerator in ("cuda", "mps") else "cpu"
+    if device == "cuda":
+        device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"  # each process keeps the pictures on its own GPU
     options: dict[str, Any] = {"batch_size": recipe.batch_size, "crop": recipe.data.crop}
     loaders = (
         Loader(ResidentPictures(training, device), training=True, flip=recipe.data.flip, seed=recipe.seed, **options),
@@ -187,7 +191,7 @@ def _trainer(recipe: Recipe, folder: Path, setup: Setup, validation: Loader, cal
     ours: list[Callback] = [MetricsCsv(folder / "metrics.csv")]
     if recipe.panels:
         ours.append(Panels(folder / "panels", validation, recipe.panels))
-    best = ModelCheckpoint(
+    best = BestCheckpoint(
         checkpoints, "best", monitor="val_loss", save_last=True, save_top_k=1, save_on_train_epoch_end=True,
         enable_version_counter=False, save_weights_only=False,
     )  # fmt: skip
