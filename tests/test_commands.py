@@ -219,7 +219,7 @@ def test_evaluate(model: str, pictures: Path, tmp_path: Path, capsys: pytest.Cap
     assert main(["evaluate", model, str(pictures), "--json", str(out), "--limit", "4"]) == 0
     said = capsys.readouterr().out
     assert all(
-        word in said for word in ("4 pictures", "CIEDE2000", "PSNR", "colourfulness", "result", "input", "original")
+        word in said for word in ("4 pictures", "delta_e", "psnr", "colourfulness", "result", "input", "original")
     )
     figures = json.loads(out.read_text(encoding="utf-8"))
     assert {"model", "pictures", "mean", "colourfulness_ratio", "share_better_than_input", "each"} <= figures.keys()
@@ -230,6 +230,14 @@ def test_evaluate(model: str, pictures: Path, tmp_path: Path, capsys: pytest.Cap
             mean = np.mean([one[part][name] for one in figures["each"]])
             assert figures["mean"][part][name] == pytest.approx(mean)
     assert figures["mean"]["original"]["delta_e"] == pytest.approx(0, abs=1e-3)
+    (pictures / "broken.png").write_bytes(b"nothing")
+    try:
+        assert main(["evaluate", model, str(pictures)]) == 1, (
+            "a picture that is left out is told, and in the exit status"
+        )
+    finally:
+        (pictures / "broken.png").unlink()
+    assert "broken.png" in capsys.readouterr().err
     ratio = figures["mean"]["result"]["colourfulness"] / figures["mean"]["original"]["colourfulness"]
     assert figures["colourfulness_ratio"] == pytest.approx(ratio)
     better = np.mean([one["result"]["delta_e"] < one["input"]["delta_e"] for one in figures["each"]])

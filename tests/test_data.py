@@ -541,9 +541,11 @@ class TestNamesAndPaths:
         assert not check("mnist", tmp_path).ok
 
     def test_where_data_is_looked_for(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        write_idx(tmp_path / "my-mnist-copy", zipped=True)
+        write_idx(tmp_path / "fashion-mnist", zipped=True)
         monkeypatch.setenv("HASHIGO_DATA", str(tmp_path))
-        assert find_local("mnist") == tmp_path / "my-mnist-copy"
+        assert find_local("mnist") is None, "another set with files of the same names"
+        write_idx(tmp_path / "mnist-copy", zipped=True)
+        assert find_local("mnist") == tmp_path / "mnist-copy"
         monkeypatch.delenv("HASHIGO_DATA")
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
         assert find_local("mnist") is None

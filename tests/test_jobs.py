@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from PIL import Image
 import hashigo
 from hashigo import jobs
 from hashigo.apply import Model
-from hashigo.errors import PictureError, RecipeError
+from hashigo.errors import ModelError, PictureError, RecipeError
+from hashigo.image import read, write
 from hashigo.jobs import Job, Outcome, Tally, plan, run, write_failures
 from tiny import model as tiny_model
 from tiny import photo
@@ -88,9 +90,7 @@ def test_a_file_given_twice_is_one_job(tmp_path: Path) -> None:
 
 def test_results_of_an_earlier_run_are_no_inputs(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "a.color.jpg", "out/b.jpg")
-    assert named(plan([tmp_path], tmp_path / "out", "color"), tmp_path) == {
-        "a.jpg": "out/a.color.jpg", "a.color.jpg": "out/a.color.color.jpg",
-    }  # fmt: skip
+    assert named(plan([tmp_path], tmp_path / "out", "color"), tmp_path) == {"a.jpg": "out/a.color.jpg"}
     assert [job.source.name for job in plan([tmp_path], None, "color")] == ["a.jpg", "b.jpg"]
     given = plan([tmp_path / "a.color.jpg"], None, "color")  # given by name it is meant
     assert given[0].target.name == "a.color.color.jpg"
@@ -153,10 +153,79 @@ def test_outcomes_come_while_the_work_goes_on(tmp_path: Path, model: Model) -> N
 
 
 def test_many_decoded_pixels_wait_for_each_other(tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    touch(tmp_path, *(f"{i:02d}.png" for i in range(9)))
+    touch(tmp_path, *(f"{i:02d}.png" for i in range(24)))
     monkeypatch.setattr(jobs, "IN_FLIGHT_PIXELS", 10)
+    monkeypatch.setattr(jobs, "cores", lambda: 2)
+    begun, written, most = 0, 0, 0
+
+    def counted(*args: Any, **options: Any) -> Any:
+        nonlocal begun, most
+        begun += 1
+        most = max(most, begun - written)
+        return read(*args, **options)
+
+    def put(*args: Any, **options: Any) -> None:
+        nonlocal written
+        write(*args, **options)
+        written += 1
+
+    monkeypatch.setattr(jobs, "read", counted)
+    monkeypatch.setattr(jobs, "write", put)
     outcomes = list(run(model, plan([tmp_path], None, "color")))
-    assert [outcome.state for outcome in outcomes] == ["done"] * 9
+    assert [outcome.state for outcome in outcomes] == ["done"] * 24
+    assert most <= 5, "one on the way through, and twice as many as workers begun before their sizes were known"
+
+
+def test_an_output_folder_that_holds_the_inputs(tmp_path: Path) -> None:
+    touch(tmp_path, "album/a.jpg", "album/1931/b.jpg")
+    expected = {"album/a.jpg": "album/a.color.jpg", "album/1931/b.jpg": "album/1931/b.color.jpg"}
+    assert named(plan([tmp_path / "album"], tmp_path / "album", "color"), tmp_path) == expected
+    inner = plan([tmp_path / "album" / "1931"], tmp_path / "album", "color")
+    assert named(inner, tmp_path) == {"album/1931/b.jpg": "album/b.color.jpg"}
+
+
+def test_names_in_no_encoding(tmp_path: Path, model: Model) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    try:
+        touch(tmp_path, name)
+    except OSError:
+        pytest.skip("this file system takes only names in UTF-8")
+    (tmp_path / os.fsdecode(b"bad\xe9.png")).write_bytes(b"nothing")
+    outcomes = list(run(model, plan([tmp_path], None, "color")))
+    assert sorted(outcome.state for outcome in outcomes) == ["done", "failed"]
+    assert write_failures(outcomes, tmp_path / "failures.jsonl")
+    listed = json.loads((tmp_path / "failures.jsonl").read_text(encoding="utf-8"))
+    assert listed["input"] == str(tmp_path / os.fsdecode(b"bad\xe9.png"))
+
+
+def test_a_network_that_fails_on_some_photos(tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    for i in range(4):  # one size, so that they go through the network together
+        Image.fromarray(photo("coffee", 20, 24)).convert("L").point(lambda v, i=i: v if i != 2 else 0).save(
+            tmp_path / f"{i}.png"
+        )
+    engine = model.engine
+
+    def failing(x: np.ndarray) -> np.ndarray:
+        if (x.max(axis=(1, 2, 3)) == 0).any():
+            raise ModelError("out of memory")
+        return engine(x)
+
+    monkeypatch.setattr(model, "engine", failing)
+    outcomes = list(run(model, plan([tmp_path], None, "color"), batch_size=4))
+    assert [outcome.state for outcome in outcomes] == ["done", "done", "failed", "done"]
+    assert "out of memory" in outcomes[2].error
+
+
+def test_a_list_of_failures_keeps_what_was_not_tried_again(tmp_path: Path) -> None:
+    def outcome(name: str, state: Any) -> Outcome:
+        return Outcome(Job(Path(name), Path(name + ".out")), state, "broken" if state == "failed" else "")
+
+    path = tmp_path / "failures.jsonl"
+    assert write_failures([outcome("a", "failed"), outcome("b", "failed")], path)
+    assert not write_failures([outcome("a", "done"), outcome("c", "done")], path)
+    assert [json.loads(line)["input"] for line in path.read_text(encoding="utf-8").splitlines()] == ["b"]
+    assert not write_failures([outcome("b", "done")], path)
+    assert not path.exists()
 
 
 def test_a_bad_file_stops_no_other(tmp_path: Path, model: Model) -> None:
