@@ -16,13 +16,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the machine, the packages, and what colouring and training would use; 1 if colouring would not work."""
-    print(f"Python      {platform.python_version()} on {platform.platform()}")
-    print(f"processors  {os.cpu_count()}")
+    print(f"Python        {platform.python_version()} on {platform.platform()}")
+    print(f"processors    {os.cpu_count()}")
     for name in PACKAGES:
-        print(f"{name:<12}{_version(name)}")
-    print(f"training    {_training()}")
+        print(f"{name:<14}{_version(name)}")
+    print(f"training      {_training()} (long runs)")
     colouring, works = _colouring()
-    print(f"colouring   {colouring}")
+    print(f"colouring     {colouring}")
     return 0 if works else 1
 
 
