@@ -128,6 +128,7 @@ def test_the_card_tells(run: Run) -> None:
     assert card.startswith("---\n")
     for words in ("autoencode-grey", "432", "48", f"{run.metrics[-1]['val_loss']:.5g}", "epochs: 3", str(run.setup)):
         assert words in card, words
+    assert f"{run.pictures_per_second:.0f} pictures/s" in card
     assert open_model(run.folder).size == 8
 
 

@@ -23,10 +23,10 @@ def model_card(
     validation: PictureSet,
     metrics: list[dict[str, float]],
     setup: Setup,
-    seconds: float,
+    pace: tuple[float, float],
     network: nn.Module,
 ) -> str:
-    """The card of a finished run, as Markdown with the metadata block of Hugging Face's hub."""
+    """The card of a finished run, `pace` being the last sitting's (seconds, training pictures per second), as Markdown with the metadata block of Hugging Face's hub."""
     best = min(metrics, key=lambda row: row["val_loss"])
     parameters = sum(p.numel() for p in network.parameters())
     kind = " ".join((type(task).__doc__ or "").split("\n\n")[0].split())
@@ -45,7 +45,7 @@ tags: [unet, autoencoder, {task.name}]
 {_skipped(training)}| validation pictures | {len(validation):,}, {validation.source} |
 | loss | {recipe.loss or task.loss}: {best["val_loss"]:.5g} on the validation pictures (epoch {best["epoch"]} of {recipe.epochs}) |
 | machine | {machine(setup)} |
-| time | {seconds / 60:.1f} minutes in the last sitting |
+| time | {pace[0] / 60:.1f} minutes in the last sitting, {pace[1]:.0f} pictures/s with validation and panels |
 | made with | hashigo {version("hashigo")}, torch {torch.__version__}, {datetime.now(UTC):%Y-%m-%d} |
 
 Use it: `hashigo apply FOLDER photo.jpg`, or in Python `hashigo.load("FOLDER")("photo.jpg")`.

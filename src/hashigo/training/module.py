@@ -85,6 +85,7 @@ class Restorer(LightningModule):
         self.optimizer_recipe, self.steps, self.seed = optimizer, steps, seed
         self.train_loss, self.val_loss = Average(), Average()
         self.metrics: dict[str, float] = {}
+        self.first_step = 0
         self._bad: Tensor | None = None
         self._channels_last = channels_last
         if channels_last:
@@ -98,6 +99,10 @@ class Restorer(LightningModule):
         if self._channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
         return self._run(x).float()
+
+    def on_train_start(self) -> None:
+        """Notes where this sitting begins."""
+        self.first_step = self.trainer.global_step
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch, augmented by (seed, epoch, index)."""

@@ -11,7 +11,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -38,14 +38,15 @@ from hashigo.training.module import Restorer
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: its folder, the model, the rows of metrics.csv and the seconds that training took."""
+    """A finished run: its folder, the model, the rows of metrics.csv, the seconds that the last sitting took, and its
+    training pictures per second, validation and panels included."""
 
     folder: Path
     model: ModelFolder
     metrics: list[dict[str, float]]
     setup: Setup
     seconds: float
-    pictures_per_second: float = field(default=0.0)
+    pictures_per_second: float
 
 
 def train(
@@ -98,8 +99,8 @@ def train(
     seconds = time.perf_counter() - start
     _restore_best(network, folder)
     metrics = read_metrics(folder / "metrics.csv")
-    rate = trainer.global_step * loaders[0].batch_size * trainer.world_size / seconds if last is None else 0.0
-    card = model_card(recipe, task, training, validation, metrics, setup, seconds, network)
+    rate = (trainer.global_step - module.first_step) * loaders[0].batch_size * trainer.world_size / seconds
+    card = model_card(recipe, task, training, validation, metrics, setup, (seconds, rate), network)
     model = save_model(
         folder / "model", network, task, size=_side(recipe, loaders[0]), card=card, half=recipe.half, onnx=onnx
     )
