@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -257,3 +258,22 @@ def test_stl10(tmp_path: Path) -> None:
     run = train(recipe("colorize-rgb", data=data, epochs=1, batch_size=16), tmp_path, onnx=False)
     assert math.isfinite(run.metrics[0]["val_loss"])
     assert open_model(tmp_path).size == 96
+
+
+def test_a_copied_run_goes_on_and_keeps_its_best(tmp_path: Path) -> None:
+    first = train(recipe(), tmp_path / "first", onnx=False)
+    before = {path: path.read_bytes() for path in (tmp_path / "first").rglob("*") if path.is_file()}
+    shutil.copytree(tmp_path / "first", tmp_path / "copy")
+    longer = train(recipe(epochs=3), tmp_path / "copy", resume=True, onnx=False)
+    assert [row["epoch"] for row in longer.metrics] == [1, 2, 3]
+    assert longer.metrics[:2] == first.metrics
+    best = torch.load(tmp_path / "copy" / "checkpoints" / "best.ckpt", weights_only=False)
+    lowest = min(longer.metrics, key=lambda row: row["val_loss"])
+    assert best["global_step"] == lowest["step"]
+    assert {path: path.read_bytes() for path in before} == before, "the run that was copied is left alone"
+
+
+def test_another_recipe_is_not_resumed(tmp_path: Path) -> None:
+    train(recipe(epochs=1), tmp_path, onnx=False)
+    with pytest.raises(RecipeError, match=r"seed was 0, now 1"):
+        train(recipe(seed=1), tmp_path, resume=True, onnx=False)
