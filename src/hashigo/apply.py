@@ -59,7 +59,8 @@ class Model:
         """The picture as the model gives it back, in the form in which it came.
 
         picture: a path, bytes or Pillow picture → a Pillow picture; a uint8 array (H, W), (H, W, 3) or (H, W, 4) →
-        uint8 (H, W, 3) or (H, W, 4); a float array (3, H, W) or (N, 3, H, W), sRGB 0..1 → float32 of the same shape.
+        uint8 (H, W, 3) or (H, W, 4); a float array (3, H, W) or (N, 3, H, W), sRGB 0..1 → float32 of the same shape,
+        in steps of 1/255 (photos are 8 bits here).
 
         Raises:
             PictureError: not a picture, or one that cannot be read.
