@@ -30,7 +30,7 @@ from PIL import Image
 from hashigo.apply import Model, load
 from hashigo.image import encode, read
 from hashigo.jobs import plan, run
-from processes import command_line, peak_megabytes
+from processes import command_line, peak_megabytes, say, told
 from surroundings import surroundings
 
 SOURCES = ("coffee.png", "rocket.jpg", "chelsea.png", "astronaut.png")
@@ -196,16 +196,6 @@ def markdown(report: dict[str, Any]) -> str:
         f"{told(rate >= TARGET_PER_SECOND, f'≥ {TARGET_PER_SECOND:g} photos/s')} |"
     )
     return "\n".join(lines)
-
-
-def told(met: bool, target: str) -> str:
-    """A target and whether it is met."""
-    return f"{target}: {'met' if met else '**missed**'}"
-
-
-def say(text: str) -> None:
-    """Progress, on stderr."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:

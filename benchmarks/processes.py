@@ -79,3 +79,13 @@ def command_line(*words: str) -> str:
 def _error(command: Sequence[str], status: int, printed: str) -> ProcessError:
     tail = " | ".join(printed.strip().splitlines()[-6:])
     return ProcessError(f"{' '.join(command)} ended with status {status}: {tail}")
+
+
+def told(met: bool, target: str) -> str:
+    """A target and whether it is met."""
+    return f"{target}: {'met' if met else '**missed**'}"
+
+
+def say(text: str) -> None:
+    """Progress, on stderr."""
+    print(text, file=sys.stderr, flush=True)

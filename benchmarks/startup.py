@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from processes import Spent, command_line, peak_megabytes, spend
+from processes import Spent, command_line, peak_megabytes, say, spend, told
 from surroundings import surroundings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -166,16 +166,6 @@ def markdown(report: dict[str, Any]) -> str:
             f"- {name} imports {'**' + ', '.join(modules) + '**' if modules else 'none'} of {', '.join(HEAVY)}."
         )
     return "\n".join(lines)
-
-
-def told(met: bool, target: str) -> str:
-    """A target and whether it is met."""
-    return f"{target}: {'met' if met else '**missed**'}"
-
-
-def say(text: str) -> None:
-    """Progress, on stderr."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def main() -> int:

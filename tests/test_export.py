@@ -20,6 +20,7 @@ from hashigo.models import ModelFolder, load_network, save_model
 from hashigo.networks import UNet
 from hashigo.tasks import make_task
 from photos import batch
+from tiny import as_trained
 
 DEPTH_4: dict[str, Any] = {"in_channels": 1, "out_channels": 2, "width": 2, "depth": 4, "output_activation": "linear"}
 BOTTLENECK: dict[str, Any] = {"width": 2, "depth": 2, "bottleneck": 5, "size": (12, 20), "skips": ["none", "concat"]}
@@ -35,13 +36,7 @@ def trained(**options: Any) -> UNet:
     """A network whose BatchNorms do something, as after training."""
     torch.manual_seed(2)
     network = UNet(**options)
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.5, 2)
-            nn.init.uniform_(module.bias, -0.5, 0.5)
-            nn.init.uniform_(module.running_mean, -0.2, 0.2)
-            nn.init.uniform_(module.running_var, 0.5, 2)
-    return network.eval()
+    return as_trained(network)
 
 
 def exported(path: Path, half: bool, **options: Any) -> Exported:

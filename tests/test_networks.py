@@ -18,6 +18,7 @@ from hashigo.errors import RecipeError
 from hashigo.networks import ARTICLE_SMALL_UNET, NETWORKS, UNet, make_network
 from hashigo.networks.unet import SKIPS
 from photos import batch
+from tiny import as_trained
 
 # --- shapes and wiring ----------------------------------------------------------------------------------
 
@@ -26,13 +27,7 @@ def small(**options: Any) -> UNet:
     """A small network as after training: BatchNorms that do something, evaluation mode."""
     torch.manual_seed(0)
     network = UNet(**{"width": 2, "depth": 3, "output_activation": "linear", **options})
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.5, 2)
-            nn.init.uniform_(module.bias, -0.5, 0.5)
-            nn.init.uniform_(module.running_mean, -0.2, 0.2)
-            nn.init.uniform_(module.running_var, 0.5, 2)
-    return network.eval()
+    return as_trained(network)
 
 
 def photos(height: int, width: int, channels: int = 3) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from torch import nn
 
 from hashigo.models import save_model
 from hashigo.networks import UNet
@@ -59,3 +60,14 @@ def recipe(kind: str = "autoencode-grey", **changes: Any) -> Recipe:
         "epochs": 2, "batch_size": 32, "panels": 4, "checkpoint_minutes": 0,
     }  # fmt: skip
     return Recipe(**{**given, **changes})
+
+
+def as_trained(network: UNet) -> UNet:
+    """The network in evaluation mode with BatchNorms that do something, as after training."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 2)
+            nn.init.uniform_(module.bias, -0.5, 0.5)
+            nn.init.uniform_(module.running_mean, -0.2, 0.2)
+            nn.init.uniform_(module.running_var, 0.5, 2)
+    return network.eval()

@@ -15,6 +15,9 @@ _JPEG_SEGMENT = 65_000
 
 _XMP_TAG = 700
 
+OPAQUE = ("JPEG", "BMP")
+"""Formats that hold no alpha."""
+
 
 def format_of(name: str) -> str:
     """Pillow's name of a format, given that name or a suffix with or without dot, in any case.
@@ -36,21 +39,13 @@ def format_of(name: str) -> str:
 def encode_image(image: Image.Image, kind: str, quality: int, metadata: dict[str, Any]) -> bytes:
     """The picture (L, LA, RGB or RGBA) as a file of format `kind`, with as much metadata as it can hold.
 
-    JPEG and BMP have no alpha: the picture is put on white. Pillow's own errors pass through.
+    A format of `OPAQUE` takes no alpha. Pillow's own errors pass through.
     """
-    if kind in ("JPEG", "BMP") and image.mode.endswith("A"):
-        image = _on_white(image)
     if kind == "GIF" and image.mode == "LA":  # Pillow drops its alpha
         image = image.convert("RGBA")
     stream = io.BytesIO()
     image.save(stream, kind, **_settings(kind, quality), **_carried(kind, metadata))
     return stream.getvalue()
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    white = Image.new(image.mode[:-1], image.size, "white")
-    white.paste(image.convert(white.mode), mask=image.getchannel("A"))
-    return white
 
 
 def _settings(kind: str, quality: int) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hashigo._decode import FORMATS, STRIP, decode, open_image
-from hashigo._encode import encode_image, format_of
+from hashigo._encode import OPAQUE, encode_image, format_of
 from hashigo.errors import PictureError, did_you_mean
 from hashigo.files import atomic_path
 
@@ -111,6 +111,13 @@ class Photo:
         if alpha is not None and alpha.shape != pixels.shape[:2]:
             alpha = np.array(Image.fromarray(alpha).resize((pixels.shape[1], pixels.shape[0])))
         return replace(self, pixels=pixels, alpha=alpha)
+
+    def on_white(self) -> NDArray[np.uint8]:
+        """The pixels as they look on white paper: what lies under transparent ones is arbitrary."""
+        if self.alpha is None:
+            return self.pixels
+        cover = (self.alpha if self.is_grey else self.alpha[..., None]).astype(np.uint16)
+        return ((self.pixels * cover + 255 * (255 - cover) + 127) // 255).astype(np.uint8)
 
     def to_pil(self) -> Image.Image:
         """A Pillow picture of mode L, LA, RGB or RGBA, without metadata."""
@@ -347,7 +354,8 @@ def encode(photo: Photo, format: str, quality: int = 92) -> bytes:
     if not 1 <= quality <= 100:
         raise PictureError(f"expected a quality from 1 to 100, found {quality}")
     try:
-        return encode_image(photo.to_pil(), kind, quality, photo.metadata)
+        image = photo.to_pil() if kind not in OPAQUE else Image.fromarray(photo.on_white())
+        return encode_image(image, kind, quality, photo.metadata)
     except Exception as error:  # the other boundary: encoders raise OSError, ValueError, struct.error, …
         found = f"{photo.width} x {photo.height} pixels ({type(error).__name__}: {error})"
         raise PictureError(f"expected a photo that {kind} can hold, found {found}") from error

@@ -108,7 +108,7 @@ def kept(size: int | None = None, crop: int | None = None, square_only: bool = F
         height, width = photo.size
         if square_only and height != width:
             raise PictureError(f"not square: {height} × {width}")
-        pixels = photo.pixels if photo.alpha is None else _over_white(photo.pixels, photo.alpha)
+        pixels = photo.on_white()
         if size is not None:
             pixels = reduced(pixels, size)
         return pixels if crop is None else _centre(pixels, crop)
@@ -118,19 +118,16 @@ def kept(size: int | None = None, crop: int | None = None, square_only: bool = F
 
 def reduced(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """uint8 (H, W) or (H, W, 3) with the short side reduced to `size` (Lanczos), never enlarged."""
+    return pixels if min(pixels.shape[:2]) <= size else to_short_side(pixels, size)
+
+
+def to_short_side(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """uint8 (H, W) or (H, W, 3) with the short side reduced or enlarged to `size` (Lanczos)."""
     height, width = pixels.shape[:2]
     short = min(height, width)
-    if short <= size:
-        return pixels
     target = max(size, round(width * size / short)), max(size, round(height * size / short))
     picture = Image.fromarray(np.ascontiguousarray(pixels))
     return np.asarray(picture.resize(target, Image.Resampling.LANCZOS, reducing_gap=3.0))
-
-
-def _over_white(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The picture as it looks on white paper: what lies under transparent pixels is arbitrary."""
-    cover = alpha.astype(np.uint16) if pixels.ndim == 2 else alpha[..., None].astype(np.uint16)
-    return ((pixels * cover + 255 * (255 - cover) + 127) // 255).astype(np.uint8)
 
 
 def _centre(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from hashigo.data.build import Item, Progress, collect, kept, reduced
+from hashigo.data.build import Item, Progress, collect, kept, reduced, to_short_side
 from hashigo.data.folder import folder_items
 from hashigo.data.npz import read_npz
 from hashigo.data.npz import splits_in as npz_splits
@@ -185,7 +184,7 @@ def at_size(pictures: PictureSet, size: int | None, enlarge: bool = False) -> Pi
     shorts = pictures.sizes.min(axis=1)
     if not ((shorts > size) | ((shorts < size) & enlarge)).any():
         return pictures
-    change: Callable[[np.ndarray, int], np.ndarray] = _enlarged if enlarge else reduced
+    change: Callable[[np.ndarray, int], np.ndarray] = to_short_side if enlarge else reduced
     results = [change(_squeezed(pictures.picture(i)), size) for i in range(len(pictures))]
     sizes = np.array([result.shape[:2] for result in results], np.int32)
     pixels = np.concatenate([result.reshape(-1, pictures.channels) for result in results])
@@ -196,12 +195,3 @@ def at_size(pictures: PictureSet, size: int | None, enlarge: bool = False) -> Pi
 
 def _squeezed(picture: np.ndarray) -> np.ndarray:
     return picture[..., 0] if picture.shape[2] == 1 else picture
-
-
-def _enlarged(pixels: np.ndarray, size: int) -> np.ndarray:
-    height, width = pixels.shape[:2]
-    short = min(height, width)
-    if short >= size:
-        return reduced(pixels, size)
-    target = round(width * size / short), round(height * size / short)
-    return np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).resize(target, Image.Resampling.LANCZOS))

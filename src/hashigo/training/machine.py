@@ -15,8 +15,7 @@ from hashigo.errors import RecipeError
 from hashigo.recipe import MachineRecipe
 
 COMPILING_PAYS = 2000
-"""Training steps below which "auto" does not compile: compiling takes about a minute, and saves a few per cent of a large
-network's seconds or half of a small network's ten milliseconds."""
+"""Training steps below which "auto" does not compile: compiling takes up to a minute, and saves little of a step."""
 
 
 @dataclass(frozen=True)
