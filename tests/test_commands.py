@@ -226,7 +226,7 @@ def test_evaluate(model: str, pictures: Path, tmp_path: Path, capsys: pytest.Cap
     assert figures["pictures"] == len(figures["each"]) == 4
     assert 0 <= figures["share_better_than_input"] <= 1
     for part in ("result", "input", "original"):
-        for name in ("delta_e", "psnr", "colourfulness"):
+        for name in ("delta_e", "psnr", "ssim", "sharpness", "colourfulness"):
             mean = np.mean([one[part][name] for one in figures["each"]])
             assert figures["mean"][part][name] == pytest.approx(mean)
     assert figures["mean"]["original"]["delta_e"] == pytest.approx(0, abs=1e-3)

@@ -104,7 +104,7 @@ def test_every_command_of_the_readme_is_understood(words: list[str], monkeypatch
     monkeypatch.chdir(ROOT)
     module = importlib.import_module(cli.COMMANDS[words[0]][0])
     if hasattr(module, "parse"):
-        assert module.parse(words[1:]).recipe
+        assert module.parse(words[1:]).run
         return
     parser = Parser(prog=f"hashigo {words[0]}")
     module.add_arguments(parser)
@@ -120,4 +120,6 @@ def test_the_readme_has_commands() -> None:
         "export",
         "data",
         "doctor",
+        "study",
+        "features",
     }

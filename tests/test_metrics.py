@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.ndimage
 import skimage.color
 import skimage.metrics
 import torch
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hashigo.color import luma
-from hashigo.metrics import METRICS, colourfulness, delta_e, psnr
+from hashigo.metrics import METRICS, colourfulness, delta_e, psnr, sharpness, ssim
 from photos import PHOTOS, batch, picture, pixels
 
 
@@ -61,6 +62,76 @@ def test_psnr_of_equal_pictures_is_high_and_finite() -> None:
     rgb = batch()
     assert np.isfinite(psnr(rgb, rgb)).all()
     assert (psnr(rgb, rgb) >= 96).all()  # above what a rounding to 8 bits leaves, 59 dB, and to 16 bits
+
+
+# --- SSIM -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("strength", [0.005, 0.05, 0.4])
+@pytest.mark.parametrize("name", PHOTOS)
+def test_ssim_is_that_of_scikit_image(name: str, strength: float) -> None:
+    rgb = picture(name, 96, 120)
+    damaged = noisy(rgb, strength)
+    lumas = [luma(one.astype(np.float64))[0] for one in (rgb, damaged)]
+    expected = skimage.metrics.structural_similarity(
+        *lumas, data_range=1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+    )
+    assert expected < 0.9999
+    assert ssim(rgb, damaged) == pytest.approx(expected, abs=1e-5)
+
+
+def test_ssim_by_hand() -> None:
+    black = np.zeros((3, 16, 20))
+    c1 = 1e-4
+    assert ssim(black, black + 1) == pytest.approx(c1 / (1 + c1))  # no structure: only the means count
+    assert ssim(black + 0.5, black + 1) == pytest.approx((1 + c1) / (1.25 + c1))
+    rgb = picture("coffee", 40, 48)
+    assert ssim(rgb, rgb) == pytest.approx(1, abs=1e-6)
+    assert ssim(rgb, 1 - rgb) < 0.2
+
+
+def test_ssim_sees_no_hue() -> None:
+    red, green = columns((100, 0, 0), (100, 0, 0)), columns((0, 100 * 0.299 / 0.587, 0), (0, 100 * 0.299 / 0.587, 0))
+    assert ssim(red, green) == pytest.approx(1)
+
+
+# --- sharpness ------------------------------------------------------------------------------------------
+
+
+def scipys_energy(rgb: np.ndarray) -> float:
+    y = luma(rgb.astype(np.float64))[0]
+    fine = y - scipy.ndimage.gaussian_filter(y, 1.5, radius=5)
+    return float(np.square(fine[5:-5, 5:-5]).mean())
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_sharpness_is_the_share_of_fine_detail(name: str) -> None:
+    rgb = picture(name, 96, 120)
+    blurred = scipy.ndimage.gaussian_filter(rgb, (0, 1, 1))
+    for result in (blurred, noisy(rgb, 0.1)):
+        assert sharpness(rgb, result) == pytest.approx(scipys_energy(result) / scipys_energy(rgb), rel=1e-3)
+    assert sharpness(rgb, blurred) < 0.6
+    assert sharpness(rgb, noisy(rgb, 0.1)) > 1.2
+
+
+def test_sharpness_by_hand() -> None:
+    rgb = picture("coffee", 40, 48, np.float64)
+    assert sharpness(rgb, rgb) == pytest.approx(1)
+    assert sharpness(rgb, 0.3 + 0.5 * rgb) == pytest.approx(0.25, rel=1e-3)  # half the contrast, wherever its middle is
+    assert sharpness(rgb, 0 * rgb) == pytest.approx(0, abs=1e-3)
+    flat = 0 * rgb + 0.4
+    assert sharpness(flat, flat + 0.2) == pytest.approx(1)
+    assert sharpness(flat, rgb) > 100
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 30), (2, 9), (10, 11), (11, 11), (12, 4)])
+def test_small_pictures_have_small_windows(size: tuple[int, int]) -> None:
+    rgb = picture("chelsea", 30, 30, np.float64)[:, : size[0], : size[1]]
+    darker = 0.8 * rgb
+    for measure in (ssim, sharpness):
+        assert measure(rgb, rgb) == pytest.approx(1)
+        assert np.isfinite(measure(rgb, darker))
+    assert 0 < ssim(rgb, darker) < 1
 
 
 # --- mean CIEDE2000 -------------------------------------------------------------------------------------

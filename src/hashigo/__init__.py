@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hashigo.apply import Model, load
+    from hashigo.clustering import cluster, purity
     from hashigo.data import PictureSet, open_dataset
     from hashigo.errors import HashigoError
     from hashigo.export import export_onnx
     from hashigo.image import Photo, read, write
+    from hashigo.latents import features
     from hashigo.networks import UNet
     from hashigo.recipe import Recipe
     from hashigo.tasks import TASKS, Task, make_task
@@ -30,10 +32,13 @@ __all__ = [
     "Recipe",
     "Task",
     "UNet",
+    "cluster",
     "export_onnx",
+    "features",
     "load",
     "make_task",
     "open_dataset",
+    "purity",
     "read",
     "train",
     "write",
@@ -41,10 +46,12 @@ __all__ = [
 
 _HOMES = {
     "hashigo.apply": ("Model", "load"),
+    "hashigo.clustering": ("cluster", "purity"),
     "hashigo.data": ("PictureSet", "open_dataset"),
     "hashigo.errors": ("HashigoError",),
     "hashigo.export": ("export_onnx",),
     "hashigo.image": ("Photo", "read", "write"),
+    "hashigo.latents": ("features",),
     "hashigo.networks": ("UNet",),
     "hashigo.recipe": ("Recipe",),
     "hashigo.tasks": ("TASKS", "Task", "make_task"),

@@ -6,6 +6,7 @@ number per picture, shape (...). To add one: one function and one line in `METRI
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from array_api_compat import array_namespace
@@ -27,6 +28,64 @@ def delta_e(original: Array, result: Array) -> Array:
     return xp.mean(color.ciede2000(color.lab(original), color.lab(result)), axis=(-2, -1))
 
 
+def ssim(original: Array, result: Array) -> Array:
+    """Structural similarity of the lumas (BT.601), 1 for equal pictures, hardly ever below 0; higher is better.
+
+    Wang, Bovik, Sheikh & Simoncelli 2004: Gaussian window of 11 taps and sigma 1.5, K1 = 0.01, K2 = 0.03, peak 1,
+    population covariance, mean over the places where the window lies wholly within the picture. Along a side of less
+    than 11 pixels the window has as many taps as fit, an odd number. On the luma alone, as the paper has it; a mean
+    over R, G and B comes out a little different.
+    """
+    xp = array_namespace(original, result)
+    x, y = color.luma(original), color.luma(result)
+    mean_x, mean_y = _smooth(x), _smooth(y)
+    var_x, var_y = _smooth(x * x) - mean_x**2, _smooth(y * y) - mean_y**2
+    covariance = _smooth(x * y) - mean_x * mean_y
+    c1, c2 = 0.01**2, 0.03**2
+    light = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
+    structure = (2 * covariance + c2) / (var_x + var_y + c2)
+    return xp.mean(light * structure, axis=(-3, -2, -1))
+
+
+def sharpness(original: Array, result: Array) -> Array:
+    """Share of the original's fine detail that the result has: 1 is as sharp, 0 all blurred, above 1 sharper or noisier.
+
+    Fine detail is the luma (BT.601) less its Gaussian blur (sigma 1.5, the window of `ssim`, within the picture); the
+    share is that of its energy, so detail of half the contrast counts 0.25. What detail it is does not matter, noise
+    counts too: read it together with PSNR. A flat original (below 1e-4 of contrast) gives 1 if the result is flat too.
+    """
+    xp = array_namespace(original, result)
+
+    def energy(rgb: Array) -> Array:
+        y = color.luma(rgb)
+        return xp.mean((_within(y) - _smooth(y)) ** 2, axis=(-3, -2, -1)) + 1e-8
+
+    return energy(result) / energy(original)
+
+
+def _taps(length: int) -> list[float]:
+    """Weights of the Gaussian window along a side of so many pixels: 11, or the largest odd number that fits."""
+    reach = min(5, (length - 1) // 2)
+    weights = [math.exp(-0.5 * (i / 1.5) ** 2) for i in range(-reach, reach + 1)]
+    return [weight / sum(weights) for weight in weights]
+
+
+def _smooth(x: Array) -> Array:
+    """Gaussian blur of (..., H, W) where the window lies wholly within: (..., H - 10, W - 10), or smaller windows' sizes."""
+    for axis in (-2, -1):
+        taps = _taps(x.shape[axis])
+        count = x.shape[axis] - len(taps) + 1
+        parts = (x[..., i : i + count, :] if axis == -2 else x[..., i : i + count] for i in range(len(taps)))
+        x = sum(weight * part for weight, part in zip(taps, parts, strict=True))
+    return x
+
+
+def _within(x: Array) -> Array:
+    """The part of (..., H, W) that `_smooth` gives, unblurred."""
+    top, left = (len(_taps(side)) // 2 for side in x.shape[-2:])
+    return x[..., top : x.shape[-2] - top, left : x.shape[-1] - left]
+
+
 def colourfulness(original: Array, result: Array) -> Array:
     """Colourfulness M3 of the result on the 0..255 scale (Hasler & Süsstrunk 2003): 15 slightly, 33 moderately, 59 quite.
 
@@ -42,6 +101,8 @@ def colourfulness(original: Array, result: Array) -> Array:
 METRICS: dict[str, Callable[[Array, Array], Array]] = {
     "delta_e": delta_e,
     "psnr": psnr,
+    "ssim": ssim,
+    "sharpness": sharpness,
     "colourfulness": colourfulness,
 }
 """Every measure by its name."""

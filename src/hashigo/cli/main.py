@@ -16,6 +16,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "colorize": ("hashigo.cli.apply", "colour black-and-white photos"),
     "apply": ("hashigo.cli.apply", "put photos through any trained model"),
     "train": ("hashigo.cli.train", "train a model on your own pictures"),
+    "study": ("hashigo.cli.study", "the article's experiments on any pictures, with statistics, as one page"),
+    "features": ("hashigo.cli.features", "what a network's layer makes of pictures, as an .npz file"),
     "evaluate": ("hashigo.cli.evaluate", "measure a model against the originals"),
     "export": ("hashigo.cli.export", "write a model as ONNX"),
     "data": ("hashigo.cli.data", "list, fetch, check and pack sets of pictures"),

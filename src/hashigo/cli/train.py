@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hashigo.cli.console import say
-from hashigo.errors import MissingExtraError, RecipeError, did_you_mean
+from hashigo.cli.recipe_flags import with_hint
+from hashigo.errors import MissingExtraError, RecipeError
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
@@ -71,21 +72,7 @@ def _parsed(parser: ArgumentParser, words: list[str]) -> Any:
     try:
         return parser.instantiate(parser.parse_args(words))
     except (ArgumentError, TypeError, ValueError) as error:
-        message = re.sub(r"\s+", " ", str(error)).strip()
-        raise RecipeError(message + _hint(message, _keys(parser))) from error
-
-
-def _keys(parser: ArgumentParser) -> list[str]:
-    return [word[2:] for action in parser._actions for word in action.option_strings if word.startswith("--")]
-
-
-def _hint(message: str, keys: Iterable[str]) -> str:
-    """The right name for an unknown flag or key that a message mentions, "" if it mentions none."""
-    found = re.search(r"(?:[Uu]nrecognized arguments: --|Key ['\"]|[Oo]ption ['\"]|key ['\"])([\w.-]+)", message)
-    if not found:
-        return ""
-    last = found[1].split("=")[0]
-    return "" if last in keys else "; " + did_you_mean(last, keys)
+        raise with_hint(error, parser) from error
 
 
 def run(args: argparse.Namespace) -> int:

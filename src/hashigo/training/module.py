@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -193,22 +193,26 @@ class Restorer(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimizer and its schedule, both as the recipe says."""
-        recipe = self.optimizer_recipe
-        optimizer: torch.optim.Optimizer
-        if recipe.name == "sgd":
-            optimizer = torch.optim.SGD(
-                self.network.parameters(), recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
-            )
-        else:
-            optimizer = torch.optim.AdamW(self.network.parameters(), recipe.lr, weight_decay=recipe.weight_decay)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._factor)
+        optimizer, schedule = make_optimizer(self.network.parameters(), self.optimizer_recipe, self.steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def _factor(self, step: int) -> float:
+
+def make_optimizer(
+    parameters: Iterable[Tensor], recipe: OptimizerRecipe, steps: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
+    """The optimizer that a recipe names and its schedule over `steps` steps, to be moved on after each step."""
+    optimizer: torch.optim.Optimizer
+    if recipe.name == "sgd":
+        optimizer = torch.optim.SGD(parameters, recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+    else:
+        optimizer = torch.optim.AdamW(parameters, recipe.lr, weight_decay=recipe.weight_decay)
+
+    def factor(step: int) -> float:
         """Share of the full learning rate at `step`."""
-        recipe = self.optimizer_recipe
         rise = min(1.0, (step + 1) / recipe.warmup) if recipe.warmup else 1.0
         if recipe.schedule == "constant":
             return rise
-        done = min(1.0, max(0.0, (step - recipe.warmup) / max(1, self.steps - recipe.warmup)))
-        return rise * 0.5 * (1.0 + float(torch.cos(torch.tensor(done * torch.pi))))
+        done = min(1.0, max(0.0, (step - recipe.warmup) / max(1, steps - recipe.warmup)))
+        return rise * 0.5 * (1.0 + math.cos(done * math.pi))
+
+    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, factor)

@@ -1,0 +1,117 @@
+"""`hashigo features MODEL IN… -o features.npz`: what a network makes of pictures, as numbers."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hashigo.cli.console import progress, say
+from hashigo.errors import MissingExtraError, RecipeError
+
+if TYPE_CHECKING:
+    from hashigo.latents import Latents
+
+SUFFIX = ".npz"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("model", metavar="MODEL", help="name or folder of a model, or a training run's folder")
+    inputs = parser.add_argument(
+        "inputs", metavar="IN", nargs="+", help="files, folders, patterns, tar shards or names of datasets"
+    )
+    output = parser.add_argument(
+        "-o", "--output", metavar="FILE", required=True,
+        help=".npz file for features (N, D), names, labels where known, classes, layer and shape; replaced if it exists",
+    )  # fmt: skip
+    parser.add_argument("--layer", metavar="NAME", default="latent", help="which layer; see --list-layers")
+    parser.add_argument("--pool", action="store_true", help="means over height and width instead of all values")
+    parser.add_argument(
+        "--size", type=int, default=0, help="side of the central squares that the network sees; 0: the model's"
+    )
+    parser.add_argument("--split", default="train", help="split of a dataset")
+    parser.add_argument("--data-root", metavar="DIR", help="where named datasets lie")
+    parser.add_argument(
+        "--limit", type=int, default=0, help="at most so many pictures of each input, evenly spread; 0: all"
+    )
+    parser.add_argument(
+        "--list-layers", action=_Instead, nargs=0, of=(inputs, output), default=False,
+        help="names the model's layers instead; needs neither IN nor FILE",
+    )  # fmt: skip
+
+
+class _Instead(argparse.Action):
+    """A flag with which the arguments `of` need not be given.
+
+    nargs="*" from the start would not do: argparse then takes `MODEL -o FILE IN` for a command line without IN.
+    """
+
+    def __init__(self, *args: Any, of: Sequence[argparse.Action], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.of = of
+
+    def __call__(self, _parser: argparse.ArgumentParser, namespace: argparse.Namespace, *_: Any) -> None:
+        """Sets the flag."""
+        setattr(namespace, self.dest, True)
+        for action in self.of:
+            action.required = False
+            action.nargs = "*" if action.nargs == "+" else action.nargs
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the features, or names the layers; 1 if a picture could not be read."""
+    if not args.list_layers:
+        _check_output(Path(args.output))
+    try:
+        from hashigo.latents import check_layer, gather, layer_names, side_of
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("extracting features", "train", error.name or "") from error
+    from hashigo.data import open_dataset
+    from hashigo.models import load_network, open_model
+
+    folder = open_model(args.model)
+    network = load_network(folder)
+    if args.list_layers:
+        print("\n".join(layer_names(network)))
+        return 0
+    check_layer(network, args.layer)
+    side = side_of(folder, args.size)
+    options = {"split": args.split, "root": args.data_root, "limit": args.limit or None, "size": side or None}
+    sets = [open_dataset(one, **options) for one in args.inputs]
+    skipped = [one for pictures in sets for one in pictures.skipped]
+    for name, reason in skipped:
+        say(f"left out {name}: {reason}")
+    with progress("pictures", sum(map(len, sets))) as bar:
+        found = gather(network, folder.task, sets, layer=args.layer, pool=args.pool, size=side, progress=bar.step)
+    _write(found, Path(args.output))
+    count, values = found.features.shape
+    labelled = "no labels" if found.labels is None else f"{(found.labels >= 0).sum()} labels"
+    say(f"wrote {args.output}: {count} pictures × {values} features of the layer {found.layer!r}, {labelled}")
+    return 1 if skipped else 0
+
+
+def _check_output(path: Path) -> None:
+    """Raises RecipeError unless it can be the name of a .npz file; before hours are spent on what goes into it."""
+    if path.suffix.lower() != SUFFIX or path.is_dir():
+        found = "a folder" if path.is_dir() else "another name"
+        raise RecipeError(f"-o {path}: expected a file whose name ends in {SUFFIX}, got {found}; try features.npz")
+
+
+def _write(found: Latents, path: Path) -> None:
+    """The fields as arrays, labels only where some are known."""
+    import numpy as np
+
+    from hashigo.files import atomic_path
+
+    arrays: dict[str, Any] = {
+        "features": found.features,
+        "names": np.array(found.names, np.str_),
+        "classes": np.array(found.classes, np.str_),
+        "layer": np.array(found.layer),
+        "shape": np.array(found.shape, np.int64),
+        **({} if found.labels is None else {"labels": found.labels}),
+    }
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)

@@ -1,0 +1,90 @@
+"""`hashigo study autoencode|colorize|purity [--preset quick|article] [--data NAME_OR_DIR] [--run DIR]`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hashigo.cli.console import say
+from hashigo.cli.recipe_flags import with_hint
+from hashigo.errors import MissingExtraError, RecipeError, did_you_mean
+
+if TYPE_CHECKING:
+    from hashigo.studies import Study
+
+USAGE = "hashigo study autoencode|colorize|purity [--preset quick|article] [--data NAME_OR_DIR] [--run DIR]"
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """(study, settings, run) of the command line; each setting of the study is a flag.
+
+    Raises:
+        RecipeError: no such study, preset, setting or value; the message says which are right.
+    """
+    try:
+        from hashigo.studies import STUDIES
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("hashigo"):
+            raise
+        raise MissingExtraError("the studies", "train", error.name or "") from error
+    if not words or words[0] in ("-h", "--help"):
+        lines = [f"  {name:<12}{study.about}" for name, study in STUDIES.items()]
+        print("\n".join([f"usage: {USAGE}", "", *lines, "", "hashigo study NAME --help tells all settings."]))
+        raise SystemExit(0 if words else 2)
+    if words[0] not in STUDIES:
+        raise RecipeError(f"expected the name of a study, got {words[0]!r}; {did_you_mean(words[0], STUDIES)}")
+    return _parsed(words[0], STUDIES[words[0]], list(words[1:]))
+
+
+def _parsed(name: str, study: Study, words: list[str]) -> argparse.Namespace:
+    from jsonargparse import ArgumentError, ArgumentParser  # type: ignore[attr-defined]
+
+    words = [_as_field(word) for word in words]
+    preset = _preset(study, words)
+    kind = type(preset)
+    parser = ArgumentParser(
+        prog=f"hashigo study {name}", description=f"{name}: {study.about}", exit_on_error=False, allow_abbrev=False
+    )
+    parser.add_argument("--run", type=str, default="", help=f"folder of the study; studies/{name}-PRESET if left out")
+    parser.add_class_arguments(kind, nested_key=None)
+    parser.set_defaults({field.name: getattr(preset, field.name) for field in fields(kind)})
+    try:
+        config: Any = parser.instantiate(parser.parse_args(words))
+    except (ArgumentError, TypeError, ValueError) as error:
+        raise with_hint(error, parser) from error
+    settings = kind(**{field.name: getattr(config, field.name) for field in fields(kind)})
+    run = config.run or str(Path("studies") / f"{name}-{settings.preset}")
+    return argparse.Namespace(study=study, settings=settings, run=run)
+
+
+def _as_field(word: str) -> str:
+    """A flag as the settings' field is called: --data-root is --root, --batch-size is --batch_size."""
+    if not word.startswith("--"):
+        return word
+    flag, equals, value = word.partition("=")
+    name = re.sub("^data[-_]root$", "root", flag[2:]).replace("-", "_")
+    return f"--{name}{equals}{value}"
+
+
+def _preset(study: Study, words: list[str]) -> Any:
+    """The settings that the words start from: --preset, else quick."""
+    name = "quick"
+    for i, word in enumerate(words):
+        if word.startswith("--preset="):
+            name = word.partition("=")[2]
+        elif word == "--preset" and i + 1 < len(words):
+            name = words[i + 1]
+    if name not in study.presets:
+        raise RecipeError(f"--preset: expected the name of a preset, got {name!r}; {did_you_mean(name, study.presets)}")
+    return study.presets[name]
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the study and says where its page is."""
+    page = args.study.run(args.settings, args.run, say)
+    say(f"done: open {page}")
+    return 0

@@ -1,0 +1,108 @@
+"""How well clusters fit the classes of labels: purity and its sisters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from sklearn.metrics.cluster import contingency_matrix
+
+from hashigo.errors import DataError
+
+
+def contingency(labels: Any, clusters: Any) -> NDArray[np.int64]:
+    """How many rows each class has in each cluster, (classes, clusters); those that occur, in ascending order.
+
+    Args:
+        labels: (N,), the class of each row, any integers but -1.
+        clusters: (N,), the cluster of each row, any integers.
+
+    Raises:
+        DataError: other shapes, no rows, other than integers, or a label of -1, which stands for "unknown".
+    """
+    classes, groups = _integers(labels, "labels"), _integers(clusters, "clusters")
+    if len(classes) != len(groups) or not len(classes):
+        raise DataError(
+            f"expected as many labels as clusters, at least one, got {len(classes)} and {len(groups)}; "
+            f"give the cluster of every labelled row, for one seed"
+        )
+    unknown = np.flatnonzero(classes == -1)
+    if len(unknown):
+        raise DataError(
+            f"expected a label for every row, got -1 (unknown) in {len(unknown)} of {len(classes)}, the first in row "
+            f"{unknown[0]}; leave these rows out"
+        )
+    table: NDArray[np.int64] = contingency_matrix(classes, groups).astype(np.int64)
+    return table
+
+
+def _integers(values: Any, name: str) -> NDArray[Any]:
+    array = np.asarray(values)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise DataError(f"expected {name} of shape (rows,), integers, got {array.shape}, {array.dtype}")
+    return array
+
+
+def purity(labels: Any, clusters: Any) -> float:
+    """Share of rows that belong to the commonest class of their cluster, 0..1.
+
+    That is the mean of the clusters' purities weighted by their sizes (Zhao & Karypis 2001). It is never below the
+    share of the commonest class, and grows with the number of clusters.
+
+    Raises:
+        DataError: see `contingency`.
+    """
+    return _purity(contingency(labels, clusters))
+
+
+def accuracy(labels: Any, clusters: Any) -> float:
+    """Share of rows whose cluster stands for their class, 0..1, where each class gets one cluster at most.
+
+    The clusters are matched to classes so that this share is largest (Kuhn 1955, "The Hungarian method").
+
+    Raises:
+        DataError: see `contingency`.
+    """
+    return _accuracy(contingency(labels, clusters))
+
+
+def matched(table: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The order of a contingency table's columns in which clusters match classes, (clusters,).
+
+    The cluster that stands for the first class comes first, and so on; those that stand for none come last, in their
+    own order. So `table[:, matched(table)]` has the matches on its diagonal where there is a cluster for every class.
+    """
+    _, columns = linear_sum_assignment(table, maximize=True)
+    rest = np.setdiff1d(np.arange(table.shape[1]), columns)
+    return np.concatenate([columns, rest]).astype(np.int64)
+
+
+def scores(labels: Any, clusters: Any) -> dict[str, float]:
+    """All measures by their names: "purity", "accuracy", "nmi" and "ari"; 1 is perfect.
+
+    "nmi" is mutual information over the mean of both entropies, 0..1; "ari" the adjusted Rand index, about 0 for
+    clusters that know nothing of the classes.
+
+    Raises:
+        DataError: see `contingency`.
+    """
+    table = contingency(labels, clusters)
+    classes, groups = np.asarray(labels), np.asarray(clusters)
+    return {
+        "purity": _purity(table),
+        "accuracy": _accuracy(table),
+        "nmi": float(normalized_mutual_info_score(classes, groups, average_method="arithmetic")),
+        "ari": float(adjusted_rand_score(classes, groups)),
+    }
+
+
+def _purity(table: NDArray[np.int64]) -> float:
+    return float(table.max(0).sum() / table.sum())
+
+
+def _accuracy(table: NDArray[np.int64]) -> float:
+    rows, columns = linear_sum_assignment(table, maximize=True)
+    return float(table[rows, columns].sum() / table.sum())

@@ -1,0 +1,168 @@
+"""Verdicts: what a study's numbers say of a claim, with an interval instead of a feeling.
+
+Every comparison is a 95 % confidence interval of a difference (Student's t). A claim holds when the whole interval is on
+its side, does not hold when the whole interval is on the other side, and is within noise otherwise. NaN among the values
+makes the interval NaN, and so the claim "within noise": what could not be measured decides nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from hashigo.errors import DataError
+from hashigo.words import Words
+
+Verdict = Literal["holds", "does not hold", "within noise"]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence that can be true or false, the verdict on it, and the evidence in words and numbers."""
+
+    text: Words
+    verdict: Verdict
+    evidence: Words
+    numbers: dict[str, float] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain values for JSON."""
+        return {
+            "claim": self.text._asdict(),
+            "verdict": self.verdict,
+            "evidence": self.evidence._asdict(),
+            "numbers": dict(self.numbers),
+        }
+
+
+class Interval(NamedTuple):
+    """A mean with its confidence interval; `sd` is the values' own standard deviation (n - 1)."""
+
+    mean: float
+    low: float
+    high: float
+    count: int  # type: ignore[assignment]  # tuples have a method of this name, of no use here
+    sd: float
+
+
+def interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
+    """The mean of `values` with its Student's t interval; of one value low, high and sd are NaN.
+
+    Raises:
+        DataError: there are no values.
+    """
+    sample = _sample(values)
+    mean = float(sample.mean())
+    if len(sample) < 2:
+        return Interval(mean, math.nan, math.nan, 1, math.nan)
+    sd = float(sample.std(ddof=1))
+    reach = _reach(sd / math.sqrt(len(sample)), len(sample) - 1, confidence)
+    return Interval(mean, mean - reach, mean + reach, len(sample), sd)
+
+
+def higher(
+    a: ArrayLike, b: ArrayLike, *, by: float = 0.0, ratio: float = 1.0, confidence: float = 0.95
+) -> tuple[Verdict, dict[str, float]]:
+    """Whether mean(a) > ratio * mean(b) + by, for samples that have nothing to do with each other (Welch 1947).
+
+    Returns the verdict and its numbers: `a` and `b` (the means), `difference` = mean(a) - ratio * mean(b) - by, and its
+    interval `low`, `high`. A sample of one value has no spread and gives "within noise".
+
+    Raises:
+        DataError: a sample is empty.
+    """
+    first, second = _sample(a), ratio * _sample(b)
+    difference = float(first.mean() - second.mean()) - by
+    low = high = math.nan
+    if min(len(first), len(second)) > 1:
+        parts = [float(one.var(ddof=1)) / len(one) for one in (first, second)]
+        total = sum(parts)
+        freedom = math.inf
+        if total > 0:
+            shares = (part / total for part in parts)  # squares of the parts themselves could be too small for a float
+            freedom = 1 / sum(share**2 / (len(one) - 1) for share, one in zip(shares, (first, second), strict=True))
+        reach = _reach(math.sqrt(total), freedom, confidence)
+        low, high = difference - reach, difference + reach
+    numbers = {"a": float(first.mean()), "b": float(_sample(b).mean())}
+    return _side(low, high), {**numbers, "difference": difference, "low": low, "high": high}
+
+
+def paired_higher(
+    a: ArrayLike, b: ArrayLike, *, by: float = 0.0, ratio: float = 1.0, confidence: float = 0.95
+) -> tuple[Verdict, dict[str, float]]:
+    """Like `higher` for pairs: a[i] and b[i] belong together, such as two networks' PSNR of the same picture.
+
+    Raises:
+        DataError: no pairs, or not as many in `a` as in `b`.
+    """
+    first, second = _pairs(a, b)
+    found = interval(first - ratio * second - by, confidence)
+    numbers = {"a": float(first.mean()), "b": float(second.mean())}
+    return _side(found.low, found.high), {**numbers, "difference": found.mean, "low": found.low, "high": found.high}
+
+
+def alike(a: ArrayLike, b: ArrayLike, *, within: float, confidence: float = 0.95) -> tuple[Verdict, dict[str, float]]:
+    """Whether mean(a) and mean(b) differ by less than `within`: holds when the whole interval of their difference (Welch)
+    is inside -within..within, does not hold when it is wholly outside. Numbers as `higher` gives them.
+
+    Raises:
+        DataError: a sample is empty, or `within` is not above 0.
+    """
+    _, numbers = higher(a, b, confidence=confidence)
+    return _inside(numbers, within), numbers
+
+
+def paired_alike(
+    a: ArrayLike, b: ArrayLike, *, within: float, confidence: float = 0.95
+) -> tuple[Verdict, dict[str, float]]:
+    """Like `alike` for pairs.
+
+    Raises:
+        DataError: no pairs, not as many in `a` as in `b`, or `within` is not above 0.
+    """
+    _, numbers = paired_higher(a, b, confidence=confidence)
+    return _inside(numbers, within), numbers
+
+
+def both(verdicts: Iterable[Verdict]) -> Verdict:
+    """The verdict on a claim of several parts: it holds if all hold, does not hold if one does not."""
+    found = set(verdicts)
+    return "does not hold" if "does not hold" in found else "within noise" if found != {"holds"} else "holds"
+
+
+def _sample(values: ArrayLike) -> NDArray[np.float64]:
+    sample = np.asarray(values, dtype=np.float64).ravel()
+    if not len(sample):
+        raise DataError("expected at least one value to take the mean of, got none")
+    return sample
+
+
+def _pairs(a: ArrayLike, b: ArrayLike) -> Sequence[NDArray[np.float64]]:
+    first, second = _sample(a), _sample(b)
+    if len(first) != len(second):
+        raise DataError(f"expected pairs, got {len(first)} and {len(second)} values; compare them with `higher`")
+    return first, second
+
+
+def _reach(error: float, freedom: float, confidence: float) -> float:
+    return float(stats.t.ppf(0.5 + confidence / 2, freedom)) * error
+
+
+def _side(low: float, high: float) -> Verdict:
+    """On which side of 0 the interval lies; NaN is on none."""
+    return "holds" if low > 0 else "does not hold" if high < 0 else "within noise"
+
+
+def _inside(numbers: dict[str, float], within: float) -> Verdict:
+    if not within > 0:
+        raise DataError(f"expected a margin above 0 within which two means are alike, got {within}")
+    low, high = numbers["low"], numbers["high"]
+    if -within < low and high < within:
+        return "holds"
+    return "does not hold" if low > within or high < -within else "within noise"

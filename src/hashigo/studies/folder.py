@@ -1,0 +1,150 @@
+"""A study's folder: what is finished stays finished, so that a study that was stopped goes on where it stood.
+
+The folder holds `settings.json`, `parts/…/NAME.json` (one for each finished condition), and at the end `results.json`
+and `report.html`; what else lies there belongs to the study.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import sys
+import time
+from collections.abc import Collection
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from hashigo.errors import RecipeError
+from hashigo.files import atomic_path
+
+PACKAGES = ("hashigo", "torch", "lightning", "numpy", "scikit-learn", "scikit-image")
+
+
+class StudyFolder:
+    """The folder of one study with one set of settings.
+
+    Args:
+        folder: made if needed.
+        study: the study's name.
+        settings: everything that decides on the numbers, as plain values.
+        may_grow: keys that may differ from those that the folder was started with, because the finished parts stay
+            right (more training seeds, for instance).
+
+    Raises:
+        RecipeError: the folder holds another study, or this one with other settings.
+    """
+
+    def __init__(
+        self, folder: str | Path, study: str, settings: dict[str, Any], may_grow: Collection[str] = ()
+    ) -> None:
+        self.path, self.study = Path(folder), study
+        self.settings: dict[str, Any] = json.loads(json.dumps(settings))
+        self._start = time.monotonic()
+        before = self._read("settings.json")
+        if before is not None and before["study"] != study:
+            raise RecipeError(
+                f"{folder} holds the study {before['study']!r}, not {study!r}; give another folder with --run"
+            )
+        if before is not None:
+            self._check_same(before["settings"], may_grow)
+        self._write("settings.json", {"study": study, "settings": self.settings})
+        self._seconds_before = float((self._read("time.json") or {"seconds": 0.0})["seconds"])
+
+    def _check_same(self, before: dict[str, Any], may_grow: Collection[str]) -> None:
+        keys = sorted({*before, *self.settings} - {*may_grow})
+        changed = [key for key in keys if before.get(key) != self.settings.get(key)]
+        if changed:
+            told = "; ".join(f"{key} was {before.get(key)!r}, now {self.settings.get(key)!r}" for key in changed)
+            raise RecipeError(
+                f"expected the settings that the study in {self.path} was started with, got others: {told}; "
+                "give the same, or another folder with --run"
+            )
+
+    def finished(self, name: str) -> dict[str, Any] | None:
+        """What `finish` stored under the name, or None if that part is still to be done."""
+        return self._read(f"parts/{name}.json")
+
+    def finish(self, name: str, values: dict[str, Any]) -> None:
+        """Stores the numbers of a finished part; NaN and infinity become null."""
+        self._write(f"parts/{name}.json", values)
+        self._write("time.json", {"seconds": self.seconds})
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that the study took, over all sittings, up to the last finished part and since this one's start."""
+        return self._seconds_before + time.monotonic() - self._start
+
+    def write_results(self, values: dict[str, Any]) -> Path:
+        """Writes `results.json`: the study, its settings, machine and versions, time, memory, and `values`."""
+        self._write("time.json", {"seconds": self.seconds})
+        about = {
+            "study": self.study,
+            "settings": self.settings,
+            "environment": environment(),
+            "seconds": round(self.seconds, 1),
+            "peak_memory_mb": round(peak_memory()),
+        }
+        return self._write("results.json", {**about, **values})
+
+    def _read(self, name: str) -> dict[str, Any] | None:
+        path = self.path / name
+        if not path.is_file():
+            return None
+        try:
+            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise RecipeError(f"{path}: expected JSON that a study wrote: {error}; remove it to do it again") from error
+        return values
+
+    def _write(self, name: str, values: dict[str, Any]) -> Path:
+        path = self.path / name
+        with atomic_path(path) as temporary:
+            text = json.dumps(_plain(values), indent=1, ensure_ascii=False, allow_nan=False)
+            temporary.write_text(text + "\n", encoding="utf-8")
+        return path
+
+
+def _plain(value: Any) -> Any:
+    """The value in what JSON has: NumPy's numbers and arrays as Python's, NaN and infinity as None."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def environment() -> dict[str, Any]:
+    """The machine and the versions that made the numbers."""
+    import torch
+
+    name = torch.cpu.get_capabilities().get("cpu_name") or platform.processor() or platform.machine()
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    return {
+        "processor": str(name),
+        "threads": torch.get_num_threads(),
+        "gpu": device,
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        **{package: _version(package) for package in PACKAGES},
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def peak_memory() -> float:
+    """The most memory that this process has held, in MB (its resident set; a GPU's memory is not in it); NaN on Windows."""
+    try:
+        import resource
+    except ImportError:
+        return math.nan
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / (1e6 if sys.platform == "darwin" else 1e3)

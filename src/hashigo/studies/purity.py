@@ -1,0 +1,157 @@
+"""The study `purity`: do k-means clusters of a U-Net's latents agree with the pictures' labels, with and without skips?
+
+The article trained four small U-Nets on MNIST (with or without skip connections, with or without a 16-unit
+bottleneck), clustered what their tanh layer gives with k-means, and weighed each cluster's share of its commonest
+label. Here each condition can be trained with several seeds, so that intervals tell what one run cannot.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+
+from hashigo.data import DATASETS, PictureSet, open_dataset
+from hashigo.errors import DataError
+from hashigo.studies.folder import StudyFolder
+from hashigo.studies.purity_claims import summarize
+from hashigo.studies.purity_network import Pictures, measure_baselines, train_and_measure
+from hashigo.studies.purity_report import write_report
+from hashigo.studies.purity_settings import PuritySettings
+from hashigo.training.run import split_off
+
+Say = Callable[[str], None]
+
+
+def run_purity(settings: PuritySettings, folder: str | Path, say: Say = lambda _: None) -> Path:
+    """Runs the study, or goes on with it where it was stopped; returns the path of `report.html`.
+
+    say: called with a line for each thing that is done.
+
+    Raises:
+        RecipeError: settings that cannot be, or the folder holds another study.
+        DataError: the pictures are not there, differ in size or have no labels.
+    """
+    pictures = load_pictures(settings)
+    if settings.epochs == 0:
+        steps = max(1, len(pictures.train) // settings.batch_size)
+        settings = replace(settings, epochs=min(100, max(10, math.ceil(1500 / steps))))
+    study = StudyFolder(folder, "purity", asdict(settings), may_grow=("seeds", "controls", "root"))
+    say(
+        f"{len(pictures.train):,} training and {len(pictures.test):,} test pictures, {pictures.classes} labels; "
+        f"{len(settings.conditions())} conditions × {settings.seeds} training runs × {settings.epochs} epochs"
+    )
+    with lanes() as together:
+        together.run(_jobs(settings, pictures, study, say))
+    results = summarize(settings, pictures, study)
+    study.write_results(results)
+    return write_report(settings, pictures, study, results)
+
+
+def load_pictures(settings: PuritySettings) -> Pictures:
+    """The labelled training and test pictures, all of one size that the network can halve twice."""
+    root = settings.root or None
+    size = settings.size or (28 if settings.data == "digits" else 0)
+    options: dict[str, Any] = {"root": root, "size": size or None}
+    train = open_dataset(settings.data, limit=None, **options)
+    try:
+        test = open_dataset(settings.data, split="test", **options)
+    except DataError:
+        if settings.data in DATASETS:
+            raise
+        train, test = split_off(train, 0.2)  # a plain folder or file is one set
+    train, test = (
+        _prepared(one.limited(limit or None), size)
+        for one, limit in ((train, settings.pictures), (test, settings.test_pictures))
+    )
+    return Pictures(train, test)
+
+
+def _prepared(pictures: PictureSet, size: int) -> PictureSet:
+    if pictures.labels is None or (pictures.labels < 0).any():
+        raise DataError(
+            f"{pictures.source}: expected a label for each picture, found some or all without; purity compares clusters "
+            "with labels: give a folder with one sub-folder per class, or mnist, digits, cifar10"
+        )
+    height, width = pictures.uniform or (0, 0)
+    side = min(size, int(pictures.sizes.min())) if size else 0
+    if not height and not side:
+        raise DataError(
+            f"{pictures.source}: expected pictures of one size, found several; give --size, the side of the squares "
+            "to reduce and cut them to"
+        )
+    wanted = (side, side) if side else (height, width)
+    wanted = (wanted[0] // 4 * 4, wanted[1] // 4 * 4)
+    if min(wanted) < 8:
+        raise DataError(f"{pictures.source}: expected pictures of at least 8 × 8 pixels, found {height} × {width}")
+    if wanted == (height, width):
+        return pictures
+    squares = []
+    for i in range(len(pictures)):
+        picture = pictures.picture(i)
+        top, left = (picture.shape[0] - wanted[0]) // 2, (picture.shape[1] - wanted[1]) // 2
+        squares.append(picture[top : top + wanted[0], left : left + wanted[1]])
+    return PictureSet.from_array(np.stack(squares), pictures.labels, pictures.names, pictures.classes, pictures.source)
+
+
+def _jobs(settings: PuritySettings, pictures: Pictures, study: StudyFolder, say: Say) -> Iterator[Job]:
+    yield partial(measure_baselines, settings, pictures, study, say)
+    for name, condition in settings.conditions().items():
+        seeds = range(settings.seed, settings.seed + settings.seeds)
+        missing = [seed for seed in seeds if study.finished(f"{name}-{seed}") is None]
+        recipe = settings.recipe(condition, pictures.train)
+        # a GPU trains all seeds of a condition as one batched network; processor cores do best with a seed each
+        groups = [missing] if torch.cuda.is_available() else [[seed] for seed in missing]
+        for group in filter(None, groups):
+            yield partial(train_and_measure, name, recipe, group, settings, pictures, study, say)
+
+
+Job = Callable[[Callable[[], bool]], None]
+"""Something to do in a lane; it gets a function that tells whether to go on."""
+
+
+class Lanes:
+    """Threads that work side by side, one for each core and each on one core; a single one that uses a GPU."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._stop = threading.Event()
+
+    def run(self, jobs: Iterator[Job]) -> None:
+        """Does all jobs; the first error, or Ctrl-C, stops the others at their next step and is raised."""
+        with ThreadPoolExecutor(self.count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            futures: Sequence[Future[None]] = [pool.submit(job, self._go_on) for job in jobs]
+            try:
+                done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+                for future in done:
+                    future.result()
+            finally:
+                self._stop.set()
+                pool.shutdown(cancel_futures=True)
+
+    def _go_on(self) -> bool:
+        return not self._stop.is_set()
+
+
+@contextmanager
+def lanes() -> Iterator[Lanes]:
+    """Lanes for this machine. Small networks gain nothing from several cores each, and numbers do not depend on how
+    many cores there are where each works alone."""
+    before = torch.get_num_threads()
+    with threadpool_limits(1):
+        try:
+            cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+            yield Lanes(1 if torch.cuda.is_available() else cores)
+        finally:
+            torch.set_num_threads(before)

@@ -1,0 +1,216 @@
+"""What the purity study does with one network: train it, and measure its latents at the epochs of the sweep."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from hashigo.clustering import Clustering, cluster, contingency, linear_probe, scores
+from hashigo.data import PictureSet
+from hashigo.latents import extract
+from hashigo.loader import Loader, ResidentPictures
+from hashigo.losses import get_loss
+from hashigo.models import load_network, open_model, save_model
+from hashigo.recipe import Recipe
+from hashigo.studies.folder import StudyFolder
+from hashigo.studies.purity_settings import SWEEP, PuritySettings
+from hashigo.tasks import Task
+from hashigo.training.together import Together
+
+Say = Callable[[str], None]
+GoOn = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Labelled training and test pictures of one size."""
+
+    train: PictureSet
+    test: PictureSet
+
+    @cached_property
+    def classes(self) -> int:
+        """The number of different labels in the training pictures: the k of k-means."""
+        return len(np.unique(self.labels(self.train)))
+
+    @staticmethod
+    def labels(pictures: PictureSet) -> NDArray[np.int64]:
+        """The labels, which are known to be there."""
+        return np.asarray(pictures.labels)
+
+    @cached_property
+    def resident(self) -> ResidentPictures:
+        """The training pictures where the networks are."""
+        return ResidentPictures(self.train, _device())
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def measure_baselines(settings: PuritySettings, pictures: Pictures, study: StudyFolder, say: Say, go_on: GoOn) -> None:
+    """Clusters raw pixels (values / 255), and their principal components, as many as the bottleneck has units."""
+    raw = tuple(raw_values(one) for one in (pictures.train, pictures.test))
+    if study.finished("raw") is None:
+        study.finish("raw", _whole_measure(raw, pictures, settings))
+        say(f"raw pixels: purity {_mean_purity(study, 'raw'):.4f}")
+    if study.finished("pca") is None and go_on():
+        from sklearn.decomposition import PCA
+
+        pca = PCA(min(settings.units, raw[0].shape[1]), random_state=settings.seed).fit(raw[0])
+        found = _whole_measure((pca.transform(raw[0]), pca.transform(raw[1])), pictures, settings)
+        study.finish("pca", {**found, "explained_variance": float(pca.explained_variance_ratio_.sum())})
+        say(f"principal components: purity {_mean_purity(study, 'pca'):.4f}")
+
+
+def raw_values(pictures: PictureSet) -> NDArray[np.float32]:
+    """The pixels of each picture as one row of values 0..1."""
+    array = pictures.array()
+    return array.reshape(len(array), -1).astype(np.float32) / np.float32(255)
+
+
+def _mean_purity(study: StudyFolder, name: str) -> float:
+    return float(np.mean((study.finished(name) or {})["train"]["purity"]))
+
+
+def _whole_measure(both: Sequence[NDArray[np.float32]], pictures: Pictures, settings: PuritySettings) -> dict[str, Any]:
+    """Clusters' scores, linear probe and contingency table of (training, test) features."""
+    start = time.perf_counter()
+    found, clusters = _cluster_scores(both, pictures, settings)
+    labels = pictures.labels(pictures.train)
+    best = int(np.argmin(clusters.inertia))
+    return {
+        **found,
+        "values": int(both[0].shape[1]),
+        "contingency": contingency(labels, clusters.labels[best]).tolist(),
+        "probe": linear_probe(both[0], labels, both[1], pictures.labels(pictures.test), seed=settings.seed),
+        "measuring_seconds": time.perf_counter() - start,
+    }
+
+
+def _cluster_scores(
+    both: Sequence[NDArray[np.float32]], pictures: Pictures, settings: PuritySettings
+) -> tuple[dict[str, Any], Clustering]:
+    """k-means fitted on the training features; scores of each run on them and on the test features."""
+    clusters = cluster(both[0], pictures.classes, seeds=settings.kmeans_seeds, device=_device())
+    of = {"train": clusters.labels, "test": clusters.predict(both[1])}
+    found: dict[str, Any] = {"inertia": clusters.inertia.tolist(), "iterations": clusters.iterations.tolist()}
+    for part, pictures_of in (("train", pictures.train), ("test", pictures.test)):
+        rows = [scores(pictures.labels(pictures_of), one) for one in of[part]]
+        found[part] = {name: [row[name] for row in rows] for name in rows[0]}
+    return found, clusters
+
+
+def train_and_measure(
+    name: str,
+    recipe: Recipe,
+    seeds: Sequence[int],
+    settings: PuritySettings,
+    pictures: Pictures,
+    study: StudyFolder,
+    say: Say,
+    go_on: GoOn,
+) -> None:
+    """Trains a condition with each of `seeds` together, measures along the sweep, and stores part and model of each.
+
+    What was measured so far is kept beside the weights, so a run that was killed goes on from the last measured epoch.
+    """
+    sweep = [epoch for epoch in SWEEP if epoch < recipe.epochs]
+    networks = Together(recipe, seeds, pictures.resident)
+    state = study.path / "states" / f"{name}-{'-'.join(map(str, seeds))}.safetensors"
+    rows: list[list[dict[str, Any]]] = [[] for _ in seeds]
+    losses: list[list[float]] = [[] for _ in seeds]
+    seconds = 0.0
+    if state.is_file():
+        about = networks.restore(state)
+        rows, losses, seconds = about["rows"], about["losses"], about["seconds"]
+    while True:
+        if networks.epoch >= recipe.epochs:
+            break
+        if networks.epoch in sweep and not any(row["epoch"] == networks.epoch for row in rows[0]):
+            for row, network in zip(rows, networks.networks(), strict=True):
+                row.append(_along_the_way(network, networks, pictures, settings))
+            networks.save(state, {"rows": rows, "losses": losses, "seconds": seconds})
+            purity = np.mean([row[-1]["train"]["purity"] for row in rows])
+            say(f"{name}, seed {', '.join(map(str, seeds))}, epoch {networks.epoch}: purity {purity:.4f}")
+        start = time.perf_counter()
+        for loss, one in zip(losses, networks.train_epoch(go_on), strict=True):
+            loss.append(one)
+        seconds += time.perf_counter() - start
+    for seed, row, loss, network in zip(seeds, rows, losses, networks.networks(), strict=True):
+        save_model(study.path / "models" / f"{name}-{seed}", network, networks.task, size=_side(pictures), onnx=False)
+        found = _at_the_end(network, networks.task, pictures, settings)
+        last = {key: found[key] for key in ("inertia", "iterations", "train", "test")}
+        row.append({"epoch": recipe.epochs, "test_loss": held_out_loss(network, networks, pictures.test), **last})
+        about = {"seed": seed, "sweep": row, "train_loss": loss, "seconds": seconds / len(seeds)}
+        study.finish(f"{name}-{seed}", {**about, **found})
+        say(f"{name}, seed {seed}, done: purity {np.mean(found['train']['purity']):.4f}, loss {loss[-1]:.4g}")
+    state.unlink(missing_ok=True)
+
+
+def _side(pictures: Pictures) -> int:
+    return min(pictures.train.uniform or (0, 0))
+
+
+def _along_the_way(
+    network: nn.Module, networks: Together, pictures: Pictures, settings: PuritySettings
+) -> dict[str, Any]:
+    found, _ = _cluster_scores(_latents(network, networks.task, pictures), pictures, settings)
+    return {"epoch": networks.epoch, "test_loss": held_out_loss(network, networks, pictures.test), **found}
+
+
+def _latents(
+    network: nn.Module, task: Task, pictures: Pictures, pool: bool = False
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    train, _ = extract(network, task, pictures.train, pool=pool, batch_size=500, device=_device())
+    test, _ = extract(network, task, pictures.test, pool=pool, batch_size=500, device=_device())
+    return train, test
+
+
+def _at_the_end(network: nn.Module, task: Task, pictures: Pictures, settings: PuritySettings) -> dict[str, Any]:
+    """All measures of a trained network's latents; where they are maps, those of their averages over the maps too."""
+    found = _whole_measure(_latents(network, task, pictures), pictures, settings)
+    if getattr(network, "bottleneck", None) is None:
+        pooled, _ = _cluster_scores(_latents(network, task, pictures, pool=True), pictures, settings)
+        found["pooled"] = pooled
+    found["parameters"] = sum(p.numel() for p in network.parameters())
+    return found
+
+
+@torch.no_grad()
+def held_out_loss(network: nn.Module, networks: Together, pictures: PictureSet) -> float:
+    """The mean reconstruction loss of pictures never trained on, in the network's evaluation mode."""
+    device, task = _device(), networks.task
+    network = network.to(device).eval()
+    loader = Loader(ResidentPictures(pictures, device), batch_size=500, crop=0, training=False)
+    loss, total = get_loss(networks.recipe.loss or task.loss), 0.0
+    for batch in loader:
+        x, y = task.pair(batch.rgb)
+        total += float(loss(network(x), y)) * len(x)
+    return total / len(pictures)
+
+
+def stored_latents(folder: Path, pictures: PictureSet) -> NDArray[np.float32]:
+    """The latents that a stored model gives: (N, D)."""
+    model = open_model(folder)
+    return extract(load_network(model), model.task, pictures)[0]
+
+
+def reconstructions(folder: Path, pictures: PictureSet) -> NDArray[np.float32]:
+    """What a stored model makes of pictures: (N, 3, H, W), 0..1."""
+    model = open_model(folder)
+    network = load_network(model)
+    loader = Loader(ResidentPictures(pictures), batch_size=len(pictures), crop=0, training=False)
+    with torch.no_grad():
+        x = model.task.encode(loader.batch(0, 0).rgb)
+        result: NDArray[np.float32] = model.task.decode(x, network(x)).numpy()
+    return result

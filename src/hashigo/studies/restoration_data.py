@@ -1,0 +1,175 @@
+"""The pictures of a restoration study: for training, for the curves, and held out for the measures."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hashigo.data import DATASETS, PictureSet, open_dataset
+from hashigo.data.npz import splits_in as npz_splits
+from hashigo.data.opening import SPLIT_FOLDERS, recognise
+from hashigo.data.pictures import evenly
+from hashigo.errors import DataError
+from hashigo.training.run import split_off
+
+if TYPE_CHECKING:
+    from hashigo.studies.restoration import RestorationSettings
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """The three sets of a study, which have no picture in common.
+
+    train: what the networks learn from. validation: for the loss curves, the panels and the choice of the best epoch.
+    test: held out for the measures. crop: side of the squares that the networks see. grey: whether they have no colour.
+    kept_out: names of the classes that no network has seen in training. by_class: whether the test pictures are theirs.
+    dropped: pictures that were too small or, of the test pictures, in the training set too. digest: changes with them.
+    """
+
+    train: PictureSet
+    validation: PictureSet
+    test: PictureSet
+    crop: int
+    grey: bool
+    kept_out: tuple[str, ...]
+    by_class: bool
+    dropped: int
+    digest: str
+
+    @property
+    def about(self) -> dict[str, object]:
+        """What results.json says of them."""
+        return {
+            "train": {"pictures": len(self.train), "source": self.train.source},
+            "validation": {"pictures": len(self.validation), "source": self.validation.source},
+            "test": {"pictures": len(self.test), "source": self.test.source, "names": list(self.test.names)},
+            "side": self.crop,
+            "grey": self.grey,
+            "classes_kept_out": list(self.kept_out),
+            "left_out": self.dropped,
+            "digest": self.digest,
+        }
+
+
+def load_pictures(settings: RestorationSettings, keep_out: Collection[str] = ()) -> Pictures:
+    """Reads and divides the pictures that `settings` name.
+
+    Of a set with labels, classes whose names are in `keep_out` (lower case) are kept out of training, and unless
+    `settings.test` names other pictures they are the test pictures. Otherwise those are the set's own test split, or a
+    share of it that is kept apart.
+
+    Raises:
+        DataError: nothing is there, or no picture is large enough. RecipeError: fewer than two pictures.
+    """
+    pictures, own_test = _training(settings)
+    names, theirs = _of_classes(pictures, keep_out)
+    data = pictures.subset(~theirs) if theirs.any() else pictures
+    by_class = bool(names) and not settings.test
+    if settings.test:
+        test = _open(settings, settings.test, test=True)
+    elif own_test:
+        test = _open(settings, settings.data, test=True, limit=0 if by_class else settings.test_pictures)
+        test = test.subset(_of_classes(test, keep_out)[1]) if by_class else test
+    elif by_class:
+        test = pictures.subset(theirs)
+    else:
+        data, test = split_off(data, min(settings.test_pictures, max(1, len(data) // 5)) / len(data))
+    crop = min(settings.crop, *data.uniform) if data.uniform else settings.crop
+    return _divided(settings, data, test, crop, names, by_class)
+
+
+def _divided(
+    settings: RestorationSettings, data: PictureSet, test: PictureSet, crop: int, names: tuple[str, ...], by_class: bool
+) -> Pictures:
+    enough, fitting = _large_enough(data, crop), _large_enough(test, crop)
+    validation_share = min(max(settings.panels, len(enough) // 20), max(1, len(enough) // 4)) / len(enough)
+    train, validation = split_off(enough, validation_share)
+    seen = _digests(train) + _digests(validation)
+    known = set(seen)
+    ours = _digests(fitting)
+    unseen = fitting.subset(np.array([digest not in known for digest in ours], dtype=bool))
+    if not len(unseen):
+        raise DataError(
+            f"{test.source}: expected test pictures that are not among the training pictures, all {len(fitting):,} are; "
+            "give others with --test"
+        )
+    dropped = len(data) - len(enough) + len(test) - len(unseen)
+    shown = unseen.limited(settings.test_pictures)
+    digest = hashlib.blake2b(b"".join([*seen, *_digests(shown)]), digest_size=8).hexdigest()
+    return Pictures(train, validation, shown, crop, is_grey(train), names, by_class, dropped, digest)
+
+
+def is_grey(pictures: PictureSet) -> bool:
+    """Whether the pictures have one channel, or three equal ones in each of a hundred of them."""
+    if pictures.channels == 1:
+        return True
+    some = (pictures.picture(int(i)) for i in evenly(len(pictures), 100))
+    return all(bool((one == one[..., :1]).all()) for one in some)
+
+
+def _training(settings: RestorationSettings) -> tuple[PictureSet, bool]:
+    """The pictures to divide, and whether the set's own test split is left for the measures.
+
+    A named set of which more pictures are wanted than its training split has is taken whole.
+    """
+    pictures = _open(settings, settings.data, limit=settings.pictures)
+    kind = _kind(settings.data)
+    if kind in DATASETS and "test" in DATASETS[kind].splits and len(pictures) < settings.pictures:
+        return _open(settings, settings.data, split="train+test", limit=settings.pictures), False
+    return pictures, _has_test(settings.data)
+
+
+def _open(
+    settings: RestorationSettings, name: str, *, split: str = "train", test: bool = False, limit: int = 0
+) -> PictureSet:
+    split = "test" if test and _has_test(name) else split
+    size = settings.size or settings.crop
+    return open_dataset(name, split=split, root=settings.root or None, size=size, limit=limit or None)
+
+
+def _kind(name: str) -> str:
+    """The name of a dataset, or what a path holds."""
+    return name if name in DATASETS or not _there(name) else recognise(name).kind
+
+
+def _there(name: str) -> bool:
+    return any(mark in name for mark in "*?[") or Path(name).expanduser().exists()
+
+
+def _has_test(name: str) -> bool:
+    kind = _kind(name)
+    if kind in DATASETS:
+        return "test" in DATASETS[kind].splits
+    if kind == "splits":
+        return any(split in recognise(name).splits for split in SPLIT_FOLDERS["test"])
+    return kind == "npz" and "test" in npz_splits(recognise(name).where)
+
+
+def _of_classes(pictures: PictureSet, names: Collection[str]) -> tuple[tuple[str, ...], np.ndarray]:
+    """The classes with one of these names, and which pictures are theirs (N,)."""
+    found = [place for place, name in enumerate(pictures.classes) if name.lower() in names]
+    if pictures.labels is None or not found:
+        return (), np.zeros(len(pictures), dtype=bool)
+    return tuple(pictures.classes[place] for place in found), np.isin(pictures.labels, found)
+
+
+def _large_enough(pictures: PictureSet, crop: int) -> PictureSet:
+    fits = pictures.sizes.min(axis=1) >= crop if len(pictures) else np.zeros(0, dtype=bool)
+    if not fits.any():
+        raise DataError(
+            f"{pictures.source}: expected pictures of at least {crop} × {crop} pixels, found none; lower --crop"
+        )
+    return pictures if fits.all() else pictures.subset(fits)
+
+
+def _digests(pictures: PictureSet) -> list[bytes]:
+    """Eight bytes for each picture that tell it from any other."""
+    return [
+        hashlib.blake2b(np.ascontiguousarray(pictures.picture(i)).tobytes(), digest_size=8).digest()
+        for i in range(len(pictures))
+    ]

@@ -1,0 +1,194 @@
+"""Several small networks that differ only in their seed, trained together as one batched network.
+
+A GPU is idle most of the time while it trains a network of a few thousand weights; a dozen of them side by side cost
+it hardly more than one. `torch.func` stacks their weights along a new first axis, and each step runs them all on their
+own batches. Each network gets what `hashigo.train` would give it alone: the first weights of its seed, its own order
+of the pictures, its own damage.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+from hashigo.data import PictureSet
+from hashigo.errors import RecipeError, TrainingError
+from hashigo.files import atomic_path
+from hashigo.loader import Loader, ResidentPictures
+from hashigo.losses import get_loss
+from hashigo.networks import make_network
+from hashigo.randomness import PictureRng
+from hashigo.recipe import Recipe
+from hashigo.tasks import make_task
+from hashigo.training.machine import choose
+from hashigo.training.module import Average, make_optimizer
+from hashigo.training.run import network_options
+
+
+class Together:
+    """Networks of one recipe, one for each seed, trained step by step together.
+
+    Args:
+        recipe: what to train; its `seed` is replaced by each of `seeds`, and its epochs are as many as are asked for
+            by `train_epoch`.
+        seeds: one network each.
+        pictures: the training pictures.
+
+    Raises:
+        RecipeError: the recipe cannot be, or clips gradients, which here would be done over all networks at once.
+    """
+
+    def __init__(self, recipe: Recipe, seeds: Sequence[int], pictures: PictureSet | ResidentPictures) -> None:
+        if recipe.optimizer.clip:
+            raise RecipeError("optimizer.clip: expected 0 for networks that are trained together, got another value")
+        self.recipe, self.seeds = recipe, tuple(seeds)
+        self.task = make_task(recipe.task.name, **recipe.task.options)
+        self.setup = choose(recipe.machine, 0)
+        self.device = torch.device(self.setup.accelerator)
+        resident = pictures if isinstance(pictures, ResidentPictures) else ResidentPictures(pictures, self.device)
+        options: dict[str, Any] = {"batch_size": recipe.batch_size, "crop": recipe.data.crop, "flip": recipe.data.flip}
+        self.loaders = [Loader(resident, training=True, seed=seed, **options) for seed in self.seeds]
+        self.loss = get_loss(recipe.loss or self.task.loss)
+        self.epoch = 0
+        alone = [self._first(seed) for seed in self.seeds]
+        self._one = alone[0].train()
+        if len(alone) == 1 and self.setup.channels_last:
+            self._one.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._weights, self._buffers = _stacked(alone)
+        steps = recipe.epochs * len(self.loaders[0])
+        self._optimizer, self._schedule = make_optimizer(self._weights.values(), recipe.optimizer, steps)
+
+    def _first(self, seed: int) -> nn.Module:
+        """The untrained network of a seed; the process's own random state is left as it was."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = make_network(self.recipe.network.name, **network_options(self.recipe, self.task))
+        return network.to(self.device)
+
+    def train_epoch(self, go_on: Callable[[], bool] = lambda: True) -> list[float]:
+        """One epoch for all networks; returns the mean training loss of each.
+
+        go_on: asked before each step; where it says no, the epoch is broken off and KeyboardInterrupt raised.
+
+        Raises:
+            TrainingError: a loss was not finite.
+        """
+        orders = [loader.order(self.epoch) for loader in self.loaders]
+        averages = Average()
+        for number in range(len(self.loaders[0])):
+            if not go_on():
+                raise KeyboardInterrupt
+            batches = [
+                loader.batch(self.epoch, number, order) for loader, order in zip(self.loaders, orders, strict=True)
+            ]
+            pairs = [
+                self.task.pair(batch.rgb, PictureRng(seed, self.epoch, batch.indices))
+                for seed, batch in zip(self.seeds, batches, strict=True)
+            ]
+            averages.add(self._step([x for x, _ in pairs], [y for _, y in pairs]), len(batches[0].rgb))
+        self.epoch += 1
+        losses = (averages.total / averages.count).tolist() if averages.total is not None else []
+        for seed, loss in zip(self.seeds, losses, strict=True):
+            if not math.isfinite(loss):
+                raise TrainingError(
+                    f"the loss of seed {seed} was not finite in epoch {self.epoch}; lower optimizer.lr, or try "
+                    "machine.precision=fp32"
+                )
+        return [float(loss) for loss in losses]
+
+    def _step(self, inputs: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
+        """One step of the optimizer; returns the losses, (S,)."""
+        if len(self.seeds) == 1:
+            losses = self._loss_of(self._run(inputs[0]), targets[0])[None]
+        else:
+            outputs = vmap(self._run_with)(self._weights, self._buffers, torch.stack(list(inputs)))
+            losses = vmap(self._loss_of)(outputs, torch.stack(list(targets)))
+        self._optimizer.zero_grad()
+        losses.sum().backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        self._schedule.step()
+        return losses.detach()
+
+    def _run(self, x: Tensor) -> Tensor:
+        if self.setup.channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.setup.precision == "bf16"):
+            y: Tensor = self._one(x)
+        return y
+
+    def _run_with(self, weights: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor) -> Tensor:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.setup.precision == "bf16"):
+            y: Tensor = functional_call(self._one, (weights, buffers), (x,))
+        return y
+
+    def _loss_of(self, output: Tensor, target: Tensor) -> Tensor:
+        return self.loss(output.float(), target)
+
+    def networks(self) -> list[nn.Module]:
+        """A copy of each network as it is now, in evaluation mode, on the CPU."""
+        result = []
+        for i in range(len(self.seeds)):
+            state = {name: value.detach()[i].clone() for name, value in self._all().items()}
+            network = copy.deepcopy(self._one).cpu()
+            network.load_state_dict({name: value.cpu() for name, value in state.items()})
+            result.append(network.eval())
+        return result
+
+    def _all(self) -> dict[str, Tensor]:
+        """Weights and buffers by name, each with the networks along its first axis."""
+        if len(self.seeds) > 1:
+            return {**self._weights, **self._buffers}
+        return {name: value[None] for name, value in self._one.state_dict().items()}
+
+    def save(self, path: str | Path, about: dict[str, Any]) -> None:
+        """Writes weights, the optimizer's state and the epoch, with notes, as one safetensors file (no pickle)."""
+        tensors = {f"network.{name}": value.detach().contiguous().cpu() for name, value in self._all().items()}
+        for number, state in self._optimizer.state_dict()["state"].items():
+            for name, value in state.items():
+                tensors[f"optimizer.{number}.{name}"] = torch.as_tensor(value).detach().contiguous().cpu()
+        notes = {"epoch": self.epoch, "seeds": self.seeds, "about": about, "schedule": self._schedule.last_epoch}
+        with atomic_path(path) as temporary:
+            save_file(tensors, temporary, metadata={"together": json.dumps(notes)})
+
+    def restore(self, path: str | Path) -> dict[str, Any]:
+        """Goes on where `save` was called; returns the notes.
+
+        Raises:
+            RecipeError: the file is of other seeds.
+        """
+        with safe_open(path, "pt") as file:  # type: ignore[no-untyped-call]
+            notes = json.loads(file.metadata()["together"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no dictionary)
+        if tuple(notes["seeds"]) != self.seeds:
+            raise RecipeError(f"{path}: expected the state of seeds {self.seeds}, found {tuple(notes['seeds'])}")
+        with torch.no_grad():
+            for name, value in self._all().items():
+                value.copy_(tensors[f"network.{name}"])
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            if name.startswith("optimizer."):
+                _, number, key = name.split(".", 2)
+                state.setdefault(int(number), {})[key] = value
+        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": state})
+        self._schedule.last_epoch = notes["schedule"]
+        self.epoch = notes["epoch"]
+        about: dict[str, Any] = notes["about"]
+        return about
+
+
+def _stacked(networks: Sequence[nn.Module]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The networks' weights and buffers, along a new first axis where there are several."""
+    if len(networks) == 1:
+        return dict(networks[0].named_parameters()), dict(networks[0].named_buffers())
+    weights, buffers = stack_module_state(list(networks))
+    return weights, buffers

@@ -1,0 +1,249 @@
+"""The purity study on scikit-learn's digits: what it measures, that it goes on where it stopped, and its verdicts."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hashigo.studies.purity as study_module
+import hashigo.studies.purity_network as network_module
+import hashigo.studies.purity_report as report_module
+from hashigo.data import PictureSet, open_dataset
+from hashigo.errors import DataError, RecipeError
+from hashigo.models import open_model
+from hashigo.studies.purity import Lanes, load_pictures, run_purity
+from hashigo.studies.purity_claims import claims
+from hashigo.studies.purity_settings import CONDITIONS, PRESETS, SWEEP, PuritySettings
+
+TINY = PuritySettings(
+    preset="quick", data="digits", size=8, seeds=2, kmeans_seeds=3, epochs=2, batch_size=64, controls=False, lr=3e-3,
+    pictures=512, test_pictures=128,
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_maps() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report_module, "MAPPED", 60)
+        yield
+
+
+def results_of(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "results.json").read_text())
+    return found
+
+
+@pytest.fixture(scope="module")
+def finished(small_maps: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("study")
+    run_purity(TINY, folder)
+    return folder
+
+
+def test_everything_is_measured(finished: Path) -> None:
+    results = results_of(finished)
+    assert set(results["conditions"]) == {"neither", "bottleneck", "skips", "both"}
+    for name, one in results["conditions"].items():
+        assert one["values"] == (16 if CONDITIONS[name].bottleneck else 2 * 2 * 16)
+        assert [row["epoch"] for row in one["sweep"]] == [0, 1, 2]
+        assert len(one["train_loss"]) == 2
+        assert one["train_loss"][1] < one["train_loss"][0]
+        for part in ("train", "test"):
+            purity = one[part]["purity"]
+            assert purity["low"] < purity["mean"] < purity["high"]
+            assert purity["mean"] > 0.15
+            assert 0.1 < one[part]["accuracy"]["mean"] <= purity["mean"]
+        assert 0.1 < one["probe"]["test"]["mean"] < one["probe"]["train"]["mean"] <= 1
+        assert ("pooled" in one) != CONDITIONS[name].bottleneck
+    assert results["raw"]["values"] == 64
+    assert results["raw"]["train"]["purity"]["mean"] > 0.6  # scikit-learn's digits are easy: about 0.75
+    assert results["raw"]["probe"]["test"] > 0.8
+    assert len(results["claims"]) == 8
+
+
+def test_runs_hold_what_the_summary_says(finished: Path) -> None:
+    results = results_of(finished)
+    runs = results["runs"]["bottleneck"]
+    assert [run["seed"] for run in runs] == [0, 1]
+    assert runs[0]["train"]["purity"] != runs[1]["train"]["purity"]
+    mean = np.mean([np.mean(run["train"]["purity"]) for run in runs])
+    assert results["conditions"]["bottleneck"]["train"]["purity"]["mean"] == pytest.approx(mean)
+    assert np.sum(runs[0]["contingency"]) == 512
+
+
+def test_the_models_are_there(finished: Path) -> None:
+    model = open_model(finished / "models" / "both-1")
+    assert model.task.name == "autoencode-grey"
+    assert model.options["bottleneck"] == 16
+    assert not list((finished / "states").iterdir())
+
+
+def test_the_page_is_in_both_languages(finished: Path) -> None:
+    page = (finished / "report.html").read_text(encoding="utf-8")
+    for text in ("The article&#x27;s claims", "記事の主張", "0.6998", "Maps of the latents", "潜在特徴の地図"):
+        assert text in page
+    assert not re.search(r"\bnan\b", re.sub(r"<script.*?</script>|base64,[^\"]*", "", page, flags=re.S))
+
+
+def test_a_second_run_trains_nothing(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = results_of(finished)
+    monkeypatch.setattr(study_module, "train_and_measure", None)
+    monkeypatch.setattr(network_module, "cluster", None)
+    run_purity(TINY, finished)
+    after = results_of(finished)
+    for changing in ("seconds", "peak_memory_mb"):
+        before.pop(changing), after.pop(changing)
+    assert before == after
+
+
+def test_the_same_seed_gives_the_same_numbers(finished: Path, tmp_path: Path) -> None:
+    run_purity(replace(TINY, seeds=1), tmp_path / "again")
+    ours, theirs = (results_of(folder)["runs"]["both"][0] for folder in (finished, tmp_path / "again"))
+    for key in ("train", "test", "train_loss", "contingency", "probe"):
+        assert ours[key] == theirs[key]
+
+
+def test_a_killed_run_goes_on_with_the_same_numbers(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[int] = []
+
+    class Dying(network_module.Together):
+        def train_epoch(self, go_on: Any = lambda: True) -> list[float]:
+            if len(trained) == 5:
+                raise MemoryError("as if killed")
+            trained.append(self.epoch)
+            return super().train_epoch(go_on)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(network_module, "Together", Dying)
+        patch.setattr(Lanes, "__init__", lambda self, _: self.__dict__.update(count=1, _stop=threading.Event()))
+        with pytest.raises(MemoryError):
+            run_purity(TINY, tmp_path)
+    assert len(list((tmp_path / "parts").glob("neither-*.json"))) == 2
+    assert list((tmp_path / "states").iterdir())
+    run_purity(TINY, tmp_path)
+    ours, theirs = results_of(finished), results_of(tmp_path)
+    for name in ours["runs"]:
+        for a, b in zip(ours["runs"][name], theirs["runs"][name], strict=True):
+            assert {**a, "seconds": 0, "measuring_seconds": 0} == {**b, "seconds": 0, "measuring_seconds": 0}
+
+
+def test_more_seeds_keep_what_is_finished_and_other_settings_are_refused(tmp_path: Path) -> None:
+    one = replace(TINY, seeds=1, epochs=1)
+    run_purity(one, tmp_path)
+    kept = (tmp_path / "parts" / "both-0.json").read_text()
+    run_purity(replace(one, seeds=2), tmp_path)
+    assert (tmp_path / "parts" / "both-0.json").read_text() == kept
+    assert results_of(tmp_path)["conditions"]["both"]["train"]["purity"]["count"] == 2
+    with pytest.raises(RecipeError, match="epochs was 1, now 2"):
+        run_purity(replace(one, epochs=2), tmp_path)
+
+
+def test_controls_and_any_labelled_set(tmp_path: Path) -> None:
+    digits = open_dataset("digits", limit=200)
+    colour = np.repeat(digits.array(), 3, axis=3)
+    PictureSet.from_array(colour, digits.labels, classes=digits.classes).save(tmp_path / "own.safetensors")
+    settings = PuritySettings(
+        data=str(tmp_path / "own.safetensors"), kmeans_seeds=2, epochs=1, batch_size=32, width=2, units=3
+    )
+    run_purity(settings, tmp_path / "study")
+    results = results_of(tmp_path / "study")
+    assert set(results["conditions"]) == set(CONDITIONS)
+    assert results["data"]["channels"] == 3
+    assert (results["data"]["train"], results["data"]["test"]) == (160, 40)
+    assert results["conditions"]["zeroed"]["parameters"] == results["conditions"]["skips"]["parameters"]
+    assert results["conditions"]["zeroed-bottleneck"]["values"] == 3
+    assert results["conditions"]["both"]["single_run"] is None  # one training run tells nothing of another
+    assert any("nothing of another training run" in claim["evidence"]["en"] for claim in results["claims"])
+
+
+def test_pictures_that_do_not_fit_are_told(tmp_path: Path) -> None:
+    digits = open_dataset("digits", limit=20)
+    digits_without = PictureSet.from_array(digits.array(), None)
+    digits_without.save(tmp_path / "bare.safetensors")
+    with pytest.raises(DataError, match="label for each picture"):
+        load_pictures(PuritySettings(data=str(tmp_path / "bare.safetensors")))
+    with pytest.raises(RecipeError, match="kmeans_seeds: expected at least 2"):
+        PuritySettings(kmeans_seeds=1)
+
+
+def test_quick_has_enough_steps_for_few_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[PuritySettings] = []
+    monkeypatch.setattr(study_module, "_jobs", lambda settings, *_: seen.append(settings) or iter(()))
+    monkeypatch.setattr(study_module, "summarize", lambda *_: {})
+    monkeypatch.setattr(study_module, "write_report", lambda *_: Path())
+    run_purity(replace(PRESETS["quick"], data="digits"), tmp_path)
+    assert seen[0].epochs == 69  # 1,437 digits give 22 steps an epoch
+    assert load_pictures(replace(PRESETS["quick"], data="digits")).train.uniform == (28, 28)
+
+
+def test_the_sweep_is_what_the_issue_asks_for() -> None:
+    assert SWEEP[:6] == (0, 1, 2, 5, 10, 20)
+    assert {name: one.article for name, one in CONDITIONS.items() if one.article} == {
+        "neither": 0.5123, "bottleneck": 0.6998, "skips": 0.5217, "both": 0.3752
+    }  # fmt: skip
+
+
+def part(values: list[float], pooled: list[float] | None = None) -> dict[str, Any]:
+    return {"train": {"purity": values}, "pooled": {"train": {"purity": pooled or values}}}
+
+
+def verdicts(**means: list[float]) -> list[str]:
+    """The verdicts in the page's order, from the mean purities of two or more training runs."""
+    runs = {name: [part([value, value]) for value in means[name]] for name in means if name != "raw"}
+    found = claims(runs, part(means["raw"]), replace(TINY, seeds=len(means["neither"])))
+    return [claim.verdict for claim in found]
+
+
+def test_verdicts_on_the_articles_own_numbers() -> None:
+    near = [-0.003, 0.0, 0.003]
+    article = {name: [one.article + d for d in near] for name, one in CONDITIONS.items() if one.article}
+    found = verdicts(**article, raw=[0.588, 0.590, 0.592])
+    assert found[:3] == ["holds"] * 3
+    assert found[3:5] == ["holds"] * 2
+    assert found[5] == "holds"
+    assert found[6:] == ["does not hold"] * 2  # here pooling loses nothing
+
+
+def test_verdicts_when_it_is_the_other_way_round_or_unclear() -> None:
+    far = {"neither": [0.7, 0.71], "bottleneck": [0.3, 0.31], "skips": [0.2, 0.9], "both": [0.6, 0.61]}
+    found = verdicts(**far, raw=[0.5, 0.501])
+    assert found[:3] == ["does not hold"] * 3
+    assert found[3] == "does not hold"
+    assert found[4] == found[5] == "within noise"
+
+
+@pytest.mark.parametrize(
+    ("lost", "verdict"), [([0.24, 0.25, 0.26], "holds"), ([0.05, 0.06, 0.07], "does not hold"),
+                          ([0.1, 0.3, 0.35], "within noise"), ([0.5, 0.51], "does not hold")],
+)  # fmt: skip
+def test_verdict_on_pooling(lost: list[float], verdict: str) -> None:
+    runs = {name: [part([0.5, 0.5]) for _ in lost] for name in ("bottleneck", "both", "skips")}
+    runs["neither"] = [part([0.5, 0.5], [0.5 * (1 - one)] * 2) for one in lost]
+    found = claims(runs, part([0.5, 0.5]), replace(TINY, seeds=len(lost)))
+    assert next(claim for claim in found if "pooling" in claim.text.en).verdict == verdict
+
+
+def test_ctrl_c_stops_the_lanes() -> None:
+    seen: list[bool] = []
+
+    def fails(go_on: Any) -> None:
+        raise KeyboardInterrupt
+
+    def waits(go_on: Any) -> None:
+        while go_on():
+            pass
+        seen.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        Lanes(2).run(iter([waits, fails, waits]))
+    assert seen == [True]

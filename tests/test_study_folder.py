@@ -1,0 +1,61 @@
+"""A study's folder keeps what is finished and refuses what does not belong to it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hashigo.errors import RecipeError
+from hashigo.studies.folder import StudyFolder, environment, peak_memory
+
+
+def test_finished_parts_are_kept(tmp_path: Path) -> None:
+    study = StudyFolder(tmp_path / "a", "purity", {"seeds": 1})
+    assert study.finished("both-0") is None
+    study.finish("both-0", {"purity": np.float32(0.5), "table": np.eye(2), "unknown": float("nan")})
+    again = StudyFolder(tmp_path / "a", "purity", {"seeds": 1})
+    assert again.finished("both-0") == {"purity": 0.5, "table": [[1, 0], [0, 1]], "unknown": None}
+
+
+def test_another_study_or_other_settings_are_refused(tmp_path: Path) -> None:
+    StudyFolder(tmp_path, "purity", {"epochs": 10, "seeds": 1})
+    with pytest.raises(RecipeError, match="holds the study 'purity'"):
+        StudyFolder(tmp_path, "colorize", {"epochs": 10, "seeds": 1})
+    with pytest.raises(RecipeError, match="epochs was 10, now 20"):
+        StudyFolder(tmp_path, "purity", {"epochs": 20, "seeds": 1})
+
+
+def test_what_may_grow_may_differ(tmp_path: Path) -> None:
+    StudyFolder(tmp_path, "purity", {"epochs": 10, "seeds": 1}, may_grow=("seeds",))
+    StudyFolder(tmp_path, "purity", {"epochs": 10, "seeds": 5}, may_grow=("seeds",))
+    assert json.loads((tmp_path / "settings.json").read_text())["settings"]["seeds"] == 5
+
+
+def test_a_broken_part_is_told(tmp_path: Path) -> None:
+    study = StudyFolder(tmp_path, "purity", {})
+    study.finish("raw", {})
+    (tmp_path / "parts" / "raw.json").write_text("{")
+    with pytest.raises(RecipeError, match=r"raw\.json.*remove it"):
+        study.finished("raw")
+
+
+def test_results_tell_machine_versions_time_and_memory(tmp_path: Path) -> None:
+    path = StudyFolder(tmp_path, "purity", {"seeds": 2}).write_results({"raw": 0.59})
+    found = json.loads(path.read_text())
+    assert found["raw"] == 0.59
+    assert found["settings"] == {"seeds": 2}
+    assert found["environment"]["torch"] == environment()["torch"] != "not installed"
+    assert found["seconds"] >= 0
+    assert found["peak_memory_mb"] > 10
+
+
+def test_time_adds_up_over_sittings(tmp_path: Path) -> None:
+    (tmp_path / "time.json").write_text('{"seconds": 1000}')
+    assert 1000 <= StudyFolder(tmp_path, "purity", {}).seconds < 1010
+
+
+def test_peak_memory_is_in_megabytes() -> None:
+    assert 20 < peak_memory() < 20_000
