@@ -138,6 +138,8 @@ def test_alike_has_a_margin(compare: object) -> None:
     assert compare(a, b, within=0.01)[0] != "holds"
     assert compare(a, np.add(b, 5), within=1)[0] == "does not hold"
     assert compare(np.add(a, 5), b, within=1)[0] == "does not hold"
+    for one, other in ((a, b), (b, a)):  # a difference of about 0.1, neither surely within 0.15 nor surely beyond
+        assert compare(one, other, within=0.12)[0] == "within noise"
     assert compare([10.0], [10.0], within=1)[0] == "within noise"
     assert compare([1.0, 9.0, 5.0], [9.0, 2.0, 4.0], within=1)[0] == "within noise"
     with pytest.raises(DataError, match="above 0"):

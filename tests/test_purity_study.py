@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+import hashigo.clustering.kmeans as kmeans_module
+import hashigo.latents as latents_module
 import hashigo.studies.purity as study_module
 import hashigo.studies.purity_network as network_module
 import hashigo.studies.purity_report as report_module
@@ -33,7 +35,20 @@ TINY = PuritySettings(
 def small_maps() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report_module, "MAPPED", 60)
+        patch.setattr(report_module, "_tsne", lambda values, seed: values[:, :2])  # seconds for each map; tested below
         yield
+
+
+REAL_TSNE = report_module._tsne
+
+
+def test_maps_put_like_digits_near_one_another() -> None:
+    digits = open_dataset("digits", limit=150)
+    points = REAL_TSNE(digits.array().reshape(150, -1).astype(np.float32), 0)
+    assert points.shape == (150, 2)
+    distances = np.linalg.norm(points[:, None] - points[None], axis=2) + 1e9 * np.eye(150)
+    assert digits.labels is not None
+    assert (digits.labels[distances.argmin(1)] == digits.labels).mean() > 0.7
 
 
 def results_of(folder: Path) -> dict[str, Any]:
@@ -247,3 +262,13 @@ def test_ctrl_c_stops_the_lanes() -> None:
     with pytest.raises(KeyboardInterrupt):
         Lanes(2).run(iter([waits, fails, waits]))
     assert seen == [True]
+
+
+def test_sets_larger_than_memory_go_through_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (latents_module, kmeans_module, network_module):
+        monkeypatch.setattr(module, "quarter_of_memory", lambda: 20_000)
+    settings = replace(TINY, seeds=1, epochs=1, kmeans_seeds=2)
+    run_purity(settings, tmp_path)
+    results = results_of(tmp_path)
+    assert results["raw"]["train"]["purity"]["mean"] > 0.5
+    assert np.sum(results["runs"]["neither"][0]["contingency"]) == 512

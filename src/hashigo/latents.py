@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,7 @@ from hashigo.data import PictureSet
 from hashigo.data.build import kept
 from hashigo.data.opening import at_size
 from hashigo.errors import DataError, ModelError, RecipeError, did_you_mean
+from hashigo.files import quarter_of_memory
 from hashigo.image import photo_of, to_uint8
 from hashigo.loader import Loader, ResidentPictures
 from hashigo.models import ModelFolder, load_network, open_model
@@ -204,7 +206,7 @@ def gather(
             output = read(task.encode(batch.rgb).contiguous(memory_format=torch.channels_last))
             flat = (_pooled(output, layer) if pool else output).flatten(1).float().cpu().numpy()
             if not done:
-                rows, shape = _room(sum(map(len, sets)), flat.shape[1]), tuple(output.shape[1:])
+                rows, shape = empty_rows(sum(map(len, sets)), flat.shape[1]), tuple(output.shape[1:])
             rows[done : done + len(flat)] = flat
             done += len(flat)
             if progress is not None:
@@ -261,14 +263,13 @@ def _pooled(output: Tensor, layer: str) -> Tensor:
     return output.float().mean(dim=(2, 3))
 
 
-def _room(count: int, values: int) -> NDArray[np.float32]:
-    try:
+def empty_rows(count: int, values: int) -> NDArray[np.float32]:
+    """Room for float32 (count, values): in memory, or in a temporary file that goes with the array where that would take
+    more than a quarter of the machine's memory. k-means reads such an array in blocks (`cluster`'s "minibatch")."""
+    if 4 * count * values <= quarter_of_memory():
         return np.empty((count, values), np.float32)
-    except MemoryError as error:
-        raise RecipeError(
-            f"{count:,} × {values:,} features need {4e-9 * count * values:.1f} GB of memory: pool them, or give fewer or "
-            "smaller pictures"
-        ) from error
+    with tempfile.TemporaryFile(prefix="hashigo-") as file:
+        return np.memmap(file, np.float32, "w+", shape=(count, values))
 
 
 # --- models and pictures as people have them --------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal, get_args
@@ -16,6 +15,7 @@ from hashigo.clustering.result import Clustering
 from hashigo.clustering.rows import in_memory, matrix
 from hashigo.clustering.starts import starts
 from hashigo.errors import RecipeError, did_you_mean
+from hashigo.files import quarter_of_memory
 
 Method = Literal["auto", "lloyd", "minibatch"]
 
@@ -58,7 +58,7 @@ def cluster(
     numbers = _seeds(seeds)
     _check(len(array), clusters, method, device, tol, max_iter, most_memory)
     if method == "auto":
-        method = "minibatch" if 4 * array.size > (most_memory or _quarter_of_memory()) else "lloyd"
+        method = "minibatch" if 4 * array.size > (most_memory or quarter_of_memory()) else "lloyd"
     if method == "minibatch":
         return minibatch(array, clusters, numbers, tol=tol, max_iter=max_iter)
     rows = in_memory(array)
@@ -91,9 +91,3 @@ def _check(rows: int, clusters: int, method: str, device: str, tol: float, max_i
     except (RuntimeError, AssertionError) as error:  # torch raises AssertionError where it was built without CUDA
         reason = str(error).splitlines()[0]
         raise RecipeError(f"expected a device that torch can use here, got '{device}' ({reason}); try 'cpu'") from None
-
-
-def _quarter_of_memory() -> int:
-    if not hasattr(os, "sysconf"):  # Windows
-        return 1 << 32
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4

@@ -23,26 +23,39 @@ def contingency(labels: Any, clusters: Any) -> NDArray[np.int64]:
     Raises:
         DataError: other shapes, no rows, other than integers, or a label of -1, which stands for "unknown".
     """
-    classes, groups = _integers(labels, "labels"), _integers(clusters, "clusters")
+    classes, groups = known(labels), _integers(clusters, "clusters")
     if len(classes) != len(groups) or not len(classes):
         raise DataError(
             f"expected as many labels as clusters, at least one, got {len(classes)} and {len(groups)}; "
             f"give the cluster of every labelled row, for one seed"
         )
+    table: NDArray[np.int64] = contingency_matrix(classes, groups).astype(np.int64)
+    return table
+
+
+def known(labels: Any) -> NDArray[Any]:
+    """Labels as an array of integers (N,), none of them -1, which stands for "unknown".
+
+    Raises:
+        DataError: another shape, other than integers, or a label of -1.
+    """
+    classes = _integers(labels, "labels")
     unknown = np.flatnonzero(classes == -1)
     if len(unknown):
         raise DataError(
             f"expected a label for every row, got -1 (unknown) in {len(unknown)} of {len(classes)}, the first in row "
             f"{unknown[0]}; leave these rows out"
         )
-    table: NDArray[np.int64] = contingency_matrix(classes, groups).astype(np.int64)
-    return table
+    return classes
 
 
 def _integers(values: Any, name: str) -> NDArray[Any]:
     array = np.asarray(values)
     if array.ndim != 1 or array.dtype.kind not in "iu":
-        raise DataError(f"expected {name} of shape (rows,), integers, got {array.shape}, {array.dtype}")
+        raise DataError(
+            f"expected {name} of shape (rows,), integers, got {array.shape}, {array.dtype}; "
+            f"number the classes, and give one row's number each"
+        )
     return array
 
 

@@ -11,7 +11,6 @@ from sklearn.cluster import MiniBatchKMeans
 
 from hashigo.clustering.result import Clustering, nearest
 from hashigo.clustering.rows import blocks
-from hashigo.errors import DataError
 
 BATCH = 4096
 """Rows per step, and at least ten per cluster."""

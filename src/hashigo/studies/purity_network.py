@@ -16,7 +16,9 @@ from torch import nn
 
 from hashigo.clustering import Clustering, cluster, contingency, linear_probe, scores
 from hashigo.data import PictureSet
-from hashigo.latents import extract
+from hashigo.data.pictures import evenly
+from hashigo.files import quarter_of_memory
+from hashigo.latents import empty_rows, extract
 from hashigo.loader import Loader, ResidentPictures
 from hashigo.losses import get_loss
 from hashigo.models import load_network, open_model, save_model
@@ -66,7 +68,8 @@ def measure_baselines(settings: PuritySettings, pictures: Pictures, study: Study
     if study.finished("pca") is None and go_on():
         from sklearn.decomposition import PCA
 
-        pca = PCA(min(settings.units, raw[0].shape[1]), random_state=settings.seed).fit(raw[0])
+        fitted = raw[0][_fitting(raw[0])]
+        pca = PCA(min(settings.units, *fitted.shape), random_state=settings.seed).fit(fitted)
         found = _whole_measure((pca.transform(raw[0]), pca.transform(raw[1])), pictures, settings)
         study.finish("pca", {**found, "explained_variance": float(pca.explained_variance_ratio_.sum())})
         say(f"principal components: purity {_mean_purity(study, 'pca'):.4f}")
@@ -74,8 +77,16 @@ def measure_baselines(settings: PuritySettings, pictures: Pictures, study: Study
 
 def raw_values(pictures: PictureSet) -> NDArray[np.float32]:
     """The pixels of each picture as one row of values 0..1."""
-    array = pictures.array()
-    return array.reshape(len(array), -1).astype(np.float32) / np.float32(255)
+    array = pictures.array().reshape(len(pictures), -1)
+    rows = empty_rows(*array.shape)
+    for start in range(0, len(array), 4096):
+        np.divide(array[start : start + 4096], np.float32(255), out=rows[start : start + 4096])
+    return rows
+
+
+def _fitting(rows: NDArray[np.float32]) -> slice | NDArray[np.int64]:
+    """Which rows a model is fitted on that needs them in memory: all, or of a set on disk some, evenly spread."""
+    return evenly(len(rows), quarter_of_memory() // rows[:1].nbytes) if isinstance(rows, np.memmap) else slice(None)
 
 
 def _mean_purity(study: StudyFolder, name: str) -> float:
@@ -86,13 +97,13 @@ def _whole_measure(both: Sequence[NDArray[np.float32]], pictures: Pictures, sett
     """Clusters' scores, linear probe and contingency table of (training, test) features."""
     start = time.perf_counter()
     found, clusters = _cluster_scores(both, pictures, settings)
-    labels = pictures.labels(pictures.train)
+    labels, some = pictures.labels(pictures.train), _fitting(both[0])
     best = int(np.argmin(clusters.inertia))
     return {
         **found,
         "values": int(both[0].shape[1]),
         "contingency": contingency(labels, clusters.labels[best]).tolist(),
-        "probe": linear_probe(both[0], labels, both[1], pictures.labels(pictures.test), seed=settings.seed),
+        "probe": linear_probe(both[0][some], labels[some], both[1], pictures.labels(pictures.test), seed=settings.seed),
         "measuring_seconds": time.perf_counter() - start,
     }
 

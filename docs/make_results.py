@@ -1,0 +1,90 @@
+"""Makes what docs/results.md shows of a study: its plots as pictures, and its numbers without those of single pictures.
+
+    .venv/bin/python docs/make_results.py STUDY_FOLDER…
+
+writes docs/results/STUDY-NAME.svg for each plot, docs/results/STUDY.json, and for the studies of photos
+docs/results/STUDY-photos.png: photos that come with scikit-image, which may be shown here, through the study's networks.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hashigo.data import PictureSet
+from hashigo.data.build import to_short_side
+from hashigo.demo import bundled_photos
+from hashigo.latents import features  # noqa: F401  (fails early where torch is missing)
+from hashigo.models import open_model
+from hashigo.studies.purity_network import reconstructions
+from hashigo.training.panels import grid, save_png
+
+HERE = Path(__file__).parent / "results"
+PLOTS = {
+    "purity": ["intervals", "epochs", "losses"],
+    "autoencode": ["losses"],
+    "colorize": ["losses"],
+}
+"""What the first plots of each study's page are called."""
+LEFT_OUT = ("runs", "contingency", "part", "each", "points", "names", "per_picture")
+"""Keys of results.json that are long and not needed to check a claim."""
+
+
+def standalone(svg: str) -> str:
+    """A plot of a page as a file of its own: English, dark ink on the page's light paper."""
+    svg = re.sub(r'<tspan class="ja".*?</tspan>', "", svg, flags=re.S).replace("currentColor", "#22252a")
+    svg = svg.replace("var(--paper, none)", "#fdfcf9")
+    if "xmlns=" not in svg.split(">", 1)[0]:
+        svg = svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+    head, rest = svg.split(">", 1)
+    return f'{head}><rect width="100%" height="100%" fill="#fdfcf9"/>{rest}\n'
+
+
+def shortened(value: Any) -> Any:
+    """The numbers without what is long, rounded to five significant digits."""
+    if isinstance(value, dict):
+        return {key: shortened(one) for key, one in value.items() if key not in LEFT_OUT}
+    if isinstance(value, list):
+        return [shortened(one) for one in value]
+    return float(f"{value:.5g}") if isinstance(value, float) else value
+
+
+def photos(folder: Path, conditions: list[str], side: int, path: Path) -> None:
+    """Rows of photos: the original, then what each network gives."""
+    squares = []
+    for photo in bundled_photos().values():
+        small = to_short_side(np.asarray(photo.pixels), side)
+        top, left = (small.shape[0] - side) // 2, (small.shape[1] - side) // 2
+        squares.append(small[top : top + side, left : left + side])
+    some = PictureSet.from_array(np.stack(squares))
+    rows = [np.stack(squares).transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)]
+    for name in conditions:
+        model = next(one for one in (folder / "conditions" / name, folder / name) if one.is_dir())
+        rows.append(reconstructions(open_model(model).path, some))
+    sheets = [grid([row], columns=len(squares)) for row in rows]
+    gap = np.ones((3, 6, sheets[0].shape[2]), np.float32)
+    save_png(np.concatenate([part for sheet in sheets for part in (sheet, gap)][:-1], axis=1), path)
+
+
+def main() -> None:
+    """Goes over the folders that were given."""
+    HERE.mkdir(exist_ok=True)
+    for folder in map(Path, sys.argv[1:]):
+        results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+        study = results["study"]
+        page = (folder / "report.html").read_text(encoding="utf-8")
+        for name, svg in zip(PLOTS[study], re.findall(r"<svg.*?</svg>", page, re.S), strict=False):
+            (HERE / f"{study}-{name}.svg").write_text(standalone(svg), encoding="utf-8")
+        results["settings"].pop("root", None)
+        (HERE / f"{study}.json").write_text(json.dumps(shortened(results), indent=1) + "\n", encoding="utf-8")
+        if study != "purity":
+            photos(folder, list(results["conditions"]), results["settings"]["crop"], HERE / f"{study}-photos.png")
+
+
+if __name__ == "__main__":
+    main()
