@@ -75,7 +75,7 @@ class _Look(NamedTuple):
         """The leading coordinates of rows (N, D)."""
         sample = rows[:: -(-len(rows) // SAMPLE)].numpy()
         basis = torch.from_numpy(randomized_svd(sample, COARSE, random_state=0)[2].T.copy())
-        return cls(torch.cat([_coordinates(part, basis) for part in rows.split(1024)]), basis)
+        return cls(torch.cat([_coordinates(part, basis) for part in torch.split(rows, 1024)]), basis)
 
     def centres(self, centres: Tensor) -> Tensor:
         """Centres (M, D) so that their product with a row is the most that the full product can be."""
@@ -99,7 +99,7 @@ class _Runs:
     def __init__(self, rows: Tensor, starts: Tensor) -> None:
         (count, width), (seeds, clusters) = rows.shape, starts.shape[:2]
         self.rows, self.centres = rows, starts.clone()
-        self.norms = torch.cat([part.square().sum(1) for part in rows.split(1024)])
+        self.norms = torch.cat([part.square().sum(1) for part in torch.split(rows, 1024)])
         self.labels = torch.full((seeds, count), -1, dtype=torch.int32, device=rows.device)
         self.due = torch.full((seeds, count), -torch.inf, dtype=torch.float64, device=rows.device)
         self.path = torch.zeros((seeds, clusters), dtype=torch.float64, device=rows.device)
@@ -122,7 +122,7 @@ class _Runs:
                 if len(due) > FEW * len(self.rows):
                     together.append(seed)
                     continue
-                for part in due.split(self._block(look, 1)):
+                for part in torch.split(due, self._block(look, 1)):
                     changed[seed] += self._settle(look, [seed], part, look.rows.index_select(0, part))[0]
             block = self._block(look, max(1, len(together)))
             for start in range(0, len(self.rows) if together else 0, block):
@@ -215,7 +215,7 @@ class _Runs:
 
     def distances(self, seed: int) -> Tensor:
         """The squared distance of every row to its cluster's centre, (N), from differences: right where it is small."""
-        parts = zip(self.rows.split(1024), self.labels[seed].split(1024), strict=True)
+        parts = zip(torch.split(self.rows, 1024), torch.split(self.labels[seed], 1024), strict=True)
         centres = self.centres[seed]
         lengths = [torch.linalg.vector_norm(centres.index_select(0, own).sub_(rows), dim=1) for rows, own in parts]
         return torch.cat(lengths).square_()

@@ -81,6 +81,7 @@ def run_autoencode(settings: AutoencodeSettings, folder: str | Path, say: Say = 
         RecipeError: settings that cannot be, or the folder holds another study.
         DataError: the pictures are not there or are too small.
     """
+    say(f"reading {settings.data}")
     pictures = load_pictures(settings)
     study = open_folder(settings, folder, "autoencode", pictures)
     task = "autoencode-grey" if pictures.grey else "autoencode"

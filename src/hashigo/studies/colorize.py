@@ -80,6 +80,7 @@ def run_colorize(settings: ColorizeSettings, folder: str | Path, say: Say = lamb
         RecipeError: settings that cannot be, or the folder holds another study.
         DataError: the pictures are not there, are too small, or have no colour.
     """
+    say(f"reading {settings.data}")
     pictures = load_pictures(settings, keep_out=CATS)
     _check_coloured(settings, pictures)
     study = open_folder(settings, folder, "colorize", pictures)
