@@ -35,7 +35,7 @@ TINY = PuritySettings(
 def small_maps() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report_module, "MAPPED", 60)
-        patch.setattr(report_module, "_tsne", lambda values, seed: values[:, :2])  # seconds for each map; tested below
+        patch.setattr(report_module, "_tsne", lambda values, _: values[:, :2])  # seconds for each map; tested below
         yield
 
 

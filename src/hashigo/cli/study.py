@@ -41,7 +41,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def _parsed(name: str, study: Study, words: list[str]) -> argparse.Namespace:
-    from jsonargparse import ArgumentError, ArgumentParser  # type: ignore[attr-defined]
+    from jsonargparse import ArgumentError, ArgumentParser
 
     words = [_as_field(word) for word in words]
     preset = _preset(study, words)

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,10 +14,8 @@ from hashigo.data.npz import splits_in as npz_splits
 from hashigo.data.opening import SPLIT_FOLDERS, recognise
 from hashigo.data.pictures import evenly
 from hashigo.errors import DataError
+from hashigo.studies.restoration_settings import RestorationSettings
 from hashigo.training.run import split_off
-
-if TYPE_CHECKING:
-    from hashigo.studies.restoration import RestorationSettings
 
 
 @dataclass(frozen=True, eq=False)

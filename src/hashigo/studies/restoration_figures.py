@@ -12,7 +12,8 @@ from hashigo.image import photo_of
 from hashigo.plots import Row, curves, intervals
 from hashigo.report import Page
 from hashigo.studies.folder import StudyFolder
-from hashigo.studies.restoration import SHOWN, Part, RestorationSettings, epochs_to_show, tiles
+from hashigo.studies.restoration import SHOWN, Part, epochs_to_show, tiles
+from hashigo.studies.restoration_settings import RestorationSettings
 from hashigo.training.panels import grid
 from hashigo.words import Text, Words
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from hashigo.report import Page
 from hashigo.studies.folder import StudyFolder
-from hashigo.studies.restoration import RestorationSettings
 from hashigo.studies.restoration_figures import (
     Results,
     close_ups,
@@ -22,6 +21,7 @@ from hashigo.studies.restoration_figures import (
     ratio_plot,
     training_table,
 )
+from hashigo.studies.restoration_settings import RestorationSettings
 from hashigo.words import Text, Words
 
 ARTICLE = RestorationSettings()

@@ -166,7 +166,7 @@ class Together:
         Raises:
             RecipeError: the file is of other seeds.
         """
-        with safe_open(path, "pt") as file:  # type: ignore[no-untyped-call]
+        with safe_open(path, "pt") as file:
             notes = json.loads(file.metadata()["together"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no dictionary)
         if tuple(notes["seeds"]) != self.seeds:
