@@ -47,7 +47,7 @@ def cluster(
         method: "lloyd", "minibatch", or "auto": minibatch where the features, as float32, exceed `most_memory`.
         device: where torch computes, such as "cuda"; for "lloyd" only.
         tol: a seed ends when the squared shifts of its centres sum to at most this share of a column's mean variance.
-        max_iter: most iterations; of "minibatch", passes over the features.
+        max_iter: most iterations; of "minibatch", passes over the features, never more than ten.
         most_memory: bytes; 0 takes a quarter of the machine's memory.
 
     Raises:

@@ -14,6 +14,8 @@ from hashigo.clustering.rows import blocks
 
 BATCH = 4096
 """Rows per step, and at least ten per cluster."""
+PASSES = 10
+"""Over the rows, at most: thirty more lower the inertia by 0.2 % on MNIST, and every pass reads a whole file."""
 RUN = 32
 """Rows that are read one after another: a disk reads runs far faster than single rows."""
 
@@ -24,12 +26,13 @@ def minibatch(features: NDArray[Any], clusters: int, seeds: Sequence[int], *, to
     The features are read once for their mean and variance, once per pass, and once for the labels; at most a few
     batches are in memory. The rows' order is shuffled anew for each pass, the same for every seed, so that a seed
     gives the same result whichever others run beside it. A seed ends when the squared shifts of its centres over a
-    pass sum to at most `tol` times the mean variance of a column, or after `max_iter` passes.
+    pass sum to at most `tol` times the mean variance of a column, after `max_iter` passes, or after ten.
 
     Raises:
         DataError: a row with values that are not finite.
     """
     mean, variance = _moments(features)
+    max_iter = min(max_iter, PASSES)
     models = [_model(clusters, seed) for seed in seeds]
     iterations = np.full(len(seeds), max_iter, np.int64)
     active = list(range(len(seeds)))
