@@ -27,8 +27,8 @@ from hashigo.training.panels import grid, save_png
 HERE = Path(__file__).parent / "results"
 PLOTS = {
     "purity": ["intervals", "epochs", "losses"],
-    "autoencode": ["losses"],
-    "colorize": ["losses"],
+    "autoencode": ["training-loss", "validation-loss", "loss", "psnr", "ssim", "detail"],
+    "colorize": ["training-loss", "validation-loss", "loss", "ciede2000", "psnr", "colourfulness"],
 }
 """What the first plots of each study's page are called."""
 LEFT_OUT = ("runs", "contingency", "part", "each", "points", "names", "per_picture")

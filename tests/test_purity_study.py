@@ -243,9 +243,12 @@ def test_verdicts_when_it_is_the_other_way_round_or_unclear() -> None:
 )  # fmt: skip
 def test_verdict_on_pooling(lost: list[float], verdict: str) -> None:
     runs = {name: [part([0.5, 0.5]) for _ in lost] for name in ("bottleneck", "both", "skips")}
-    runs["neither"] = [part([0.5, 0.5], [0.5 * (1 - one)] * 2) for one in lost]
+    runs["neither"] = [part([0.5, 0.5], [0.5 - one] * 2) for one in lost]
     found = claims(runs, part([0.5, 0.5]), replace(TINY, seeds=len(lost)))
-    assert next(claim for claim in found if "pooling" in claim.text.en).verdict == verdict
+    claim = next(claim for claim in found if "pooling" in claim.text.en)
+    assert claim.verdict == verdict
+    assert claim.numbers["share_mean"] == pytest.approx(2 * claim.numbers["points_mean"])
+    assert f"{100 * claim.numbers['share_mean']:.0f} (" in claim.evidence.en
 
 
 def test_ctrl_c_stops_the_lanes() -> None:

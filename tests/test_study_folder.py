@@ -53,8 +53,12 @@ def test_results_tell_machine_versions_time_and_memory(tmp_path: Path) -> None:
 
 
 def test_time_adds_up_over_sittings(tmp_path: Path) -> None:
-    (tmp_path / "time.json").write_text('{"seconds": 1000}')
-    assert 1000 <= StudyFolder(tmp_path, "purity", {}).seconds < 1010
+    (tmp_path / "time.json").write_text('{"seconds": 1000, "memory_mb": 123456.7}')
+    study = StudyFolder(tmp_path, "purity", {})
+    assert 1000 <= study.seconds < 1010
+    assert json.loads(study.write_results({}).read_text())["peak_memory_mb"] == 123457, "the most of all sittings"
+    study.finish("raw", {})
+    assert json.loads((tmp_path / "time.json").read_text())["memory_mb"] == 123456.7
 
 
 def test_peak_memory_is_in_megabytes() -> None:

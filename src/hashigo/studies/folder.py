@@ -50,7 +50,8 @@ class StudyFolder:
         if before is not None:
             self._check_same(before["settings"], may_grow)
         self._write("settings.json", {"study": study, "settings": self.settings})
-        self._seconds_before = float((self._read("time.json") or {"seconds": 0.0})["seconds"])
+        before = self._read("time.json") or {}
+        self._seconds_before, self._memory_before = (float(before.get(key) or 0.0) for key in ("seconds", "memory_mb"))
 
     def _check_same(self, before: dict[str, Any], may_grow: Collection[str]) -> None:
         keys = sorted({*before, *self.settings} - {*may_grow})
@@ -69,22 +70,30 @@ class StudyFolder:
     def finish(self, name: str, values: dict[str, Any]) -> None:
         """Stores the numbers of a finished part; NaN and infinity become null."""
         self._write(f"parts/{name}.json", values)
-        self._write("time.json", {"seconds": self.seconds})
+        self._note_time()
+
+    def _note_time(self) -> None:
+        self._write("time.json", {"seconds": self.seconds, "memory_mb": self.memory})
 
     @property
     def seconds(self) -> float:
         """Seconds that the study took, over all sittings, up to the last finished part and since this one's start."""
         return self._seconds_before + time.monotonic() - self._start
 
+    @property
+    def memory(self) -> float:
+        """The most memory that the study has held, over all sittings, in MB; see `peak_memory`."""
+        return max(peak_memory(), self._memory_before)  # of NaN and a number, the NaN: it comes first
+
     def write_results(self, values: dict[str, Any]) -> Path:
         """Writes `results.json`: the study, its settings, machine and versions, time, memory, and `values`."""
-        self._write("time.json", {"seconds": self.seconds})
+        self._note_time()
         about = {
             "study": self.study,
             "settings": self.settings,
             "environment": environment(),
             "seconds": round(self.seconds, 1),
-            "peak_memory_mb": round(peak_memory()),
+            "peak_memory_mb": None if math.isnan(self.memory) else round(self.memory),
         }
         return self._write("results.json", {**about, **values})
 

@@ -51,11 +51,12 @@ def write_report(settings: PuritySettings, pictures: Pictures, study: StudyFolde
 def _introduction(page: Page, settings: PuritySettings, results: dict[str, Any]) -> None:
     data = results["data"]
     height, width = data["size"]
+    times = "once" if settings.seeds == 1 else f"{settings.seeds} times"
     page.text(
         Words(
             f"Small U-Net autoencoders (channels {settings.width}-{2 * settings.width}-{4 * settings.width}) learned to "
             f"give back {data['train']:,} pictures of {data['source']} ({height} × {width}), for {settings.epochs} epochs "
-            f"in batches of {settings.batch_size}; each condition was trained {settings.seeds} time(s). Then k-means "
+            f"in batches of {settings.batch_size}; each condition was trained {times}. Then k-means "
             f"(k = {data['labels']}, {settings.kmeans_seeds} seeds) clustered their latent features. Purity is the share "
             "of pictures that carry the commonest label of their cluster: 1 if clusters are classes. k-means never saw a "
             f"label, nor the {data['test']:,} test pictures.",
@@ -208,7 +209,7 @@ def _controls(page: Page, results: dict[str, Any]) -> None:
         of = (found["untrained"], found, pooled)
         cells = ["–" if one is None else f"{one['train']['purity']['mean']:.3f}" for one in of]
         ranges = [_range(found["untrained"]["train"]["purity"]), _range(found["train"]["purity"])]
-        lost = "–" if pooled is None else f"{100 * pooled['share_lost']['mean']:.0f} %"
+        lost = "–" if pooled is None else f"{pooled['lost']['points']['mean']:.3f}"
         rows.append([_name(name, found), cells[0], ranges[0], cells[1], ranges[1], cells[2], lost])
     page.table(
         [Words("features (values)", "特徴（次元）"), Words("untrained", "未学習"), Words("95 % interval", "95%信頼区間"),
@@ -217,9 +218,9 @@ def _controls(page: Page, results: dict[str, Any]) -> None:
         rows,
         Words(
             "Purity on the training pictures. Untrained: the same encoder before its first step. Pooled: the trained features "
-            "averaged over their map (global average pooling) before k-means, and the share of purity that this loses.",
+            "averaged over their map (global average pooling) before k-means, and the purity that this loses.",
             "訓練画像での純度。未学習：学習前の同じエンコーダ。平均プーリング：学習後の特徴をマップ全体で平均してからk-meansにかけたもの、"
-            "およびそれによる純度の低下率。",
+            "およびそれによる純度の低下。",
         ),
     )  # fmt: skip
     raw, pca = results["raw"], results["pca"]
