@@ -42,6 +42,7 @@ def standalone(svg: str) -> str:
     if "xmlns=" not in svg.split(">", 1)[0]:
         svg = svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
     head, rest = svg.split(">", 1)
+    head = head.replace("<svg", '<svg width="640"', 1)  # else as wide as the window
     return f'{head}><rect width="100%" height="100%" fill="#fdfcf9"/>{rest}\n'
 
 
