@@ -27,7 +27,7 @@ from hashigo.training.panels import grid, save_png
 HERE = Path(__file__).parent / "results"
 PLOTS = {
     "purity": ["intervals", "epochs", "losses"],
-    "autoencode": ["training-loss", "validation-loss", "loss", "psnr", "ssim", "detail"],
+    "autoencode": ["training-loss", "validation-loss"],
     "colorize": ["training-loss", "validation-loss", "loss", "ciede2000", "psnr", "colourfulness"],
 }
 """What the first plots of each study's page are called."""
