@@ -22,7 +22,7 @@ from hashigo.studies.autoencode import AutoencodeSettings, run_autoencode
 from hashigo.studies.colorize import ColorizeSettings, run_colorize
 from hashigo.studies.restoration import SHOWN, Part, epochs_to_show, tiles
 from hashigo.studies.restoration_data import is_grey, load_pictures
-from hashigo.studies.restoration_report import command
+from hashigo.studies.setting import command
 from hashigo.training.panels import grid, save_png
 from photos import PHOTOS, pixels
 
@@ -199,7 +199,7 @@ def test_another_study_is_refused(finished: Path, photos: Path, tmp_path: Path) 
     settings = AutoencodeSettings(data=str(photos), **TINY)
     with pytest.raises(RecipeError, match="width was 4, now 8"):
         run_autoencode(replace(settings, width=8), finished)
-    with pytest.raises(RecipeError, match="'autoencode', not 'colorize'"):
+    with pytest.raises(RecipeError, match="'autoencode', not the study 'colorize'"):
         run_colorize(ColorizeSettings(data=str(photos), **TINY), finished)
 
 

@@ -94,7 +94,7 @@ _SCRIPT = """
 })();
 """
 
-_VERDICTS = {
+VERDICTS = {
     "holds": ("holds", "✓", Words("holds", "成り立つ")),
     "does not hold": ("fails", "✗", Words("does not hold", "成り立たない")),
     "within noise": ("noise", "≈", Words("within noise", "誤差の範囲")),
@@ -161,9 +161,9 @@ class Page:
         Raises:
             RecipeError: there is no such verdict.
         """
-        if verdict not in _VERDICTS:
-            raise RecipeError(f"verdict {verdict!r}: {did_you_mean(verdict, _VERDICTS)}")
-        kind, sign, words = _VERDICTS[verdict]
+        if verdict not in VERDICTS:
+            raise RecipeError(f"verdict {verdict!r}: {did_you_mean(verdict, VERDICTS)}")
+        kind, sign, words = VERDICTS[verdict]
         self.parts.append(
             f'<div class="verdict {kind}"><div class=badge><span aria-hidden=true>{sign}</span> {markup(words)}</div>'
             f"<div><p class=claim>{markup(claim)}</p><p class=soft>{markup(evidence)}</p></div></div>"

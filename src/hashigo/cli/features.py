@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hashigo.cli.console import progress, say
-from hashigo.errors import MissingExtraError, RecipeError
+from hashigo.errors import DataError, MissingExtraError, RecipeError
 
 if TYPE_CHECKING:
     from hashigo.latents import Latents
@@ -63,12 +63,12 @@ class _Instead(argparse.Action):
 def run(args: argparse.Namespace) -> int:
     """Writes the features, or names the layers; 1 if a picture could not be read."""
     if not args.list_layers:
-        _check_output(Path(args.output))
+        _check_output(Path(args.output), args.inputs)
     try:
         from hashigo.latents import check_layer, gather, layer_names, side_of
     except ModuleNotFoundError as error:
         raise MissingExtraError("extracting features", "train", error.name or "") from error
-    from hashigo.data import open_dataset
+    from hashigo.data import PictureSet, open_dataset
     from hashigo.models import load_network, open_model
 
     folder = open_model(args.model)
@@ -79,10 +79,20 @@ def run(args: argparse.Namespace) -> int:
     check_layer(network, args.layer)
     side = side_of(folder, args.size)
     options = {"split": args.split, "root": args.data_root, "limit": args.limit or None, "size": side or None}
-    sets = [open_dataset(one, **options) for one in args.inputs]
-    skipped = [one for pictures in sets for one in pictures.skipped]
+    sets: list[PictureSet] = []
+    skipped: list[tuple[str, str]] = []
+    for one in args.inputs:
+        try:
+            sets.append(open_dataset(one, **options))
+            skipped += sets[-1].skipped
+        except DataError as error:
+            if len(args.inputs) == 1 or not Path(one).is_file():
+                raise
+            skipped.append((one, str(error)))  # one of many files, as in a folder
     for name, reason in skipped:
         say(f"left out {name}: {reason}")
+    if not sets:
+        raise DataError(f"expected at least one picture that can be read, got none of {len(skipped)}")
     with progress("pictures", sum(map(len, sets))) as bar:
         found = gather(network, folder.task, sets, layer=args.layer, pool=args.pool, size=side, progress=bar.step)
     _write(found, Path(args.output))
@@ -92,8 +102,10 @@ def run(args: argparse.Namespace) -> int:
     return 1 if skipped else 0
 
 
-def _check_output(path: Path) -> None:
+def _check_output(path: Path, inputs: Sequence[str]) -> None:
     """Raises RecipeError unless it can be the name of a .npz file; before hours are spent on what goes into it."""
+    if any(path.exists() and Path(one).exists() and path.samefile(one) for one in inputs):
+        raise RecipeError(f"-o {path}: expected another file than the input, which is never overwritten")
     if path.suffix.lower() != SUFFIX or path.is_dir():
         found = "a folder" if path.is_dir() else "another name"
         raise RecipeError(f"-o {path}: expected a file whose name ends in {SUFFIX}, got {found}; try features.npz")

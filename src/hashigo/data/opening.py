@@ -69,6 +69,22 @@ def open_dataset(
     return _opened(found_there, split, size, limit, progress)
 
 
+def has_split(name_or_path: str | Path, split: str) -> bool:
+    """Whether a dataset, folder or .npz file has a split of this name beside its training pictures.
+
+    A plain folder is one set whatever its own name is. Raises DataError when nothing is there.
+    """
+    name = str(name_or_path)
+    if name in DATASETS or _only_a_name(name):
+        return split in dataset(name).splits
+    found = recognise(name_or_path)
+    if found.kind in DATASETS:
+        return split in DATASETS[found.kind].splits
+    if found.kind == "splits":
+        return any(one in found.splits for one in SPLIT_FOLDERS.get(split, (split,)))
+    return found.kind == "npz" and split in npz_splits(found.where)
+
+
 def _only_a_name(text: str) -> bool:
     """Whether a text can only be meant as a name: there is no such file and it looks like none."""
     path = Path(text)

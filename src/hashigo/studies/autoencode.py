@@ -16,8 +16,9 @@ import numpy as np
 from hashigo.studies.claims import Claim, Verdict, both, interval, paired_higher
 from hashigo.studies.restoration import Part, Say, gap, measure_originals, open_folder, summarize, train_and_measure
 from hashigo.studies.restoration_data import load_pictures
-from hashigo.studies.restoration_report import command, write_autoencode
+from hashigo.studies.restoration_report import write_autoencode
 from hashigo.studies.restoration_settings import Condition, RestorationSettings
+from hashigo.studies.setting import command
 from hashigo.words import Words
 
 
@@ -118,12 +119,14 @@ def speed(skips: Part, plain: Part) -> Claim:
     if epoch == 1 and verdict != "holds":
         verdict = "within noise"
     share = float("nan") if epoch is None else epoch / epochs
-    told = "never" if epoch is None else f"in epoch {epoch} of {epochs} ({100 * share:.0f} %)"
+    told = "was never reached with skips"
+    if epoch is not None:
+        told = f"was reached with skips in epoch {epoch} of {epochs} ({100 * share:.0f} %)"
     ja = "届かなかった" if epoch is None else f"{epochs}エポック中{epoch}エポック目（{100 * share:.0f}%）で届いた"
     late = found["val_loss"]
     evidence = Words(
-        f"The last training loss of the network without skips, {plain['curves'][-1]['train_loss']:.4g}, was reached with "
-        f"skips {told}; by validation loss {'never' if late is None else f'in epoch {late}'}. "
+        f"The last training loss of the network without skips, {plain['curves'][-1]['train_loss']:.4g}, {told}; "
+        f"by validation loss {'never' if late is None else f'in epoch {late}'}. "
         f"The claim holds up to {100 * FAST:.0f} % of the epochs.",
         f"スキップなしの最終訓練損失 {plain['curves'][-1]['train_loss']:.4g} に、スキップありは{ja}。検証損失では"
         f"{'届かなかった' if late is None else f'{late}エポック目'}。全エポックの{100 * FAST:.0f}%以内なら成り立つとする。",

@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from hashigo.errors import RecipeError
+from hashigo.errors import DataError, RecipeError
 from hashigo.files import atomic_path
 
 PACKAGES = ("hashigo", "torch", "lightning", "numpy", "scikit-learn", "scikit-image")
@@ -43,12 +43,12 @@ class StudyFolder:
         self.settings: dict[str, Any] = json.loads(json.dumps(settings))
         self._start = time.monotonic()
         before = self._read("settings.json")
-        if before is not None and before["study"] != study:
-            raise RecipeError(
-                f"{folder} holds the study {before['study']!r}, not {study!r}; give another folder with --run"
-            )
         if before is not None:
-            self._check_same(before["settings"], may_grow)
+            held, started = before.get("study"), before.get("settings")
+            if held != study or not isinstance(started, dict):
+                found = f"the study {held!r}" if held else "the settings of something else"
+                raise RecipeError(f"{folder} holds {found}, not the study {study!r}; give another folder with --run")
+            self._check_same(started, may_grow)
         self._write("settings.json", {"study": study, "settings": self.settings})
         before = self._read("time.json") or {}
         self._seconds_before, self._memory_before = (float(before.get(key) or 0.0) for key in ("seconds", "memory_mb"))
@@ -74,6 +74,20 @@ class StudyFolder:
 
     def _note_time(self) -> None:
         self._write("time.json", {"seconds": self.seconds, "memory_mb": self.memory})
+
+    def keep_pictures(self, about: dict[str, Any]) -> None:
+        """Notes what the pictures are, by their `source` and a `digest` that changes with them, for later sittings.
+
+        Raises:
+            DataError: the study was begun with others.
+        """
+        before = self.finished("pictures")
+        if before is not None and before["digest"] != about["digest"]:
+            raise DataError(
+                f"{self.path}: expected the pictures that the study was begun with, found others in {about['source']}; "
+                "give another folder with --run"
+            )
+        self.finish("pictures", about)
 
     @property
     def seconds(self) -> float:
@@ -102,9 +116,11 @@ class StudyFolder:
         if not path.is_file():
             return None
         try:
-            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            values = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise RecipeError(f"{path}: expected JSON that a study wrote: {error}; remove it to do it again") from error
+        if not isinstance(values, dict):
+            raise RecipeError(f"{path}: expected what a study wrote, got other JSON; give another folder with --run")
         return values
 
     def _write(self, name: str, values: dict[str, Any]) -> Path:

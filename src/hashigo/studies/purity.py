@@ -16,20 +16,16 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from hashigo.data import DATASETS, PictureSet, open_dataset
-from hashigo.errors import DataError
 from hashigo.studies.folder import StudyFolder
 from hashigo.studies.purity_claims import summarize
-from hashigo.studies.purity_network import Pictures, measure_baselines, train_and_measure
+from hashigo.studies.purity_data import Pictures, load_pictures
+from hashigo.studies.purity_network import measure_baselines, train_and_measure
 from hashigo.studies.purity_report import write_report
 from hashigo.studies.purity_settings import PuritySettings
-from hashigo.training.run import split_off
 
 Say = Callable[[str], None]
 
@@ -41,13 +37,17 @@ def run_purity(settings: PuritySettings, folder: str | Path, say: Say = lambda _
 
     Raises:
         RecipeError: settings that cannot be, or the folder holds another study.
-        DataError: the pictures are not there, differ in size or have no labels.
+        DataError: the pictures are not there, differ in size, have no labels, or are others than when the study was
+            begun. TrainingError: a network's loss is no number any more.
     """
     pictures = load_pictures(settings)
     if settings.epochs == 0:
         steps = max(1, len(pictures.train) // settings.batch_size)
         settings = replace(settings, epochs=min(100, max(10, math.ceil(1500 / steps))))
     study = StudyFolder(folder, "purity", asdict(settings), may_grow=("seeds", "controls", "root"))
+    study.keep_pictures(pictures.about)
+    if pictures.left_out:
+        say(f"{pictures.left_out:,} pictures are left out: unreadable, too small, or of a class that training has not")
     say(
         f"{len(pictures.train):,} training and {len(pictures.test):,} test pictures, {pictures.classes} labels; "
         f"{len(settings.conditions())} conditions × {settings.seeds} training runs × {settings.epochs} epochs"
@@ -57,52 +57,6 @@ def run_purity(settings: PuritySettings, folder: str | Path, say: Say = lambda _
     results = summarize(settings, pictures, study)
     study.write_results(results)
     return write_report(settings, pictures, study, results)
-
-
-def load_pictures(settings: PuritySettings) -> Pictures:
-    """The labelled training and test pictures, all of one size that the network can halve twice."""
-    root = settings.root or None
-    size = settings.size or (28 if settings.data == "digits" else 0)
-    options: dict[str, Any] = {"root": root, "size": size or None}
-    train = open_dataset(settings.data, limit=None, **options)
-    try:
-        test = open_dataset(settings.data, split="test", **options)
-    except DataError:
-        if settings.data in DATASETS:
-            raise
-        train, test = split_off(train, 0.2)  # a plain folder or file is one set
-    train, test = (
-        _prepared(one.limited(limit or None), size)
-        for one, limit in ((train, settings.pictures), (test, settings.test_pictures))
-    )
-    return Pictures(train, test)
-
-
-def _prepared(pictures: PictureSet, size: int) -> PictureSet:
-    if pictures.labels is None or (pictures.labels < 0).any():
-        raise DataError(
-            f"{pictures.source}: expected a label for each picture, found some or all without; purity compares clusters "
-            "with labels: give a folder with one sub-folder per class, or mnist, digits, cifar10"
-        )
-    height, width = pictures.uniform or (0, 0)
-    side = min(size, int(pictures.sizes.min())) if size else 0
-    if not height and not side:
-        raise DataError(
-            f"{pictures.source}: expected pictures of one size, found several; give --size, the side of the squares "
-            "to reduce and cut them to"
-        )
-    wanted = (side, side) if side else (height, width)
-    wanted = (wanted[0] // 4 * 4, wanted[1] // 4 * 4)
-    if min(wanted) < 8:
-        raise DataError(f"{pictures.source}: expected pictures of at least 8 × 8 pixels, found {height} × {width}")
-    if wanted == (height, width):
-        return pictures
-    squares = []
-    for i in range(len(pictures)):
-        picture = pictures.picture(i)
-        top, left = (picture.shape[0] - wanted[0]) // 2, (picture.shape[1] - wanted[1]) // 2
-        squares.append(picture[top : top + wanted[0], left : left + wanted[1]])
-    return PictureSet.from_array(np.stack(squares), pictures.labels, pictures.names, pictures.classes, pictures.source)
 
 
 def _jobs(settings: PuritySettings, pictures: Pictures, study: StudyFolder, say: Say) -> Iterator[Job]:

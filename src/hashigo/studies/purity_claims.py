@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from hashigo.report import VERDICTS
 from hashigo.studies.claims import Claim, Interval, Verdict, higher, interval
 from hashigo.studies.folder import StudyFolder
-from hashigo.studies.purity_network import Pictures
+from hashigo.studies.purity_data import Pictures
 from hashigo.studies.purity_settings import PuritySettings
 from hashigo.words import Words
 
@@ -31,14 +32,7 @@ def summarize(settings: PuritySettings, pictures: Pictures, study: StudyFolder) 
         for name, condition in settings.conditions().items()
     }
     return {
-        "data": {
-            "source": pictures.train.source,
-            "train": len(pictures.train),
-            "test": len(pictures.test),
-            "size": pictures.train.uniform,
-            "channels": pictures.train.channels,
-            "labels": pictures.classes,
-        },
+        "data": pictures.about,
         "raw": {**_scores_summary([raw]), "probe": raw["probe"], "values": raw["values"], "part": raw},
         "pca": {**_scores_summary([pca]), "probe": pca["probe"], "values": pca["values"], "part": pca},
         "conditions": conditions,
@@ -146,25 +140,26 @@ def _pooling_claim(runs: Sequence[Part], name: Words, basis: Words) -> Claim:
     """The article does not say of what its per cents are: the verdict takes them as points of purity, the evidence has
     the share too."""
     lost = _lost(runs)
-    points = lost["points"]
-    verdict: Verdict = "within noise"
-    if points.low >= 0.20 and points.high <= 0.30:
-        verdict = "holds"
-    elif points.low > 0.30 or points.high < 0.20:
-        verdict = "does not hold"
+    verdict, as_share = (_between(lost[unit], 0.20, 0.30) for unit in ("points", "share"))
     text = Words(
         f"Global average pooling instead of flattening loses 20–30 percentage points of purity ({name.en})",
         f"平坦化の代わりに大域平均プーリングを使うと純度が20～30ポイント下がる（{name.ja}）",
     )
-    first, second = (f"{100 * one.mean:.0f} ({100 * one.low:.0f} … {100 * one.high:.0f})" for one in lost.values())
+    share, points = (f"{100 * one.mean:.0f} ({100 * one.low:.0f} … {100 * one.high:.0f})" for one in lost.values())
     evidence = Words(
-        f"Lost: {second} points, {basis.en}. As a share of the purity that is {first} %: read so, the article's “20–30 %” "
-        f"{'holds as well' if 0.2 <= lost['share'].mean <= 0.3 else 'would not hold'}.",
-        f"低下は {second} ポイント、{basis.ja}。純度に対する割合では {first} %で、記事の「20～30%」を割合と読めば"
-        f"{'同じく成り立つ' if 0.2 <= lost['share'].mean <= 0.3 else '成り立たない'}。",
+        f"Lost: {points} points, {basis.en}. As a share of the purity that is {share} %; were that what the article's "
+        f"“20–30 %” means, the verdict would be: {as_share}.",
+        f"低下は {points} ポイント、{basis.ja}。純度に対する割合では {share} %で、記事の「20～30%」が割合の意味なら判定は"
+        f"「{VERDICTS[as_share][2].ja}」となる。",
     )
     numbers = {f"{unit}_{key}": value for unit, one in lost.items() for key, value in one._asdict().items()}
     return Claim(text, verdict, evidence, numbers)
+
+
+def _between(found: Interval, least: float, most: float) -> Verdict:
+    if least <= found.low and found.high <= most:
+        return "holds"
+    return "does not hold" if found.low > most or found.high < least else "within noise"
 
 
 def _basis(settings: PuritySettings) -> Words:

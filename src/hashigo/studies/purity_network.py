@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from torch import nn
 
 from hashigo.clustering import Clustering, cluster, contingency, linear_probe, scores
 from hashigo.data import PictureSet
 from hashigo.data.pictures import evenly
+from hashigo.errors import TrainingError
 from hashigo.files import quarter_of_memory
 from hashigo.latents import empty_rows, extract
 from hashigo.loader import Loader, ResidentPictures
@@ -24,35 +25,13 @@ from hashigo.losses import get_loss
 from hashigo.models import load_network, open_model, save_model
 from hashigo.recipe import Recipe
 from hashigo.studies.folder import StudyFolder
+from hashigo.studies.purity_data import Pictures
 from hashigo.studies.purity_settings import SWEEP, PuritySettings
 from hashigo.tasks import Task
 from hashigo.training.together import Together
 
 Say = Callable[[str], None]
 GoOn = Callable[[], bool]
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """Labelled training and test pictures of one size."""
-
-    train: PictureSet
-    test: PictureSet
-
-    @cached_property
-    def classes(self) -> int:
-        """The number of different labels in the training pictures: the k of k-means."""
-        return len(np.unique(self.labels(self.train)))
-
-    @staticmethod
-    def labels(pictures: PictureSet) -> NDArray[np.int64]:
-        """The labels, which are known to be there."""
-        return np.asarray(pictures.labels)
-
-    @cached_property
-    def resident(self) -> ResidentPictures:
-        """The training pictures where the networks are."""
-        return ResidentPictures(self.train, _device())
 
 
 def _device() -> str:
@@ -134,38 +113,79 @@ def train_and_measure(
     """Trains a condition with each of `seeds` together, measures along the sweep, and stores part and model of each.
 
     What was measured so far is kept beside the weights, so a run that was killed goes on from the last measured epoch.
+
+    Raises:
+        TrainingError: the loss or the latents are no numbers any more.
     """
-    sweep = [epoch for epoch in SWEEP if epoch < recipe.epochs]
-    networks = Together(recipe, seeds, pictures.resident)
+    told = f"{name}, seed {', '.join(map(str, seeds))}"
     state = study.path / "states" / f"{name}-{'-'.join(map(str, seeds))}.safetensors"
-    rows: list[list[dict[str, Any]]] = [[] for _ in seeds]
-    losses: list[list[float]] = [[] for _ in seeds]
-    seconds = 0.0
-    if state.is_file():
-        about = networks.restore(state)
-        rows, losses, seconds = about["rows"], about["losses"], about["seconds"]
-    while True:
-        if networks.epoch >= recipe.epochs:
-            break
-        if networks.epoch in sweep and not any(row["epoch"] == networks.epoch for row in rows[0]):
-            for row, network in zip(rows, networks.networks(), strict=True):
-                row.append(_along_the_way(network, networks, pictures, settings))
-            networks.save(state, {"rows": rows, "losses": losses, "seconds": seconds})
-            purity = np.mean([row[-1]["train"]["purity"] for row in rows])
-            say(f"{name}, seed {', '.join(map(str, seeds))}, epoch {networks.epoch}: purity {purity:.4f}")
-        start = time.perf_counter()
-        for loss, one in zip(losses, networks.train_epoch(go_on), strict=True):
-            loss.append(one)
-        seconds += time.perf_counter() - start
-    for seed, row, loss, network in zip(seeds, rows, losses, networks.networks(), strict=True):
-        save_model(study.path / "models" / f"{name}-{seed}", network, networks.task, size=_side(pictures), onnx=False)
-        found = _at_the_end(network, networks.task, pictures, settings)
-        last = {key: found[key] for key in ("inertia", "iterations", "train", "test")}
-        row.append({"epoch": recipe.epochs, "test_loss": held_out_loss(network, networks, pictures.test), **last})
-        about = {"seed": seed, "sweep": row, "train_loss": loss, "seconds": seconds / len(seeds)}
-        study.finish(f"{name}-{seed}", {**about, **found})
-        say(f"{name}, seed {seed}, done: purity {np.mean(found['train']['purity']):.4f}, loss {loss[-1]:.4g}")
+    networks, history = _begin(recipe, seeds, pictures, state, lambda line: say(f"{told}: {line}"))
+    try:
+        while networks.epoch < recipe.epochs:
+            if networks.epoch in SWEEP and not any(row["epoch"] == networks.epoch for row in history.rows[0]):
+                for row, network in zip(history.rows, networks.networks(), strict=True):
+                    row.append(_along_the_way(network, networks, pictures, settings))
+                networks.save(state, asdict(history))
+                purity = np.mean([row[-1]["train"]["purity"] for row in history.rows])
+                say(f"{told}, epoch {networks.epoch}: purity {purity:.4f}")
+            start = time.perf_counter()
+            for loss, one in zip(history.losses, networks.train_epoch(go_on), strict=True):
+                loss.append(one)
+            history.seconds += time.perf_counter() - start
+        for place, network in enumerate(networks.networks()):
+            _finish(name, place, network, networks, history, settings, pictures, study)
+            part = study.finished(f"{name}-{seeds[place]}") or {}
+            purity, loss = np.mean(part["train"]["purity"]), part["train_loss"][-1]
+            say(f"{name}, seed {seeds[place]}, done: purity {purity:.4f}, loss {loss:.4g}")
+    except TrainingError as error:
+        raise TrainingError(
+            f"{told}: training diverged ({str(error).partition(';')[0]}); give a lower --lr than {settings.lr:g}, and "
+            "another folder with --run"
+        ) from error
     state.unlink(missing_ok=True)
+
+
+@dataclass
+class _History:
+    """What was found on the way: for each seed the rows of the sweep and the epochs' losses; and the seconds in all."""
+
+    rows: list[list[dict[str, Any]]]
+    losses: list[list[float]]
+    seconds: float = 0.0
+
+
+def _begin(
+    recipe: Recipe, seeds: Sequence[int], pictures: Pictures, state: Path, say: Say
+) -> tuple[Together, _History]:
+    """The networks as they were when they were last stored, or new ones."""
+    networks = Together(recipe, seeds, pictures.resident)
+    if state.is_file():
+        try:
+            return networks, _History(**networks.restore(state))
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            say(f"{state} cannot be read ({error}); training begins again")
+            networks = Together(recipe, seeds, pictures.resident)
+    return networks, _History([[] for _ in seeds], [[] for _ in seeds])
+
+
+def _finish(
+    name: str, place: int, network: nn.Module, networks: Together, history: _History, settings: PuritySettings,
+    pictures: Pictures, study: StudyFolder,
+) -> None:  # fmt: skip
+    """Measures the network of the seed at `place` and stores it with its part."""
+    seed, epochs = networks.seeds[place], networks.epoch
+    save_model(study.path / "models" / f"{name}-{seed}", network, networks.task, size=_side(pictures), onnx=False)
+    found = _at_the_end(network, networks.task, pictures, settings)
+    last = {key: found[key] for key in ("inertia", "iterations", "train", "test")}
+    row = {"epoch": epochs, "test_loss": held_out_loss(network, networks, pictures.test), **last}
+    seconds = history.seconds / len(networks.seeds)
+    about = {
+        "seed": seed,
+        "sweep": [*history.rows[place], row],
+        "train_loss": history.losses[place],
+        "seconds": seconds,
+    }
+    study.finish(f"{name}-{seed}", {**about, **found})
 
 
 def _side(pictures: Pictures) -> int:
@@ -184,6 +204,8 @@ def _latents(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     train, _ = extract(network, task, pictures.train, pool=pool, batch_size=500, device=_device())
     test, _ = extract(network, task, pictures.test, pool=pool, batch_size=500, device=_device())
+    if not (np.isfinite(train).all() and np.isfinite(test).all()):
+        raise TrainingError("latents that are no numbers")
     return train, test
 
 

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from hashigo.clustering import matched
 from hashigo.data.pictures import evenly
 from hashigo.image import photo_of
-from hashigo.plots import Row, curves, intervals, matrix, scatter
+from hashigo.plots import LEGEND, Row, curves, intervals, matrix, scatter
 from hashigo.report import Page
 from hashigo.studies.folder import StudyFolder
 from hashigo.studies.purity_claims import ARTICLE_RAW, NAMES
-from hashigo.studies.purity_network import Pictures, raw_values, reconstructions, stored_latents
-from hashigo.studies.purity_settings import CONDITIONS, PuritySettings
+from hashigo.studies.purity_data import Pictures
+from hashigo.studies.purity_network import raw_values, reconstructions, stored_latents
+from hashigo.studies.purity_settings import CONDITIONS, PRESETS, PuritySettings
+from hashigo.studies.setting import command, departures, say_departures
 from hashigo.training.panels import grid
 from hashigo.words import Words
 
@@ -67,15 +69,32 @@ def _introduction(page: Page, settings: PuritySettings, results: dict[str, Any])
             f"クラスタがクラスと一致すれば1になる。k-meansはラベルもテスト画像{data['test']:,}枚も見ていない。",
         )
     )
-    if settings.preset == "quick":
+    found = departures(settings, PRESETS["article"], _NAMES)
+    if data["train"] < ARTICLE_PICTURES:
+        found.insert(0, (Words("pictures", "画像"), data["train"], ARTICLE_PICTURES))
+    say_departures(page, settings.preset == "quick", found)
+    if data["left_out"]:
         page.text(
             Words(
-                "This is the quick setting: fewer pictures and smaller batches than the article's 60,000 and 256, to fit two "
-                "processor cores in about ten minutes. `--preset article` does it in full.",
-                "これは簡易設定である。2コアで約10分に収まるよう、記事の6万枚・バッチ256より枚数もバッチも小さい。"
-                "`--preset article` で記事どおりに実行できる。",
-            )
+                f"{data['left_out']:,} pictures were left out: unreadable, too small, or of a class that training has not.",
+                f"{data['left_out']:,}枚は、読めない、小さすぎる、または学習にないクラスのため除いた。",
+            ),
+            soft=True,
         )
+
+
+ARTICLE_PICTURES = 60_000
+"""MNIST's training pictures."""
+
+_NAMES = {
+    "data": Words("data", "データ"),
+    "epochs": Words("epochs", "エポック数"),
+    "batch_size": Words("batch size", "バッチサイズ"),
+    "lr": Words("learning rate", "学習率"),
+    "momentum": Words("momentum", "モーメンタム"),
+    "width": Words("width", "チャネル数"),
+    "units": Words("units of the bottleneck", "ボトルネックのユニット数"),
+}
 
 
 def _range(one: dict[str, Any] | None, digits: int = 3) -> str:
@@ -103,21 +122,28 @@ def _table(page: Page, settings: PuritySettings, results: dict[str, Any]) -> Non
         rows,
         Words(
             "Purity on the training pictures ± its standard deviation over k-means seeds within a run. 95 % interval: of the "
-            "mean over training runs. 95 % of runs: where one more training run would fall; an article's number outside of "
-            "it is not explained by chance. Test: mean purity on pictures that neither network nor k-means saw.",
-            "訓練画像での純度 ± 同じ学習内のk-meansシード間の標準偏差。95%信頼区間は学習間の平均について。「単独学習の95%」はもう1回"
-            "学習したときに値が入る範囲で、記事の値がその外にあれば偶然では説明できない。テスト：ネットワークもk-meansも見ていない画像での平均純度。",
+            "mean over training runs. 95 % of runs: where one more training run of this setting would fall. Test: mean purity "
+            "on pictures that neither network nor k-means saw.",
+            "訓練画像での純度 ± 同じ学習内のk-meansシード間の標準偏差。95%信頼区間は学習間の平均について。「単独学習の95%」は同じ設定で"
+            "もう1回学習したときに値が入る範囲。テスト：ネットワークもk-meansも見ていない画像での平均純度。",
         ),
     )  # fmt: skip
+    several = settings.seeds > 1
     page.plot(
         intervals(
             [_row(name, results) for name in results["conditions"]],
             x=Words("purity, training pictures", "純度（訓練画像）"),
             references=[(NAMES["raw"], raw["train"]["purity"]["mean"])],
+            legend=LEGEND if several else (Words("one k-means run", "1回のk-means"), *LEGEND[1:]),
         ),
         Words(
             "Small dots: training runs (mean over k-means seeds). Bar: 95 % interval. Diamond: the article's number.",
             "小さい点：各学習（k-meansのシード平均）。帯：95%信頼区間。ひし形：記事の値。",
+        )
+        if several
+        else Words(
+            "Small dots: the k-means runs of the one training run. Diamond: the article's number.",
+            "小さい点：1回の学習に対する各k-means。ひし形：記事の値。",
         ),
     )
 
@@ -239,7 +265,7 @@ def _controls(page: Page, results: dict[str, Any]) -> None:
 
 def _contingency(page: Page, settings: PuritySettings, pictures: Pictures, results: dict[str, Any]) -> None:
     page.heading(Words("Which labels lie in which cluster", "ラベルとクラスタの対応"))
-    classes = list(pictures.train.classes) or [str(label) for label in np.unique(pictures.labels(pictures.train))]
+    classes = list(pictures.train.classes)
     parts = {name: runs[0] for name, runs in results["runs"].items() if CONDITIONS[name].article is not None}
     plots = []
     for name, part in {**parts, "raw": results["raw"]["part"]}.items():
@@ -267,7 +293,7 @@ def _maps(page: Page, settings: PuritySettings, pictures: Pictures, study: Study
     page.heading(Words("Maps of the latents", "潜在特徴の地図"))
     chosen = evenly(len(pictures.test), MAPPED)
     some = pictures.test.subset(chosen)
-    classes = list(some.classes) or [str(label) for label in range(int(pictures.labels(some).max()) + 1)]
+    classes, flat = list(some.classes), []
     plots = []
     for name in [name for name in settings.conditions() if CONDITIONS[name].article is not None] + ["raw"]:
         part = study.finished(f"map-{name}")
@@ -277,7 +303,11 @@ def _maps(page: Page, settings: PuritySettings, pictures: Pictures, study: Study
                 if name == "raw"
                 else stored_latents(study.path / "models" / f"{name}-{settings.seed}", some)
             )
-            part = {"points": np.round(_tsne(values, settings.seed), 2)}
+            points = _tsne(values, settings.seed)
+            if points is None:
+                flat.append(NAMES[name])
+                continue
+            part = {"points": np.round(points, 2)}
             study.finish(f"map-{name}", part)
         plots.append((NAMES[name], scatter(np.asarray(part["points"]), pictures.labels(some), classes=classes)))
     page.plots(
@@ -289,13 +319,25 @@ def _maps(page: Page, settings: PuritySettings, pictures: Pictures, study: Study
             "k-meansはこの地図ではなく、すべての次元を使う。",
         ),
     )
+    if flat:
+        en, ja = ", ".join(one.en for one in flat), "、".join(one.ja for one in flat)
+        page.text(
+            Words(
+                f"No map of {en}: too few pictures, or features that are the same for all of them.",
+                f"{ja}の地図はない：画像が少なすぎるか、特徴がすべての画像で同じである。",
+            )
+        )
 
 
-def _tsne(values: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+def _tsne(values: NDArray[np.float32], seed: int) -> NDArray[np.float32] | None:
+    """Points in the plane, (N, 2); None where there is nothing to spread out (t-SNE would crash on equal rows)."""
     from sklearn.manifold import TSNE
 
+    if len(values) < 4 or not np.isfinite(values).all() or float(np.ptp(values, axis=0).max()) < 1e-6:
+        return None
+    init = "pca" if values.shape[1] > 1 else "random"
     perplexity = min(30.0, max(2.0, len(values) / 4))
-    points: NDArray[np.float32] = TSNE(init="pca", perplexity=perplexity, random_state=seed).fit_transform(values)
+    points: NDArray[np.float32] = TSNE(init=init, perplexity=perplexity, random_state=seed).fit_transform(values)
     return points
 
 
@@ -317,7 +359,7 @@ def _foot(page: Page, settings: PuritySettings, study: StudyFolder) -> None:
     results = json.loads((study.path / "results.json").read_text(encoding="utf-8"))
     machine, seconds, memory = results["environment"], results["seconds"], results["peak_memory_mb"]
     page.heading(Words("How it was made", "実行条件"))
-    page.code(f"hashigo study purity --preset {settings.preset} --data {settings.data} --seeds {settings.seeds}")
+    page.code(command("purity", settings, PRESETS))
     device = machine["processor"] if machine["gpu"] == "none" else machine["gpu"]
     page.text(
         Words(
@@ -328,4 +370,7 @@ def _foot(page: Page, settings: PuritySettings, study: StudyFolder) -> None:
         )
     )
     about = {"settings": results["settings"], "environment": machine}
-    page.details(Words("Settings, machine and versions", "設定・環境・バージョン"), json.dumps(about, indent=1))
+    page.details(
+        Words("Settings, machine and versions", "設定・環境・バージョン"),
+        json.dumps(about, indent=1, ensure_ascii=False),
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from hashigo.data import PictureSet
 from hashigo.errors import RecipeError
@@ -76,7 +76,7 @@ class PuritySettings:
     width: int = 4
     units: int = 16
     controls: bool = True
-    precision: str = "auto"
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -101,7 +101,7 @@ class PuritySettings:
             network=NetworkRecipe(options=options),
             data=DataRecipe(train=self.data, flip=False),
             optimizer=OptimizerRecipe("sgd", lr=self.lr, momentum=self.momentum),
-            machine=MachineRecipe(compile="off", precision=self.precision),  # type: ignore[arg-type]
+            machine=MachineRecipe(compile="off", precision=self.precision),
             epochs=self.epochs,
             batch_size=self.batch_size,
         )

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hashigo.color import luma
-from hashigo.errors import DataError
+from hashigo.errors import TrainingError
 from hashigo.loader import ResidentPictures
 from hashigo.losses import get_loss
 from hashigo.metrics import METRICS
@@ -50,13 +50,7 @@ def open_folder(settings: RestorationSettings, folder: str | Path, study: str, p
         RecipeError: it holds another study or other settings. DataError: the pictures have changed since.
     """
     opened = StudyFolder(folder, study, asdict(settings), may_grow=("root", "preset"))
-    before = opened.finished("pictures")
-    if before is not None and before["digest"] != pictures.digest:
-        raise DataError(
-            f"{folder}: expected the pictures that the study was begun with, found others in {settings.data}; "
-            "give another folder with --run"
-        )
-    opened.finish("pictures", pictures.about)
+    opened.keep_pictures({**pictures.about, "source": settings.data})
     return opened
 
 
@@ -119,15 +113,22 @@ def train_and_measure(
     lowest validation loss. Stored: `curves` (rows of metrics.csv), `best_epoch`, `seconds`, `pictures_per_second`,
     `parameters`, `machine`, and `each`: for every measure, and the loss, the value of each held-out picture.
     """
-    if (before := study.finished(name)) is not None:
+    panel = study.path / name / "test.png"
+    if (before := study.finished(name)) is not None and panel.is_file():
         say(f"{name}: finished before")
         return before
     progress = Progress(name, settings.epochs, say)
     recipe = settings.recipe(condition, pictures.crop)
     data = pictures.train, pictures.validation
-    run = train(recipe, study.path / name, resume=True, callbacks=[progress], data=data, onnx=False)
+    try:
+        run = train(recipe, study.path / name, resume=True, callbacks=[progress], data=data, onnx=False)
+    except TrainingError as error:
+        raise TrainingError(
+            f"{name}: training diverged ({str(error).partition(';')[0]}); give a lower --lr than {settings.lr:g}, and "
+            "another folder with --run"
+        ) from error
     trained = run.metrics[-1]["step"] * min(settings.batch_size, len(pictures.train))
-    measured = measure(run.model, pictures, study.path / name / "test.png")
+    measured = measure(run.model, pictures, panel)
     part: Part = {
         "label": condition.label._asdict(),
         "task": condition.task,
@@ -179,7 +180,8 @@ def measure_originals(pictures: Pictures, study: StudyFolder) -> dict[str, Part]
 
     Their panels go to `originals.png` and `grey.png` in the study's folder.
     """
-    if (before := study.finished("originals")) is not None:
+    panels = [study.path / f"{kind}.png" for kind in ("originals", "grey")]
+    if (before := study.finished("originals")) is not None and all(panel.is_file() for panel in panels):
         return before
     found: dict[str, dict[str, list[float]]] = {kind: {name: [] for name in METRICS} for kind in ("originals", "grey")}
     shown: dict[str, list[NDArray[Any]]] = {kind: [] for kind in found}

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hashigo.data import DATASETS, PictureSet, open_dataset
-from hashigo.data.npz import splits_in as npz_splits
-from hashigo.data.opening import SPLIT_FOLDERS, recognise
+from hashigo.data import DATASETS, PictureSet, has_split, open_dataset
+from hashigo.data.opening import recognise
 from hashigo.data.pictures import evenly
 from hashigo.errors import DataError
 from hashigo.studies.restoration_settings import RestorationSettings
@@ -25,7 +24,7 @@ class Pictures:
     train: what the networks learn from. validation: for the loss curves, the panels and the choice of the best epoch.
     test: held out for the measures. crop: side of the squares that the networks see. grey: whether they have no colour.
     kept_out: names of the classes that no network has seen in training. by_class: whether the test pictures are theirs.
-    dropped: pictures that were too small or, of the test pictures, in the training set too. digest: changes with them.
+    dropped: pictures that were too small or, of the test pictures, in the training set too. unreadable: files. digest: changes with them.
     """
 
     train: PictureSet
@@ -36,6 +35,7 @@ class Pictures:
     kept_out: tuple[str, ...]
     by_class: bool
     dropped: int
+    unreadable: int
     digest: str
 
     @property
@@ -49,6 +49,7 @@ class Pictures:
             "grey": self.grey,
             "classes_kept_out": list(self.kept_out),
             "left_out": self.dropped,
+            "unreadable": self.unreadable,
             "digest": self.digest,
         }
 
@@ -96,9 +97,10 @@ def _divided(
             "give others with --test"
         )
     dropped = len(data) - len(enough) + len(test) - len(unseen)
+    unreadable = len({*data.skipped, *test.skipped})
     shown = unseen.limited(settings.test_pictures)
     digest = hashlib.blake2b(b"".join([*seen, *_digests(shown)]), digest_size=8).hexdigest()
-    return Pictures(train, validation, shown, crop, is_grey(train), names, by_class, dropped, digest)
+    return Pictures(train, validation, shown, crop, is_grey(train), names, by_class, dropped, unreadable, digest)
 
 
 def is_grey(pictures: PictureSet) -> bool:
@@ -118,13 +120,13 @@ def _training(settings: RestorationSettings) -> tuple[PictureSet, bool]:
     kind = _kind(settings.data)
     if kind in DATASETS and "test" in DATASETS[kind].splits and len(pictures) < settings.pictures:
         return _open(settings, settings.data, split="train+test", limit=settings.pictures), False
-    return pictures, _has_test(settings.data)
+    return pictures, has_split(settings.data, "test")
 
 
 def _open(
     settings: RestorationSettings, name: str, *, split: str = "train", test: bool = False, limit: int = 0
 ) -> PictureSet:
-    split = "test" if test and _has_test(name) else split
+    split = "test" if test and has_split(name, "test") else split
     size = settings.size or settings.crop
     return open_dataset(name, split=split, root=settings.root or None, size=size, limit=limit or None)
 
@@ -136,15 +138,6 @@ def _kind(name: str) -> str:
 
 def _there(name: str) -> bool:
     return any(mark in name for mark in "*?[") or Path(name).expanduser().exists()
-
-
-def _has_test(name: str) -> bool:
-    kind = _kind(name)
-    if kind in DATASETS:
-        return "test" in DATASETS[kind].splits
-    if kind == "splits":
-        return any(split in recognise(name).splits for split in SPLIT_FOLDERS["test"])
-    return kind == "npz" and "test" in npz_splits(recognise(name).where)
 
 
 def _of_classes(pictures: PictureSet, names: Collection[str]) -> tuple[tuple[str, ...], np.ndarray]:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
-from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 
 from hashigo.report import Page
@@ -22,10 +19,14 @@ from hashigo.studies.restoration_figures import (
     training_table,
 )
 from hashigo.studies.restoration_settings import RestorationSettings
+from hashigo.studies.setting import departures, say_departures
 from hashigo.words import Text, Words
 
 ARTICLE = RestorationSettings()
 """The article's setting, with which the page compares its own."""
+
+FEW_STEPS, FEW_PICTURES = 300, 10
+"""Training steps and held-out pictures below which the page warns that its numbers mean little."""
 
 COLOURING = ("with", "without")
 """The networks of the study `colorize` whose results are shown; the other two are there for their losses."""
@@ -121,17 +122,6 @@ def write_colorize(settings: RestorationSettings, study: StudyFolder, results: R
     return _finished(page, study, results, command)
 
 
-def command(name: str, settings: RestorationSettings, presets: Mapping[str, RestorationSettings]) -> str:
-    """The command line that does the study again: the preset and each setting that differs from it."""
-    preset = settings.preset if settings.preset in presets else "article"
-    words = ["hashigo", "study", name, "--preset", preset]
-    for field in fields(settings):
-        value = getattr(settings, field.name)
-        if field.name != "preset" and value != getattr(presets[preset], field.name):
-            words += [f"--{field.name.replace('_', '-')}", str(value)]
-    return shlex.join(words)
-
-
 def _size(settings: RestorationSettings, results: Results) -> Words:
     """The study's size in plain words."""
     about, side = results["pictures"], results["pictures"]["side"]
@@ -161,26 +151,30 @@ def _cautions(page: Page, settings: RestorationSettings, results: Results) -> No
     used = about["train"]["pictures"] + about["validation"]["pictures"]
     found: list[tuple[Words, object, object]] = []
     if used < 0.85 * ARTICLE.pictures:  # less than what held-out pictures or cats take away
-        found.append((Words("pictures", "画像"), f"{used:,}", f"{ARTICLE.pictures:,}"))
+        found.append((Words("pictures", "画像"), used, ARTICLE.pictures))
     if about["side"] != ARTICLE.crop:
         found.append((Words("side", "一辺"), about["side"], ARTICLE.crop))
-    for name, label in _NAMES.items():
-        ours, theirs = getattr(settings, name), getattr(ARTICLE, name)
-        found += [(label, ours, theirs)] if ours != theirs else []
-    if found:
-        en = ", ".join(f"{label.en} {ours} ({theirs})" for label, ours, theirs in found)
-        ja = "、".join(f"{label.ja} {ours}（{theirs}）" for label, ours, theirs in found)
-        quick = settings.preset == "quick"
+    say_departures(page, settings.preset == "quick", found + departures(settings, ARTICLE, _NAMES))
+    steps = settings.epochs * (about["train"]["pictures"] // min(settings.batch_size, about["train"]["pictures"]))
+    held_out = about["test"]["pictures"]
+    if steps < FEW_STEPS or held_out < FEW_PICTURES:
         page.text(
             Words(
-                f"This is {'quick: ' if quick else ''}not the article's full setting, which stands in brackets: {en}. In "
-                "full things may come out otherwise; --preset article does that.",
-                f"これは{'簡易設定で、' if quick else ''}記事の設定そのものではない（括弧内が記事の値）：{ja}。記事どおりの規模では"
-                "結果が変わりうる。--preset article で実行できる。",
+                f"Only {steps:,} steps of training and {held_out:,} held-out pictures: that shows how the study works, and "
+                f"says little of the claims. Below about {FEW_STEPS} steps BatchNorm's averages have not settled; give more "
+                "pictures or --epochs.",
+                f"学習は{steps:,}ステップ、テスト画像は{held_out:,}枚しかない。動作の確認にはなるが、主張の検証には足りない。"
+                f"約{FEW_STEPS}ステップ未満ではBatchNormの平均が落ち着かない。画像か --epochs を増やすこと。",
             )
         )
-    else:
-        page.text(Words("This is the article's full setting.", "記事の設定そのものである。"))
+    if about["unreadable"]:
+        page.text(
+            Words(
+                f"{about['unreadable']:,} files could not be read.",
+                f"{about['unreadable']:,}個のファイルは読めなかった。",
+            ),
+            soft=True,
+        )
     page.text(
         Words(
             f"Each network was trained once (seed {settings.seed}). The intervals tell how sure a difference is over pictures, "
