@@ -499,6 +499,28 @@ def test_a_broken_file_is_told_and_in_the_exit_status(
     assert len(loaded(out)["features"]) == 2
 
 
+def test_one_broken_file_of_many_is_left_out(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, out = album(tmp_path / "album", 3), tmp_path / "features.npz"
+    (folder / "01.png").write_bytes(b"nothing")
+    files = [str(folder / f"0{i}.png") for i in range(3)]
+    assert main(["features", str(model), *files, "-o", str(out)]) == 1
+    assert f"left out {files[1]}" in capsys.readouterr().err
+    assert loaded(out)["names"].tolist() == ["00.png", "02.png"]
+    assert main(["features", str(model), files[1], "-o", str(tmp_path / "none.npz")]) == 2
+    (folder / "02.png").write_bytes(b"nothing")
+    assert main(["features", str(model), *files[1:], "-o", str(tmp_path / "none.npz")]) == 2
+    assert not (tmp_path / "none.npz").exists()
+
+
+def test_an_input_is_never_overwritten(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pictures = tmp_path / "pictures.npz"
+    np.savez(pictures, images=np.zeros((2, 32, 32, 3), np.uint8))
+    before = pictures.read_bytes()
+    assert main(["features", str(model), str(pictures), "-o", str(tmp_path / "." / "pictures.npz")]) == 2
+    assert "never overwritten" in capsys.readouterr().err
+    assert pictures.read_bytes() == before
+
+
 def test_list_layers(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["features", str(model), "--list-layers"]) == 0
     said = capsys.readouterr().out.splitlines()

@@ -224,6 +224,13 @@ def test_grey_pictures_have_networks_of_one_channel(tmp_path: Path) -> None:
 # --- the study colorize -------------------------------------------------------------------------------------
 
 
+def test_too_few_to_divide(photos: Path, tmp_path: Path) -> None:
+    for one in sorted(photos.rglob("*.png"))[:2]:
+        (tmp_path / one.name).write_bytes(one.read_bytes())
+    with pytest.raises(DataError, match="at least 3 pictures, for training, validation and test, got 2"):
+        load_pictures(AutoencodeSettings(data=str(tmp_path), **TINY))
+
+
 def test_cats_are_for_testing_only(coloured: Path) -> None:
     found = results_of(coloured)
     assert found["cats"]

@@ -156,10 +156,10 @@ def harder(parts: dict[str, Part]) -> Claim:
     evidence = Words(
         f"Loss on held-out pictures with skips: {skips['a']:.4g} colouring, {skips['b']:.4g} reconstructing, difference "
         f"{gap(skips, 1)}; without: {plain['a']:.4g} and {plain['b']:.4g}, difference {gap(plain, 1)} (95 % intervals, in "
-        f"pairs). The validation loss of colouring was the higher one in {above['with']} of {epochs} epochs with skips, in "
+        f"pairs, each network with its best epoch's weights). The validation loss of colouring was the higher one in {above['with']} of {epochs} epochs with skips, in "
         f"{above['without']} without.",
         f"テスト画像の損失：スキップありではカラー化 {skips['a']:.4g}、復元 {skips['b']:.4g}、差 {gap(skips, 1)}。なしでは "
-        f"{plain['a']:.4g} と {plain['b']:.4g}、差 {gap(plain, 1)}（対にした95%信頼区間）。検証損失は、スキップありで{epochs}"
+        f"{plain['a']:.4g} と {plain['b']:.4g}、差 {gap(plain, 1)}（対にした95%信頼区間、各ネットワークの最良エポックの重み）。検証損失は、スキップありで{epochs}"
         f"エポック中{above['with']}、なしで{above['without']}エポックにおいてカラー化のほうが高かった。",
     )
     text = Words(

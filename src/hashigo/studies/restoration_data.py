@@ -62,7 +62,7 @@ def load_pictures(settings: RestorationSettings, keep_out: Collection[str] = ())
     share of it that is kept apart.
 
     Raises:
-        DataError: nothing is there, or no picture is large enough. RecipeError: fewer than two pictures.
+        DataError: nothing is there, no picture is large enough, or there are too few to divide.
     """
     pictures, own_test = _training(settings)
     names, theirs = _of_classes(pictures, keep_out)
@@ -76,6 +76,10 @@ def load_pictures(settings: RestorationSettings, keep_out: Collection[str] = ())
     elif by_class:
         test = pictures.subset(theirs)
     else:
+        if len(data) < 3:
+            raise DataError(
+                f"{data.source}: expected at least 3 pictures, for training, validation and test, got {len(data)}"
+            )
         data, test = split_off(data, min(settings.test_pictures, max(1, len(data) // 5)) / len(data))
     crop = min(settings.crop, *data.uniform) if data.uniform else settings.crop
     return _divided(settings, data, test, crop, names, by_class)
