@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hashigo.engines import Engine, EngineName, OpenVinoEngine, TorchEngine, choose_engine
 from hashigo.errors import PictureError
+from hashigo.hints import Hint, parse_hint
 from hashigo.image import Photo, photo_of, resize, to_uint8
 from hashigo.models import ModelFolder, load_network, open_model
 
@@ -43,45 +44,49 @@ class Model:
         folder: what the model is.
         engine: what runs its network.
         size: short side to which photos are reduced for the network, where the task reduces them; 0 takes the model's.
+        vivid: from 0, calm, to 1, vivid, where the task has that choice; None takes the model's.
     """
 
-    def __init__(self, folder: ModelFolder, engine: Engine, size: int = 0) -> None:
+    def __init__(self, folder: ModelFolder, engine: Engine, size: int = 0, vivid: float | None = None) -> None:
         if size < 0:
             raise PictureError(f"expected a size of at least 1, or 0 for the model's own, got {size}")
-        self.folder, self.task, self.engine = folder, folder.task, engine
+        self.folder, self.engine = folder, engine
+        self.task = folder.task if vivid is None else folder.task.with_vivid(vivid)
         self.size = size or folder.size
         self._pool = ThreadPoolExecutor(cores(), thread_name_prefix="hashigo-strip")
 
     def __repr__(self) -> str:
         return f"Model({self.task.name!r}, {str(self.folder.path)!r}, {self.engine.description})"
 
-    def __call__(self, picture: Any) -> Any:
+    def __call__(self, picture: Any, hints: Sequence[Hint | tuple[float, float, str]] = ()) -> Any:
         """The picture as the model gives it back, in the form in which it came.
 
         picture: a path, bytes or Pillow picture → a Pillow picture; a uint8 array (H, W), (H, W, 3) or (H, W, 4) →
         uint8 (H, W, 3) or (H, W, 4); a float array (3, H, W) or (N, 3, H, W), sRGB 0..1 → float32 of the same shape,
-        in steps of 1/255 (photos are 8 bits here).
+        in steps of 1/255 (photos are 8 bits here). hints: colours that are known, (x, y, "#rrggbb") with x and y in
+        pixels of the upright photo, for models that take them.
 
         Raises:
-            PictureError: not a picture, or one that cannot be read.
+            PictureError: not a picture, or one that cannot be read. RecipeError: hints that the model does not take.
         """
+        known = [one if isinstance(one, Hint) else parse_hint(f"{one[0]},{one[1]},{one[2]}") for one in hints]
         if isinstance(picture, np.ndarray) and picture.dtype.kind == "f":
             if picture.ndim == 4:
-                return np.stack([self._floats(one) for one in picture])
-            return self._floats(picture)
-        photo = self.apply(photo_of(picture))
+                return np.stack([self._floats(one, known) for one in picture])
+            return self._floats(picture, known)
+        photo = self.apply(photo_of(picture), known)
         if isinstance(picture, Photo):
             return photo
         image = photo.to_pil()
         return np.asarray(image) if isinstance(picture, np.ndarray) else image
 
-    def _floats(self, picture: NDArray[Any]) -> Floats:
-        return photo_of(self.apply(photo_of(picture))).rgb()
+    def _floats(self, picture: NDArray[Any], hints: Sequence[Hint]) -> Floats:
+        return photo_of(self.apply(photo_of(picture), hints)).rgb()
 
-    def apply(self, photo: Photo) -> Photo:
+    def apply(self, photo: Photo, hints: Sequence[Hint] = ()) -> Photo:
         """The photo through the model: same size, alpha and metadata."""
         if self.works_whole(photo.size):
-            return self.finish(photo, self.engine(self.prepare(photo)[None])[0])
+            return self.finish(photo, self.engine(self.prepare(photo, hints)[None])[0])
         return self._tiled(photo)
 
     def works_whole(self, size: tuple[int, int]) -> bool:
@@ -98,18 +103,21 @@ class Model:
         step = self.folder.multiple
         return max(step, round(size[0] * scale / step) * step), max(step, round(size[1] * scale / step) * step)
 
-    def prepare(self, photo: Photo) -> Floats:
+    def prepare(self, photo: Photo, hints: Sequence[Hint] = ()) -> Floats:
         """The network's input for a photo: float32 (C, h, w) with (h, w) = `network_size`."""
         size = self.network_size(photo.size)
         encoded: Floats = self.task.encode(photo.rgb() if size == photo.size else photo.resized(*size))
+        if hints:
+            encoded = self.task.with_hints(encoded, hints, photo.size)
         return np.ascontiguousarray(encoded, np.float32)
 
     def finish(self, photo: Photo, output: Floats) -> Photo:
-        """The photo with the network's answer (C, h, w) put back, at the photo's own size.
+        """The photo with the network's output (C, h, w) put back, at the photo's own size.
 
         The answer is scaled up and decoded strip by strip, on all cores: no float copy of a large photo is made.
         """
         height, width = photo.size
+        output = self.task.answer(output)
         pixels = np.empty((height, width, 3), np.uint8)
         rows = max(1, STRIP_PIXELS // width)
         list(self._pool.map(lambda top: self._finish_strip(photo, output, pixels, top, rows), range(0, height, rows)))
@@ -122,7 +130,7 @@ class Model:
             part = output[:, top:bottom]
         else:
             part = resize(output, height, width, rows=(top, bottom))
-        to_uint8(self.task.decode(self.task.encode(photo.rgb(top, bottom)), part), out=pixels[top:bottom])
+        to_uint8(self.task.decode(self.task.kept(photo.rgb(top, bottom)), part), out=pixels[top:bottom])
 
     def _tiled(self, photo: Photo) -> Photo:
         """Tile by tile with a margin of context around each, of which only the inner part is kept."""
@@ -135,7 +143,7 @@ class Model:
             for left in range(0, width, TILE):
                 start, end = max(0, left - margin), min(width, left + TILE + margin)
                 x = np.ascontiguousarray(band[:, :, start:end], np.float32)
-                result = self.task.decode(x, self.engine(x[None])[0])
+                result = self.task.decode(x, self.task.answer(self.engine(x[None])[0]))
                 inner = result[:, top - first : top - first + TILE, left - start : left - start + TILE]
                 to_uint8(inner, out=pixels[top : top + TILE, left : left + TILE])
         return photo.with_pixels(pixels)
@@ -148,6 +156,7 @@ def load(
     size: int = 0,
     precision: str = "auto",
     threads: int = 0,
+    vivid: float | None = None,
 ) -> Model:
     """A model by name ("colorizer") or by the folder of a model or a training run, ready to be called on pictures.
 
@@ -157,6 +166,7 @@ def load(
         size: short side to which photos are reduced for the network; 0 takes the model's own.
         precision: "auto" (bfloat16 where the hardware has it), "bf16" or "f32".
         threads: most CPU threads of the engine; 0 takes all.
+        vivid: from 0, calm, to 1, vivid, for models that have that choice; None takes the model's own.
 
     Raises:
         ModelError: no such model. MissingExtraError: the engine's packages are missing.
@@ -166,4 +176,4 @@ def load(
         "openvino": lambda: OpenVinoEngine(folder.onnx, precision=precision, threads=threads),
         "torch": lambda: TorchEngine(load_network(folder), precision=precision),
     }
-    return Model(folder, makers[choose_engine(engine, folder.onnx.is_file())](), size)
+    return Model(folder, makers[choose_engine(engine, folder.onnx.is_file())](), size, vivid)

@@ -45,6 +45,13 @@ def chroma(rgb: Array) -> Array:
     return xp.stack([(b - y) / _CB_TO_B, (r - y) / _CR_TO_R], axis=-3)
 
 
+def offsets(cbcr: Array) -> Array:
+    """How far chroma takes each channel from the luma: (..., 2, H, W) → R - Y, G - Y and B - Y, (..., 3, H, W)."""
+    xp = array_namespace(cbcr)
+    cb, cr = _channels(cbcr)
+    return xp.stack([_CR_TO_R * cr, _CB_TO_G * cb + _CR_TO_G * cr, _CB_TO_B * cb], axis=-3)
+
+
 def merge(y: Array, cbcr: Array) -> Array:
     """Luma and chroma to sRGB, with the luma kept exactly.
 
@@ -54,9 +61,7 @@ def merge(y: Array, cbcr: Array) -> Array:
     """
     xp = array_namespace(y, cbcr)
     y = xp.clip(y[..., 0, :, :], 0.0, 1.0)
-    cb, cr = _channels(cbcr)
-    red, blue = _CR_TO_R * cr, _CB_TO_B * cb
-    green = _CB_TO_G * cb + _CR_TO_G * cr
+    red, green, blue = _channels(offsets(cbcr))
     tiny = 1e-12  # keeps 0/0 of a grey pixel away; far below what float32 chroma resolves
     above = xp.maximum(xp.maximum(red, green), blue) + tiny
     below = tiny - xp.minimum(xp.minimum(red, green), blue)

@@ -18,6 +18,7 @@ import numpy as np
 from hashigo.apply import Floats, Model, cores
 from hashigo.errors import HashigoError, PictureError, RecipeError
 from hashigo.files import atomic_path, expand
+from hashigo.hints import Hint
 from hashigo.image import MAX_PIXELS, SUFFIXES, Photo, read, write
 
 Existing = Literal["skip", "overwrite", "error"]
@@ -120,13 +121,13 @@ def _check_collisions(jobs: Sequence[Job]) -> None:
 
 def run(
     model: Model, jobs: Sequence[Job], *, existing: Existing = "skip", batch_size: int = 4, quality: int = 92,
-    max_pixels: int = MAX_PIXELS,
+    max_pixels: int = MAX_PIXELS, hints: Sequence[Hint] = (),
 ) -> Iterator[Outcome]:  # fmt: skip
     """Does the jobs and tells of each as it ends, in order.
 
     Files are decoded ahead and encoded behind in worker threads while the network works; neighbours whose network
     input has one shape go through it as one batch. A failing file never stops the others. `existing`: what to do where
-    a target is there already.
+    a target is there already. hints: known colours, which make sense for one photo only.
 
     Raises:
         RecipeError: a target exists and `existing` is "error"; found before anything is written.
@@ -136,7 +137,7 @@ def run(
         if there:
             raise RecipeError(f"{there[0]} exists already ({len(there)} such); use --existing skip or overwrite")
     with ThreadPoolExecutor(cores(), thread_name_prefix="hashigo-file") as pool:
-        yield from _Line(model, pool, existing, batch_size, quality, max_pixels).run(jobs)
+        yield from _Line(model, pool, existing, batch_size, quality, max_pixels, hints).run(jobs)
 
 
 @dataclass
@@ -151,8 +152,10 @@ class _Line:
     """The assembly line: load (workers) → network (here, in batches) → finish and write (workers)."""
 
     def __init__(
-        self, model: Model, pool: ThreadPoolExecutor, existing: Existing, batch_size: int, quality: int, max_pixels: int
-    ) -> None:
+        self, model: Model, pool: ThreadPoolExecutor, existing: Existing, batch_size: int, quality: int, max_pixels: int,
+        hints: Sequence[Hint] = (),
+    ) -> None:  # fmt: skip
+        self.hints = hints
         self.model, self.pool, self.existing = model, pool, existing
         self.batch_size, self.quality, self.max_pixels = batch_size, quality, max_pixels
         self.ahead = 2 * cores()
@@ -202,7 +205,9 @@ class _Line:
             return _Loaded(job, outcome=Outcome(job, "skipped"))
         try:
             photo = read(job.source, max_pixels=self.max_pixels)
-            return _Loaded(job, photo, self.model.prepare(photo) if self.model.works_whole(photo.size) else None)
+            return _Loaded(
+                job, photo, self.model.prepare(photo, self.hints) if self.model.works_whole(photo.size) else None
+            )
         except (HashigoError, OSError, MemoryError) as error:
             return _Loaded(job, outcome=_failure(job, error))
 
@@ -223,7 +228,7 @@ class _Line:
         if photo is None:
             return loaded.outcome or Outcome(job, "failed", "not read")
         try:
-            result = self.model.apply(photo) if output is None else self.model.finish(photo, output)
+            result = self.model.apply(photo, self.hints) if output is None else self.model.finish(photo, output)
             write(result, job.target, quality=self.quality)
         except (HashigoError, OSError, MemoryError) as error:
             return _failure(job, error)

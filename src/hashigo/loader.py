@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from hashigo.data import PictureSet
+from hashigo.data.pictures import evenly
 from hashigo.errors import RecipeError
 from hashigo.randomness import PictureRng
 
@@ -56,6 +57,32 @@ class ResidentPictures:
         pixels = self.pixels[start[:, :, None] + x[:, None, :]]
         return pixels.permute(0, 3, 1, 2).to(torch.float32).div_(255.0).expand(-1, 3, -1, -1)
 
+    def gather_scaled(
+        self, indices: Tensor, top: Tensor, left: Tensor, flip: Tensor, scale: Tensor, height: int, width: int
+    ) -> Tensor:
+        """Like `gather`, of squares whose pixels lie `scale` (N,) of the pictures' own apart; between pixels bilinear."""
+        sizes = self.sizes[indices]
+        places = []
+        for start, side, length, mirrored in ((top, 0, height, None), (left, 1, width, flip)):
+            at = torch.arange(length, device=self.device).expand(len(indices), -1)
+            if mirrored is not None:
+                at = torch.where(mirrored[:, None], at.flip(1), at)
+            place = (start[:, None] + (at + 0.5) * scale[:, None] - 0.5).clamp(min=0)
+            last = (sizes[:, side] - 1)[:, None]
+            low = torch.minimum(place.floor().long(), last)
+            places.append((low, torch.minimum(low + 1, last), (place - low).clamp(0, 1)))
+        (above, below, down), (before, after, right) = places
+        first = self.offsets[indices][:, None, None]
+        stride = sizes[:, 1][:, None, None]
+
+        def at_rows(rows: Tensor) -> Tensor:
+            start = first + rows[:, :, None] * stride
+            parts = [self.pixels[start + columns[:, None, :]].float() for columns in (before, after)]
+            return torch.lerp(parts[0], parts[1], right[:, None, :, None])
+
+        pixels = torch.lerp(at_rows(above), at_rows(below), down[:, :, None, None])
+        return pixels.permute(0, 3, 1, 2).div_(255.0).expand(-1, 3, -1, -1)
+
     def centre(self, indices: Tensor, height: int, width: int) -> Tensor:
         """The central (height, width) of the pictures `indices`, not mirrored: float32 (N, 3, height, width)."""
         sizes = self.sizes[indices]
@@ -75,6 +102,8 @@ class Loader:
             same and a compiled network is compiled once); otherwise order and crops are fixed and nothing is left out.
         flip: whether training pictures are mirrored at random.
         seed: decides order, crops and flips together with the epoch.
+        zoom: training crops show squares of random size, from `zoom` times the crop to the picture's short side; 0: all
+            of the crop's size.
 
     Raises:
         RecipeError: no crop although the pictures differ in size, or no pictures.
@@ -89,8 +118,9 @@ class Loader:
         training: bool,
         flip: bool = True,
         seed: int = 0,
+        zoom: float = 0.0,
     ) -> None:
-        self.resident, self.training, self.flip, self.seed = resident, training, flip, seed
+        self.resident, self.training, self.flip, self.seed, self.zoom = resident, training, flip, seed, zoom
         self.count = len(resident.sizes)
         self.batch_size = min(batch_size, self.count)
         self.size = (crop, crop) if crop else resident.uniform
@@ -156,11 +186,31 @@ class Loader:
         if not self.training:
             return Batch(self.resident.centre(indices, height, width), indices, epoch, number)
         rng = PictureRng(self.seed ^ 0x5EED, epoch, indices)
+        if self.zoom:
+            return Batch(self._zoomed(indices, rng, height, width), indices, epoch, number)
         room = (self.resident.sizes[indices] - torch.tensor([height, width], device=indices.device)).clamp(min=0) + 1
         top = rng.integers(high=room[:, 0])
         left = rng.integers(high=room[:, 1])
         flip = rng.uniform() < (0.5 if self.flip else 0.0)
         return Batch(self.resident.gather(indices, top, left, flip, height, width), indices, epoch, number)
+
+    def sample(self, most: int) -> Iterator[Tensor]:
+        """The central crops of at most `most` pictures, evenly spread: batches float32 (N, 3, h, w), 0..1."""
+        height, width = self.size or (0, 0)
+        chosen = torch.from_numpy(evenly(self.count, most)).to(self.resident.device)
+        for first in range(0, len(chosen), 256):
+            yield self.resident.centre(chosen[first : first + 256], height, width)
+
+    def _zoomed(self, indices: Tensor, rng: PictureRng, height: int, width: int) -> Tensor:
+        """Crops of random size and place, brought to (height, width)."""
+        sizes = self.resident.sizes[indices].float()
+        largest = torch.minimum(sizes[:, 0] / height, sizes[:, 1] / width)
+        least = largest.clamp(max=self.zoom)
+        scale = least * (largest / least) ** rng.uniform()
+        top = rng.uniform() * (sizes[:, 0] - scale * height).clamp(min=0)
+        left = rng.uniform() * (sizes[:, 1] - scale * width).clamp(min=0)
+        flip = rng.uniform() < (0.5 if self.flip else 0.0)
+        return self.resident.gather_scaled(indices, top, left, flip, scale, height, width)
 
     def __iter__(self) -> Iterator[Batch]:
         order, epoch = self.order(self.epoch), self.epoch

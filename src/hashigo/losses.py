@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from hashigo import color
+from hashigo.bins import ChromaBins
 from hashigo.errors import RecipeError, did_you_mean
 
 if TYPE_CHECKING:
@@ -54,3 +56,64 @@ def get_loss(name: str) -> Callable[[Tensor, Tensor], Tensor]:
     if name not in LOSSES:
         raise RecipeError(f"expected the name of a loss, got {name!r}; {did_you_mean(name, LOSSES)}")
     return LOSSES[name]
+
+
+def rebalanced_cross_entropy(output: Tensor, target: Tensor, bins: ChromaBins) -> Tensor:
+    """Cross-entropy of classes of chroma, rare ones weighted up (Zhang, Isola & Efros 2016).
+
+    output: logits (N, K, H, W). target: chroma (N, 2, H, W), of which each of the four classes around it gets its
+    bilinear share. A pixel counts by the mean weight of its classes.
+    """
+    import torch
+
+    weights = torch.tensor(bins.weights, device=output.device)
+    logs = output.log_softmax(dim=1)
+    classes, shares = bins.shares(target)
+    total = torch.zeros_like(target[:, 0])
+    heavy = torch.zeros_like(total)
+    for one, share in zip(classes, shares, strict=True):
+        total = total - share * logs.gather(1, one[:, None])[:, 0]
+        heavy = heavy + share * weights[one]
+    return (total * heavy).mean()
+
+
+def vivid_cross_entropy(output: Tensor, target: Tensor, bins: ChromaBins) -> Tensor:
+    """Rebalanced cross-entropy, and how far each picture's colourfulness is from its original's, as a share of it.
+
+    Colourfulness is M3 of Hasler & Süsstrunk 2003, which chroma alone decides on, of the expected chroma. For a network
+    that has learnt the classes before.
+    """
+    colourful, wanted = _colourfulness(bins.mean(output)), _colourfulness(target)
+    away = (colourful - wanted).abs() / (wanted + 0.02)
+    return rebalanced_cross_entropy(output, target, bins) + away.mean()
+
+
+def _colourfulness(chroma: Tensor) -> Tensor:
+    """M3 of chroma (N, 2, H, W) on the 0..1 scale, (N,)."""
+    red, green, blue = color.offsets(chroma).unbind(1)
+    opponents = ((red - green).flatten(1), ((red + green) / 2 - blue).flatten(1))
+    spread, mean = (
+        sum(part.square() for part in parts).add(1e-8).sqrt()
+        for parts in zip(*((one.std(dim=1), one.mean(dim=1)) for one in opponents), strict=True)
+    )
+    colourful: Tensor = spread + 0.3 * mean
+    return colourful
+
+
+CLASS_LOSSES: dict[str, Callable[[Tensor, Tensor, ChromaBins], Tensor]] = {
+    "rebalanced_cross_entropy": rebalanced_cross_entropy,
+    "vivid_cross_entropy": vivid_cross_entropy,
+}
+"""Every loss over classes of chroma by its name."""
+
+
+def get_class_loss(name: str, bins: ChromaBins) -> Callable[[Tensor, Tensor], Tensor]:
+    """The loss over classes called `name`, for these classes.
+
+    Raises:
+        RecipeError: no such loss; the right names are listed.
+    """
+    if name not in CLASS_LOSSES:
+        raise RecipeError(f"expected the name of a loss over classes, got {name!r}; {did_you_mean(name, CLASS_LOSSES)}")
+    loss = CLASS_LOSSES[name]
+    return lambda output, target: loss(output, target, bins)

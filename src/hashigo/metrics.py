@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, device
 
 from hashigo import color
 from hashigo.color import Array
@@ -98,11 +98,37 @@ def colourfulness(original: Array, result: Array) -> Array:
     return spread + 0.3 * xp.hypot(xp.mean(rg, axis=(-2, -1)), xp.mean(yb, axis=(-2, -1)))
 
 
+def chroma_distance(original: Array, result: Array) -> Array:
+    """How far apart the colours' distributions are, wherever they are in the picture: 0 the same, 1 none in common.
+
+    Half the sum of absolute differences (total variation) of histograms of Cb and Cr in cells of 1/24 (about ten levels
+    of 255), to whose four neighbours each pixel adds its bilinear shares, so that a tiny change makes a tiny difference.
+    """
+    xp = array_namespace(original, result)
+    difference = xp.abs(_histogram(original) - _histogram(result))
+    return xp.sum(difference, axis=(-2, -1)) / 2
+
+
+def _histogram(rgb: Array) -> Array:
+    """Share of the pixels in each cell of Cb by Cr: (..., 3, H, W) → (..., 25, 25)."""
+    xp = array_namespace(rgb)
+    cells = xp.astype(xp.arange(-12, 13, device=device(rgb)), rgb.dtype)[:, None]
+    total: Array = 0.0
+    rows = max(1, (1 << 18) // rgb.shape[-1])  # in strips, so that a large photo takes little memory
+    for top in range(0, rgb.shape[-2], rows):
+        chroma = color.chroma(rgb[..., top : top + rows, :]) * 24.0
+        cb, cr = (xp.reshape(chroma[..., c, :, :], (*rgb.shape[:-3], 1, -1)) for c in (0, 1))
+        along, across = (xp.clip(1.0 - xp.abs(one - cells), 0.0, None) for one in (cb, cr))
+        total = total + xp.matmul(along, xp.matrix_transpose(across))
+    return total / (rgb.shape[-2] * rgb.shape[-1])
+
+
 METRICS: dict[str, Callable[[Array, Array], Array]] = {
     "delta_e": delta_e,
     "psnr": psnr,
     "ssim": ssim,
     "sharpness": sharpness,
     "colourfulness": colourfulness,
+    "chroma_distance": chroma_distance,
 }
 """Every measure by its name."""

@@ -51,7 +51,7 @@ class ModelFolder:
     @property
     def multiple(self) -> int:
         """Heights and widths that are multiples of this need no padding."""
-        return int(2 ** self.options.get("depth", 0))
+        return int(self.options.get("stem", 1) * 2 ** self.options.get("depth", 0))
 
     @property
     def fixed_size(self) -> tuple[int, int] | None:

@@ -15,7 +15,7 @@ class TaskRecipe:
     """What the network is trained for.
 
     Args:
-        name: Name of the task: autoencode, autoencode-grey, colorize-rgb, colorize, denoise.
+        name: Name of the task: autoencode, autoencode-grey, colorize-rgb, colorize, colorize-bins, denoise.
         options: The task's own options, such as {strongest: 0.1} for denoise.
     """
 
@@ -29,7 +29,7 @@ class NetworkRecipe:
 
     Args:
         name: Name of the network: unet.
-        options: The network's own options (width, depth, skips, bottleneck, residual …); channels and the output
+        options: The network's own options (width, depth, skips, bottleneck, residual, stem, context …); channels and the output
             activation come from the task unless given here.
     """
 
@@ -53,6 +53,8 @@ class DataRecipe:
         crop: Side of the square crops that the network sees: random in training, central in validation; 0 takes
             the whole pictures, which then must be of one size.
         flip: Mirrors every other training picture at random.
+        zoom: Training crops show squares of random size, from so many times `crop` to the picture's short side, brought
+            to `crop`; 0: all of the size of `crop`.
         limit: At most so many training pictures, evenly spread; 0 takes all.
         validation_limit: At most so many validation pictures, evenly spread; 0 takes all.
     """
@@ -66,6 +68,7 @@ class DataRecipe:
     size: int = 0
     crop: int = 0
     flip: bool = True
+    zoom: float = 0.0
     limit: int = 0
     validation_limit: int = 0
 
@@ -131,6 +134,9 @@ class Recipe:
         panels: Number of fixed validation pictures on the panel of each epoch; 0 makes none.
         checkpoint_minutes: A checkpoint is written at each epoch's end and, within epochs, this often; 0: at epochs' ends only.
         half: Stores the finished model's weights as float16, half the size.
+        ema: Share of its past that a running mean of the weights keeps at each step, such as 0.999; the mean is what is
+            validated, shown and saved. 0 does without.
+        start: Name or folder of a model whose weights, and whose task's statistics, training starts from.
     """
 
     task: TaskRecipe = field(default_factory=TaskRecipe)
@@ -145,6 +151,8 @@ class Recipe:
     panels: int = 100
     checkpoint_minutes: float = 10.0
     half: bool = False
+    ema: float = 0.0
+    start: str = ""
 
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():
@@ -157,6 +165,8 @@ class Recipe:
             raise RecipeError(f"machine.devices: expected at least 1, or -1 for all, got {self.machine.devices}")
         if not 0.0 < self.data.validation_share < 1.0:
             raise RecipeError(f"data.validation_share: expected between 0 and 1, got {self.data.validation_share}")
+        if self.ema >= 1.0:
+            raise RecipeError(f"ema: expected below 1, such as 0.999, got {self.ema}")
         if self.optimizer.lr <= 0:
             raise RecipeError(f"optimizer.lr: expected above 0, got {self.optimizer.lr}")
 
@@ -174,6 +184,8 @@ _LEAST = {
     "data.size": 0,
     "data.crop": 0,
     "data.limit": 0,
+    "data.zoom": 0,
+    "ema": 0,
     "data.validation_limit": 0,
     "optimizer.momentum": 0,
     "optimizer.weight_decay": 0,

@@ -7,14 +7,20 @@ torch tensors. To add a task: one class here and one line in `TASKS`; the law te
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
+import numpy as np
 from array_api_compat import array_namespace
 
-from hashigo import color
+from hashigo import color, losses
+from hashigo.bins import REACH, ChromaBins, every_bin, fitted_bins
 from hashigo.color import Array
+from hashigo.damage import old_photo
 from hashigo.errors import RecipeError, did_you_mean
+from hashigo.hints import CHANNELS, Hint, no_hints, random_hints, set_hints
 from hashigo.randomness import PictureRng
 
 
@@ -32,21 +38,52 @@ class Task:
     output_activation: ClassVar[str] = "sigmoid"
     suffix: ClassVar[str] = "out"
     """What a result's file name gets before its extension: stem.SUFFIX.ext."""
+    adds_colour: ClassVar[bool] = False
+    """Whether what is taken away is colour."""
     reduces: ClassVar[bool] = False
     """True: the network sees a reduced photo and its answer is scaled up to the photo before `decode`.
     False: the network sees the photo at its own size."""
 
+    @property
+    def network_channels(self) -> int:
+        """Channels of the network's output; `out_channels` unless `answer` makes something else of it."""
+        return self.out_channels
+
+    def fitted(self, pictures: Iterable[Array]) -> Task:
+        """The task with what it must know of the training pictures, batches (N, 3, H, W), 0..1. Itself by default."""
+        return self
+
+    def criterion(self, loss: str) -> Callable[[Any, Any], Any]:
+        """The loss of that name, of (network's output, target): torch (N, network_channels, H, W) and (N, out_channels, H, W).
+
+        Raises:
+            RecipeError: no such loss, or not one for this task; the right ones are listed.
+        """
+        return losses.get_loss(loss)
+
     def degrade(self, rgb: Array, rng: PictureRng) -> Array:
-        """The picture with random damage, for training only; (N, 3, H, W). Nothing by default."""
+        """The picture with the random damage that the task is about; (N, 3, H, W). Nothing by default."""
         return rgb
 
     def encode(self, rgb: Array) -> Array:
         """What the network sees: (..., 3, H, W) → (..., in_channels, H, W)."""
         return rgb
 
+    def vary(self, x: Array, rgb: Array, rng: PictureRng) -> Array:
+        """An input (N, in_channels, H, W) as it may come in use, for training only; `rgb` is the picture. Nothing by default."""
+        return x
+
     def target(self, rgb: Array) -> Array:
         """What the network should answer: (..., 3, H, W) → (..., out_channels, H, W)."""
         return rgb
+
+    def answer(self, output: Array) -> Array:
+        """The network's output as `target` would have it: (..., network_channels, H, W) → (..., out_channels, H, W)."""
+        return output
+
+    def kept(self, rgb: Array) -> Array:
+        """What `decode` needs of a photo as its input: what the network sees, or less."""
+        return self.encode(rgb)
 
     def decode(self, input: Array, output: Array) -> Array:
         """The picture from the network's input and answer (same H and W): → (..., 3, H, W), 0..1."""
@@ -54,8 +91,32 @@ class Task:
 
     def pair(self, rgb: Array, rng: PictureRng | None = None) -> tuple[Array, Array]:
         """Training pair (input, target) of a picture or a batch; without `rng` nothing is degraded. Never overridden."""
-        degraded = rgb if rng is None else self.degrade(rgb, rng)
-        return self.encode(degraded), self.target(rgb)
+        if rng is None:
+            return self.encode(rgb), self.target(rgb)
+        return self.vary(self.encode(self.degrade(rgb, rng)), rgb, rng), self.target(rgb)
+
+    def shown(self, x: Array) -> Array:
+        """An input as a person sees it: (..., in_channels, H, W) → (..., 3, H, W)."""
+        if x.shape[-3] == 3:
+            return x
+        grey = x[..., :1, :, :]
+        return array_namespace(x).concat([grey, grey, grey], axis=-3)
+
+    def with_hints(self, x: Array, hints: Sequence[Hint], size: tuple[int, int]) -> Array:
+        """An input (in_channels, h, w) with colours that are known, in a photo of `size` (H, W).
+
+        Raises:
+            RecipeError: the task takes none, or a hint lies outside the photo.
+        """
+        raise RecipeError(f"the task {self.name!r} takes no colour hints; use a model of colorize-bins")
+
+    def with_vivid(self, vivid: float) -> Task:
+        """The task with answers from 0, calm, to 1, vivid.
+
+        Raises:
+            RecipeError: the task has no such choice, or `vivid` is not within 0..1.
+        """
+        raise RecipeError(f"the task {self.name!r} cannot be made more or less vivid; use a model of colorize-bins")
 
 
 @dataclass(frozen=True)
@@ -95,6 +156,7 @@ class ColorizeRgb(Task):
     name: ClassVar[str] = "colorize-rgb"
     in_channels: ClassVar[int] = 1
     suffix: ClassVar[str] = "color"
+    adds_colour: ClassVar[bool] = True
 
     def encode(self, rgb: Array) -> Array:
         """The luma, (..., 1, H, W)."""
@@ -115,6 +177,7 @@ class Colorize(Task):
     loss: ClassVar[str] = "huber"
     output_activation: ClassVar[str] = "linear"
     suffix: ClassVar[str] = "color"
+    adds_colour: ClassVar[bool] = True
     reduces: ClassVar[bool] = True
 
     def encode(self, rgb: Array) -> Array:
@@ -128,6 +191,107 @@ class Colorize(Task):
     def decode(self, input: Array, output: Array) -> Array:
         """The luma of `input` with the chroma of `output`; chroma outside the gamut goes toward grey."""
         return color.merge(input, output)
+
+
+@dataclass(frozen=True)
+class ColorizeBins(Colorize):
+    """Like `colorize`, but the network names a class of chroma for each pixel, and may be given colour hints.
+
+    Its input is the luma and three channels of hints (`hints`), its output one value per class (`bins`).
+
+    Args:
+        vivid: How sure an answer is taken to be, 0 (its mean, calm) to 1 (nearly the likeliest class, vivid): the
+            temperature of the annealed mean is 10 to the power of minus this; Zhang et al. 2016 found 0.38, vivid 0.42.
+        damaged: Share of training pictures whose luma is made to look like an old photo's.
+        hinted: Share of training pictures that get random hints.
+        cells: The classes, (Cb, Cr) in grid steps; found from the training pictures.
+        weights: How much a pixel of each class counts in training; found from the training pictures.
+    """
+
+    name: ClassVar[str] = "colorize-bins"
+    in_channels: ClassVar[int] = 1 + CHANNELS
+    loss: ClassVar[str] = "rebalanced_cross_entropy"
+    vivid: float = 0.42
+    damaged: float = 0.0
+    hinted: float = 0.0
+    cells: tuple[tuple[int, int], ...] = ()
+    weights: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("vivid", "damaged", "hinted"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0.0 <= value <= 1.0:
+                raise RecipeError(f"colorize-bins: {name}: expected a number from 0 to 1, got {value}")
+        object.__setattr__(self, "cells", tuple((int(cb), int(cr)) for cb, cr in self.cells))  # JSON has lists
+        object.__setattr__(self, "weights", tuple(float(weight) for weight in self.weights))
+        if len(self.cells) != len(self.weights) or any(abs(place) > REACH for cell in self.cells for place in cell):
+            raise RecipeError(
+                f"colorize-bins: expected a weight for each cell and cells within {REACH}; leave both out"
+            )
+
+    @cached_property
+    def bins(self) -> ChromaBins:
+        """The classes: those of the training pictures, or all there can be."""
+        return ChromaBins(self.cells, self.weights) if self.cells else every_bin()
+
+    @property
+    def network_channels(self) -> int:
+        """One for each class."""
+        return len(self.bins)
+
+    def fitted(self, pictures: Iterable[Array]) -> ColorizeBins:
+        """The task with the classes of the pictures, unless it has some."""
+        if self.cells:
+            return self
+        found = fitted_bins(pictures)
+        return replace(self, cells=found.cells, weights=found.weights)
+
+    def criterion(self, loss: str) -> Callable[[Any, Any], Any]:
+        """A loss over classes."""
+        return losses.get_class_loss(loss, self.bins)
+
+    def encode(self, rgb: Array) -> Array:
+        """The luma, and no hints: (..., 4, H, W)."""
+        y = color.luma(rgb)
+        return array_namespace(y).concat([y, no_hints(y)], axis=-3)
+
+    def vary(self, x: Array, rgb: Array, rng: PictureRng) -> Array:
+        """The luma of an old photo, and random hints."""
+        y = old_photo(x[:, :1], rng, self.damaged) if self.damaged else x[:, :1]
+        hints = random_hints(color.chroma(rgb), rng, self.hinted) if self.hinted else x[:, 1:]
+        return array_namespace(x).concat([y, hints], axis=-3)
+
+    def kept(self, rgb: Array) -> Array:
+        """The luma, (..., 1, H, W)."""
+        return color.luma(rgb)
+
+    def answer(self, output: Array) -> Array:
+        """The annealed mean of the classes: chroma (..., 2, H, W)."""
+        return self.bins.mean(output, 10.0**-self.vivid)
+
+    def decode(self, input: Array, output: Array) -> Array:
+        """The luma of `input` with the chroma of `output`; chroma outside the gamut goes toward grey."""
+        return color.merge(input[..., :1, :, :], output)
+
+    def with_hints(self, x: Array, hints: Sequence[Hint], size: tuple[int, int]) -> Array:
+        """An input (4, h, w) with colours that are known, in a photo of `size` (H, W)."""
+        height, width = size
+        for hint in hints:
+            if not (0 <= hint.x < width and 0 <= hint.y < height):
+                raise RecipeError(
+                    f"a hint at x {hint.x:g}, y {hint.y:g}: expected a place within the photo, {width} pixels wide and "
+                    f"{height} high"
+                )
+        if not hints:
+            return x
+        points = [((hint.x + 0.5) / width, (hint.y + 0.5) / height) for hint in hints]
+        rgb = np.array([hint.rgb for hint in hints], np.float32).T[:, :, None]
+        known = color.chroma(rgb)[:, :, 0].T
+        return np.concatenate([x[:1], set_hints(points, known, *x.shape[-2:])]).astype(np.float32)
+
+    def with_vivid(self, vivid: float) -> ColorizeBins:
+        """The task with answers from 0, calm, to 1, vivid."""
+        return replace(self, vivid=vivid)
 
 
 @dataclass(frozen=True)
@@ -157,7 +321,7 @@ class Denoise(Task):
 
 
 TASKS: dict[str, type[Task]] = {
-    task.name: task for task in (Autoencode, AutoencodeGrey, ColorizeRgb, Colorize, Denoise)
+    task.name: task for task in (Autoencode, AutoencodeGrey, ColorizeRgb, Colorize, ColorizeBins, Denoise)
 }
 """Every task by its name."""
 

@@ -12,6 +12,7 @@ from hashigo.errors import ModelError, PictureError, RecipeError
 
 if TYPE_CHECKING:
     from hashigo.apply import Model
+    from hashigo.hints import Hint
     from hashigo.jobs import Outcome
 
 DEFAULT_MODEL = "colorizer"
@@ -34,6 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size", type=positive, default=0, help="short side at which the network sees a photo; 0: the model's"
     )
+    parser.add_argument(
+        "--vivid", type=share, metavar="V", help="colours from 0, calm, to 1, vivid; the model's own if left out"
+    )
+    parser.add_argument(
+        "--hint", type=hint, action="append", default=[], metavar="X,Y,#RRGGBB",
+        help="the colour at a place of the photo, in pixels; repeatable, for one photo",
+    )  # fmt: skip
     parser.add_argument("--engine", choices=["auto", "openvino", "torch"], default="auto", help="what runs the network")
     parser.add_argument("--quality", type=quality, default=92, help="of JPEG, WebP and AVIF files, 1 to 100")
     parser.add_argument("--max-megapixels", type=above_zero, default=178.0, help="larger photos are refused")
@@ -45,6 +53,24 @@ def positive(text: str) -> int:
     if value < 0:
         raise argparse.ArgumentTypeError(f"expected 0 or more, got {value}")
     return value
+
+
+def share(text: str) -> float:
+    """A number from 0 to 1."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"expected 0 to 1, got {text}")
+    return value
+
+
+def hint(text: str) -> Hint:
+    """A colour at a place."""
+    from hashigo.hints import parse_hint
+
+    try:
+        return parse_hint(text)
+    except PictureError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def quality(text: str) -> int:
@@ -72,12 +98,19 @@ def run(args: argparse.Namespace) -> int:
     from hashigo.models import open_model
 
     jobs = plan(args.inputs, args.output, open_model(args.model).task.suffix)
+    if args.hint and len(jobs) > 1:
+        raise RecipeError(f"--hint: expected one photo, whose places it names, got {len(jobs)}; colour them one by one")
     model = _load(args)
     tally, outcomes = Tally(), []
     try:
         with progress("photos", len(jobs)) as bar:
             for outcome in run_jobs(
-                model, jobs, existing=args.existing, quality=args.quality, max_pixels=_max_pixels(args)
+                model,
+                jobs,
+                existing=args.existing,
+                quality=args.quality,
+                max_pixels=_max_pixels(args),
+                hints=args.hint,
             ):
                 tally.add(outcome)
                 outcomes.append(outcome)
@@ -115,7 +148,7 @@ def _through(args: argparse.Namespace) -> int:
         photo = read(sys.stdin.buffer.read() if source == "-" else source, max_pixels=_max_pixels(args))
         for warning in photo.warnings:
             say(warning)
-        result = model.apply(photo)
+        result = model.apply(photo, args.hint)
         if target != "-":
             write(result, target, quality=args.quality)
             return 0
@@ -161,7 +194,7 @@ def _one_input(args: argparse.Namespace) -> str | Path:
 def _load(args: argparse.Namespace) -> Model:
     from hashigo.apply import load
 
-    return load(args.model, engine=args.engine, size=args.size)
+    return load(args.model, engine=args.engine, size=args.size, vivid=args.vivid)
 
 
 def _max_pixels(args: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
+from hashigo.cli.apply import share
 from hashigo.cli.console import progress, say
 
 
@@ -16,6 +17,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "inputs", metavar="IN", nargs="+", help="files, folders, patterns, tar shards or names of datasets"
     )
     parser.add_argument("--json", metavar="FILE", help="writes all figures, of each picture and overall")
+    parser.add_argument("--page", metavar="FILE", help="writes a page with the best, middling and worst pictures")
+    parser.add_argument(
+        "--hints", type=int, default=0, help="tells the model the colours at so many random places of each picture"
+    )
+    parser.add_argument(
+        "--vivid", type=share, metavar="V", help="colours from 0, calm, to 1, vivid; the model's own if left out"
+    )
     parser.add_argument("--split", default="train", help="split of a dataset")
     parser.add_argument("--data-root", metavar="DIR", help="where named datasets lie")
     parser.add_argument(
@@ -35,22 +43,26 @@ def run(args: argparse.Namespace) -> int:
     from hashigo.files import atomic_path
     from hashigo.metrics import METRICS
 
-    model = load(args.model, engine=args.engine, size=args.size)
+    model = load(args.model, engine=args.engine, size=args.size, vivid=args.vivid)
     sets = [open_dataset(one, split=args.split, root=args.data_root, limit=args.limit or None) for one in args.inputs]
     skipped = [one for pictures in sets for one in pictures.skipped]
     for name, reason in skipped:
         say(f"left out {name}: {reason}")
     with progress("pictures", sum(map(len, sets))) as bar:
-        found = evaluate(model, sets, progress=bar.step)
+        found = evaluate(model, sets, hints=args.hints, progress=bar.step)
     figures = found.as_dict()
     print(f"{figures['pictures']} pictures, model {figures['model']}, {model.engine.description}\n")
-    print(f"{'':<10}" + "".join(f"{name:>16}" for name in METRICS))
+    print(f"{'':<12}" + "".join(f"{name:>16}" for name in METRICS))
     for part, means in figures["mean"].items():
-        print(f"{part:<10}" + "".join(f"{means[name]:>16.2f}" for name in METRICS))
+        print(f"{part:<12}" + "".join(f"{means[name]:>16.2f}" for name in METRICS))
     print(f"\ncolourfulness relative to the originals {figures['colourfulness_ratio']:.2f}")
     print(
         f"nearer to the original than the input was: {100 * figures['share_better_than_input']:.0f} % of the pictures"
     )
+    if args.page:
+        from hashigo.evaluation_page import write_page
+
+        say(f"wrote {write_page(found, model, sets, Path(args.page))}")
     if args.json:
         with atomic_path(Path(args.json)) as temporary:
             temporary.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")

@@ -16,8 +16,8 @@ from hashigo.data.packfile import looks_like_pack
 from hashigo.data.pictures import PictureSet, evenly
 from hashigo.data.sources import DATASETS, dataset, get
 from hashigo.data.tars import shards_in, tar_items
-from hashigo.errors import DataError, did_you_mean
-from hashigo.files import walk
+from hashigo.errors import DataError, PictureError, did_you_mean
+from hashigo.files import expand, walk
 from hashigo.image import SUFFIXES
 
 SPLIT_FOLDERS = {
@@ -100,7 +100,7 @@ def recognise(path: str | Path) -> Found:
     """What a path holds, found from its content. Raises DataError when it is nothing hashigo knows."""
     place = Path(path).expanduser()
     if is_pattern(place):
-        return Found("pictures", place)
+        return Found("tar" if place.suffix.lower() == ".tar" else "pictures", place)
     if not place.exists():
         raise DataError(f"{path}: expected a file, folder or glob pattern, nothing is there")
     for name, known in DATASETS.items():
@@ -187,10 +187,20 @@ def items_of(found: Found) -> Sequence[Item]:
     """The single pictures of a "tar" or "pictures" path. Raises DataError when there are none."""
     if found.kind != "tar":
         return folder_items(found.where)
-    items = tar_items([found.where] if found.where.is_file() else shards_in(found.where))
+    items = tar_items(_shards(found.where))
     if not items:
         raise DataError(f"{found.where}: expected pictures in the .tar shards, found none")
     return items
+
+
+def _shards(where: Path) -> list[Path]:
+    """The .tar files that a file, folder or pattern means."""
+    if not is_pattern(where):
+        return [where] if where.is_file() else shards_in(where)
+    try:
+        return [path for path, _ in expand([where], {".tar"})]
+    except PictureError as error:
+        raise DataError(str(error)) from error
 
 
 def at_size(pictures: PictureSet, size: int | None, enlarge: bool = False) -> PictureSet:

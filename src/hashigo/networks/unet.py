@@ -71,8 +71,26 @@ class Bottleneck(nn.Module):
         return x
 
 
+class Context(nn.Module):
+    """What the whole picture is about, given to each place of it: (N, C, H, W) → the same shape.
+
+    The mean over the picture goes through two dense layers and is added everywhere (Iizuka et al. 2016 join a whole
+    branch of such features; squeeze-and-excitation multiplies by them).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(channels, channels)
+        self.second = nn.Linear(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) → (N, C, H, W)."""
+        whole: Tensor = self.second(self.first(x.mean(dim=(2, 3))).relu())
+        return x + whole[:, :, None, None]
+
+
 class UNet(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["unet", "autoencoder"], license="apache-2.0"):
-    """U-Net autoencoder: (N, in_channels, H, W) → (N, out_channels, H, W), any H and W unless there is a bottleneck.
+    """U-Net autoencoder: (N, in_channels, H, W) → (N, out_channels, H/stem, W/stem), any H and W unless there is a bottleneck.
 
     Args:
         in_channels: Channels in.
@@ -85,6 +103,9 @@ class UNet(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["unet"
         latent_activation: Activation that makes the latent where there is no bottleneck (the bottleneck's is tanh).
         output_activation: Activation after the last 1×1 convolution: "sigmoid", "linear", "tanh" or "relu".
         residual: Adds each block's input to its output through a 1×1 projection.
+        stem: Side of the squares of pixels that become channels of one place: the network works at, and answers in, a
+            stem-th of the height and width. Four times as fast for 2.
+        context: Adds what the whole picture is about to the latent.
 
     Initialization and BatchNorm follow Keras, for the article's curves: Glorot-uniform weights, zero biases,
     momentum 0.99 (0.01 in torch's terms), epsilon 1e-3.
@@ -106,20 +127,25 @@ class UNet(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["unet"
         latent_activation: str = "relu",
         output_activation: str = "sigmoid",
         residual: bool = False,
+        stem: int = 1,
+        context: bool = False,
     ) -> None:
         super().__init__()
-        self.depth = depth
+        self.depth, self.stem = depth, stem
         self.in_channels, self.out_channels = in_channels, out_channels
         self.size = None if size is None else (int(size[0]), int(size[1]))
         _check_options(width, depth, bottleneck, self.size, latent_activation, output_activation)
+        if stem < 1 or (stem > 1 and bottleneck):
+            raise RecipeError(f"expected a stem of at least 1, and of 1 with a bottleneck, got {stem}")
         self.skips = _skips_per_level(skips, depth)
         channels = [width * 2**level for level in range(depth + 1)]
         self.down = nn.ModuleList(
             Block(inputs, outputs, residual=residual)
-            for inputs, outputs in zip([in_channels, *channels], channels[:-1], strict=False)
+            for inputs, outputs in zip([in_channels * stem**2, *channels], channels[:-1], strict=False)
         )
         last = "relu" if bottleneck else latent_activation
         self.middle = Block(channels[-2] if depth else in_channels, channels[-1], last, residual)
+        self.context = Context(channels[-1]) if context else None
         self.bottleneck: Bottleneck | None = None
         if bottleneck and self.size:
             self.bottleneck = Bottleneck((channels[-1], *(s // 2**depth for s in self.size)), bottleneck)
@@ -134,20 +160,24 @@ class UNet(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["unet"
         self.apply(_keras_initialize)
 
     def encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """(N, in_channels, H, W), H and W multiples of 2**depth → the latent and the skips, outermost first.
+        """(N, in_channels, H, W), H and W multiples of `multiple` → the latent and the skips, outermost first.
 
-        The latent is (N, width·2**depth, H/2**depth, W/2**depth), or (N, bottleneck) with a bottleneck.
+        The latent is (N, width·2**depth, H/multiple, W/multiple), or (N, bottleneck) with a bottleneck.
         """
         skips = []
+        if self.stem > 1:
+            x = nn.functional.pixel_unshuffle(x, self.stem)
         for block in self.down:
             x = block(x)
             skips.append(x)
             x = self.pool(x)
         x = self.middle(x)
+        if self.context is not None:
+            x = self.context(x)
         return (x if self.bottleneck is None else self.bottleneck.encode(x)), skips
 
     def decode(self, latent: Tensor, skips: Sequence[Tensor]) -> Tensor:
-        """A latent and skips as `encode` gives them → (N, out_channels, H, W)."""
+        """A latent and skips as `encode` gives them → (N, out_channels, H/stem, W/stem)."""
         x = latent if self.bottleneck is None else self.bottleneck.decode(latent)
         for level in reversed(range(self.depth)):
             x = self.up[level](x)
@@ -160,20 +190,25 @@ class UNet(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["unet"
         return y
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, in_channels, H, W) → (N, out_channels, H, W): padded to a multiple of 2**depth, cropped back."""
-        height, width = x.shape[-2:]
+        """(N, in_channels, H, W) → (N, out_channels, H/stem, W/stem), rounded up: padded to `multiple`, cropped back."""
+        height, width = (-(-side // self.stem) for side in x.shape[-2:])
         latent, skips = self.encode(self.pad(x))
         return self.decode(latent, skips)[..., :height, :width]
 
+    @property
+    def multiple(self) -> int:
+        """Heights and widths that are multiples of this need no padding."""
+        return int(self.stem * 2**self.depth)
+
     def pad(self, x: Tensor) -> Tensor:
-        """The batch with its last row and column repeated up to the next multiple of 2**depth; unchanged if it fits."""
+        """The batch with its last row and column repeated up to the next multiple of `multiple`; unchanged if it fits."""
         height, width = x.shape[-2:]
         if self.bottleneck is not None and (height, width) != self.size:
             raise RecipeError(
                 f"expected pictures of {self.size} (a bottleneck fixes the size), got {(height, width)}; "
                 "resize them, or train a network without bottleneck"
             )
-        step = 2**self.depth
+        step = self.multiple
         down, right = _up_to(height, step) - height, _up_to(width, step) - width
         # an exported graph must serve every size, so there the padding may not depend on this one
         if torch.compiler.is_exporting() or down or right:

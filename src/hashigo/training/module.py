@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from hashigo.errors import TrainingError
 from hashigo.loader import Batch
-from hashigo.losses import get_loss
 from hashigo.randomness import PictureRng
 from hashigo.recipe import OptimizerRecipe
 from hashigo.tasks import Task
@@ -53,7 +52,7 @@ class Restorer(LightningModule):
     Args:
         task: gives input, target and what is random.
         network: any network whose channels fit the task.
-        loss: name of the loss in `LOSSES`.
+        loss: name of the loss, of those that the task has.
         optimizer: how the weights are moved.
         steps: all steps of the run, for the schedule.
         seed: the recipe's seed, for augmentation.
@@ -81,7 +80,7 @@ class Restorer(LightningModule):
         super().__init__()
         self.about = about
         self.task, self.network = task, network
-        self.loss: Callable[[Tensor, Tensor], Tensor] = get_loss(loss)
+        self.loss: Callable[[Tensor, Tensor], Tensor] = task.criterion(loss)
         self.optimizer_recipe, self.steps, self.seed = optimizer, steps, seed
         self.train_loss, self.val_loss = Average(), Average()
         self.metrics: dict[str, float] = {}
@@ -110,7 +109,7 @@ class Restorer(LightningModule):
             x, y = self.task.pair(batch.rgb, PictureRng(self.seed, batch.epoch, batch.indices))
         output = self(x)
         with torch.autocast(self.device.type, enabled=False):
-            loss = self.loss(output, y)
+            loss = self.loss(output, _reduced(y, output))
         self.train_loss.add(loss, len(batch.rgb))
         self._watch(loss, batch)
         return loss
@@ -142,16 +141,17 @@ class Restorer(LightningModule):
         x, y = self.task.pair(batch.rgb, PictureRng(self.seed + 1, 0, batch.indices))
         output = self(x)
         with torch.autocast(self.device.type, enabled=False):
-            self.val_loss.add(self.loss(output, y), len(batch.rgb))
+            self.val_loss.add(self.loss(output, _reduced(y, output)), len(batch.rgb))
 
     def restore(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """A validation batch as a person sees it: what was left of the pictures and what the network made of it, (N, 3, H, W)."""
         rng = PictureRng(self.seed + 1, 0, batch.indices)
         x = self.task.encode(self.task.degrade(batch.rgb, rng))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._autocast):
-            output = self(x)
-        seen = x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x[:, :3]
-        return seen.clamp(0, 1), self.task.decode(x, output)
+            answer = self.task.answer(self(x))
+        if answer.shape[-2:] != x.shape[-2:]:
+            answer = nn.functional.interpolate(answer, x.shape[-2:], mode="bilinear")
+        return self.task.shown(x).clamp(0, 1), self.task.decode(x, answer)
 
     @property
     def _autocast(self) -> bool:
@@ -195,6 +195,13 @@ class Restorer(LightningModule):
         """The optimizer and its schedule, both as the recipe says."""
         optimizer, schedule = make_optimizer(self.network.parameters(), self.optimizer_recipe, self.steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def _reduced(target: Tensor, output: Tensor) -> Tensor:
+    """The target at the size of the network's output, where that is smaller: the mean of what falls together."""
+    if target.shape[-2:] == output.shape[-2:]:
+        return target
+    return nn.functional.adaptive_avg_pool2d(target, (output.shape[-2], output.shape[-1]))
 
 
 def make_optimizer(

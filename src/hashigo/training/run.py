@@ -11,7 +11,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,14 @@ from typing import Any
 import torch
 import yaml
 from lightning.pytorch import Callback, Trainer, seed_everything
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from hashigo.data import PictureSet, open_dataset
 from hashigo.errors import RecipeError
 from hashigo.files import atomic_path
 from hashigo.loader import Loader, ResidentPictures
-from hashigo.models import ModelFolder, save_model
+from hashigo.models import ModelFolder, load_network, open_model, save_model
 from hashigo.networks import make_network
 from hashigo.recipe import DataRecipe, Recipe
 from hashigo.tasks import Task, make_task
@@ -79,11 +79,10 @@ def train(
         _check_same(recipe, folder / "recipe.yaml")
     if recipe.machine.threads:
         torch.set_num_threads(recipe.machine.threads)
-    seed_everything(recipe.seed, verbose=False)
-    task = make_task(recipe.task.name, **recipe.task.options)
-    network = make_network(recipe.network.name, **network_options(recipe, task))
+    make_task(recipe.task.name, **recipe.task.options)  # before the pictures are read, in case it cannot be
     training, validation = data or load_data(recipe.data)
     loaders, setup, steps = _prepare(recipe, training, validation)
+    task, network = _begin(recipe, loaders[0])
     module = Restorer(
         task, network, loss=recipe.loss or task.loss, optimizer=recipe.optimizer, steps=steps, seed=recipe.seed,
         compiled=setup.compile, channels_last=setup.channels_last, about=str(setup),
@@ -105,6 +104,34 @@ def train(
         folder / "model", network, task, size=_side(recipe, loaders[0]), card=card, half=recipe.half, onnx=onnx
     )
     return Run(folder, model, metrics, setup, seconds, rate)
+
+
+FITTED = 4_000
+"""A task learns its statistics from at most so many training pictures, evenly spread."""
+
+
+def _begin(recipe: Recipe, loader: Loader) -> tuple[Task, torch.nn.Module]:
+    """The task with its statistics, and the network with its first weights.
+
+    Raises:
+        RecipeError: they cannot be, or do not fit the model to start from.
+    """
+    task = make_task(recipe.task.name, **recipe.task.options)
+    start = open_model(recipe.start) if recipe.start else None
+    if start is not None:
+        if type(start.task) is not type(task):
+            raise RecipeError(f"start: expected a model of the task {task.name!r}, got one of {start.task.name!r}")
+        task = replace(start.task, **recipe.task.options)
+    task = task.fitted(loader.sample(FITTED))
+    options = network_options(recipe, task)
+    seed_everything(recipe.seed, verbose=False)
+    network = make_network(recipe.network.name, **options)
+    if start is not None:
+        try:
+            network.load_state_dict(load_network(start).state_dict())
+        except RuntimeError as error:
+            raise RecipeError(f"start: expected a network like this recipe's in {start.path}: {error}") from error
+    return task, network
 
 
 def _checkpoint_to_resume(folder: Path, resume: bool) -> Path | None:
@@ -135,7 +162,7 @@ def network_options(recipe: Recipe, task: Task) -> dict[str, Any]:
     """The network's keyword arguments: the recipe's, with channels and output activation from the task."""
     given = {
         "in_channels": task.in_channels,
-        "out_channels": task.out_channels,
+        "out_channels": task.network_channels,
         "output_activation": task.output_activation,
     }
     options = {**given, **recipe.network.options}
@@ -181,9 +208,12 @@ def _prepare(recipe: Recipe, training: PictureSet, validation: PictureSet) -> tu
         device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"  # each process keeps the pictures on its own GPU
     options: dict[str, Any] = {"batch_size": recipe.batch_size, "crop": recipe.data.crop}
     loaders = (
-        Loader(ResidentPictures(training, device), training=True, flip=recipe.data.flip, seed=recipe.seed, **options),
+        Loader(
+            ResidentPictures(training, device), training=True, flip=recipe.data.flip, seed=recipe.seed,
+            zoom=recipe.data.zoom, **options,
+        ),
         Loader(ResidentPictures(validation, device), training=False, **options),
-    )
+    )  # fmt: skip
     return loaders, setup, recipe.epochs * len(loaders[0])
 
 
@@ -197,6 +227,8 @@ def _trainer(recipe: Recipe, folder: Path, setup: Setup, validation: Loader, cal
         enable_version_counter=False, save_weights_only=False,
     )  # fmt: skip
     between: list[Callback] = []
+    if recipe.ema:
+        ours.insert(0, EMAWeightAveraging(decay=recipe.ema))  # first, so that the others see the mean
     if recipe.checkpoint_minutes:
         interval = timedelta(minutes=recipe.checkpoint_minutes)
         between = [ModelCheckpoint(checkpoints, "last", train_time_interval=interval, enable_version_counter=False)]

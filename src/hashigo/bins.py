@@ -1,0 +1,128 @@
+"""Chroma as classes: cells of a grid over the CbCr plane, how pictures fill them, and how an answer becomes a colour.
+
+Squared error answers with the mean of all colours that a place could have, which is brown-grey. A network that names a
+class for each pixel can say "red or blue, not the purple between" (Zhang, Isola & Efros 2016, "Colorful Image
+Colorization", there over Lab's ab plane). Everything runs on NumPy and torch arrays alike; chroma is as in `color`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import numpy as np
+from array_api_compat import array_namespace, device
+from numpy.typing import NDArray
+
+from hashigo import color
+from hashigo.color import Array
+
+STEP = 1 / 24
+"""Distance of neighbouring cells, about ten levels of 255."""
+
+REACH = 12
+"""Cells run from -REACH to REACH along each axis, chroma from -0.5 to 0.5."""
+
+RARE = 2e-5
+"""Cells that hold less of a training set's pixels are none of its classes."""
+
+UNIFORM_SHARE = 0.5
+"""How much of the class weights comes from a uniform distribution: the λ of Zhang et al., and their value."""
+
+
+@dataclass(frozen=True)
+class ChromaBins:
+    """Classes of chroma and their weights in training.
+
+    cells: (Cb, Cr) of each class, in grid steps. weights: how much a pixel of each class counts, 1 on average over
+    the pixels of the training set.
+    """
+
+    cells: tuple[tuple[int, int], ...]
+    weights: tuple[float, ...]
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    @cached_property
+    def centres(self) -> NDArray[np.float32]:
+        """Chroma of each class, (K, 2)."""
+        return np.array(self.cells, np.float32) * np.float32(STEP)
+
+    @cached_property
+    def table(self) -> NDArray[np.int64]:
+        """The class of each grid cell, or of the class nearest to it: (2·REACH + 1, 2·REACH + 1), Cb by Cr."""
+        cells = np.array(self.cells, np.int64)
+        places = np.arange(-REACH, REACH + 1)
+        distance = (places[:, None, None] - cells[:, 0]) ** 2 + (places[None, :, None] - cells[:, 1]) ** 2
+        nearest: NDArray[np.int64] = np.argmin(distance, axis=2)
+        return nearest
+
+    def shares(self, chroma: Array) -> tuple[list[Array], list[Array]]:
+        """The four classes around each pixel and how near it is to each: (..., 2, H, W) → two lists of four (..., H, W).
+
+        The shares are bilinear: they add up to 1, and the mean of the classes' centres is the pixel's chroma, where
+        all four cells are classes.
+        """
+        xp = array_namespace(chroma)
+        table = xp.asarray(self.table, device=device(chroma))
+        place = xp.clip(chroma / STEP + REACH, 0.0, 2.0 * REACH)
+        low = xp.clip(xp.floor(place), 0.0, 2.0 * REACH - 1)
+        rest = place - low
+        cb, cr = (xp.astype(low[..., c, :, :], xp.int64) for c in (0, 1))
+        classes, shares = [], []
+        for down, right in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            classes.append(table[cb + down, cr + right])
+            along, across = rest[..., 0, :, :], rest[..., 1, :, :]
+            shares.append((along if down else 1 - along) * (across if right else 1 - across))
+        return classes, shares
+
+    def mean(self, logits: Array, temperature: float = 1.0) -> Array:
+        """The annealed mean of an answer: logits (..., K, H, W) → chroma (..., 2, H, W).
+
+        At temperature 1 it is the expected chroma, muted where the network is in doubt; towards 0 the most likely class.
+        """
+        xp = array_namespace(logits)
+        scaled = logits / temperature
+        odds = xp.exp(scaled - xp.max(scaled, axis=-3, keepdims=True))
+        flat = xp.reshape(odds, (*odds.shape[:-2], odds.shape[-2] * odds.shape[-1]))
+        centres = xp.asarray(self.centres, device=device(logits), dtype=logits.dtype)
+        summed = xp.matmul(xp.permute_dims(centres, (1, 0)), flat) / xp.sum(flat, axis=-2, keepdims=True)
+        return xp.reshape(summed, (*logits.shape[:-3], 2, *logits.shape[-2:]))
+
+
+@cache
+def every_bin() -> ChromaBins:
+    """All cells whose colour some luma brings into the gamut, all of one weight: what there is without training pictures."""
+    span = np.arange(-REACH, REACH + 1)
+    cells = np.stack(np.meshgrid(span, span, indexing="ij"))
+    away = color.offsets(cells * STEP)  # (3, Cb, Cr)
+    inside = away.max(axis=0) - away.min(axis=0) <= 1.0 + 1e-9
+    chosen = cells[:, inside].T.tolist()
+    return ChromaBins(tuple((cb, cr) for cb, cr in chosen), (1.0,) * len(chosen))
+
+
+def fitted_bins(pictures: Iterable[Array]) -> ChromaBins:
+    """The classes that occur in pictures, rare ones weighted up.
+
+    pictures: batches (N, 3, H, W), sRGB 0..1. A class's weight is 1 / ((1 - λ) p + λ / K) with p its share of all
+    pixels, smoothed over neighbouring cells, and λ = `UNIFORM_SHARE` (Zhang et al. 2016), scaled to a mean of 1.
+    """
+    every = every_bin()
+    counts = np.zeros(len(every))
+    for rgb in pictures:
+        classes, shares = every.shares(color.chroma(rgb))
+        for one, share in zip(classes, shares, strict=True):
+            counts += np.bincount(
+                np.asarray(one).ravel(), weights=np.asarray(share, np.float64).ravel(), minlength=len(every)
+            )
+    share = counts / max(counts.sum(), 1e-9)
+    kept = np.flatnonzero(share >= RARE) if counts.sum() else np.arange(len(every))
+    cells = np.array(every.cells)[kept]
+    near = np.exp(-((cells[:, None] - cells[None]) ** 2).sum(axis=2))  # a Gaussian of 0.7 cells
+    smooth = (near / near.sum(axis=1, keepdims=True)) @ share[kept]
+    smooth /= max(smooth.sum(), 1e-9)
+    weights = 1 / ((1 - UNIFORM_SHARE) * smooth + UNIFORM_SHARE / len(kept))
+    weights /= (weights * share[kept]).sum() / max(share[kept].sum(), 1e-9) or 1.0
+    return ChromaBins(tuple((int(cb), int(cr)) for cb, cr in cells), tuple(round(float(one), 4) for one in weights))

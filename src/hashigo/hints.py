@@ -1,0 +1,109 @@
+"""Colour hints: a few points whose colour is known, as channels beside the luma (Zhang, Zhu, Isola et al. 2017).
+
+A hint is a small square; the channels are Cb, Cr and 1 inside and 0 elsewhere, so "no hint here" differs from "grey here".
+NumPy and torch alike.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from array_api_compat import array_namespace, device
+
+from hashigo.color import Array
+from hashigo.errors import PictureError
+from hashigo.randomness import PictureRng
+
+CHANNELS = 3
+"""Cb, Cr, and whether there is a hint."""
+
+MOST = 24
+"""Most random hints of a picture in training."""
+
+USUAL = 8.0
+"""About so many of them."""
+
+RADIUS = 2
+"""A hint that is set covers so many pixels to each side, as the network sees the photo."""
+
+
+class Hint(NamedTuple):
+    """A colour at a place: `x` from the left and `y` from the top, in pixels of the upright photo; sRGB 0..1."""
+
+    x: float
+    y: float
+    rgb: tuple[float, float, float]
+
+
+def parse_hint(text: str) -> Hint:
+    """A hint from "x,y,#rrggbb".
+
+    Raises:
+        PictureError: it is not of that form.
+    """
+    x, _, rest = text.partition(",")
+    y, _, code = rest.partition(",")
+    code = code.strip().removeprefix("#")
+    try:
+        place = float(x), float(y)
+        if len(code) != 6 or not all(map(math.isfinite, place)):
+            raise ValueError(code)
+        red, green, blue = (int(code[i : i + 2], 16) / 255 for i in (0, 2, 4))
+    except ValueError as error:
+        raise PictureError(f"expected a hint as x,y,#rrggbb, for instance 120,80,#c03020, got {text!r}") from error
+    return Hint(*place, (red, green, blue))
+
+
+def no_hints(y: Array) -> Array:
+    """The channels of no hint, for luma (..., 1, H, W): zeros (..., 3, H, W)."""
+    xp = array_namespace(y)
+    return xp.zeros((*y.shape[:-3], CHANNELS, *y.shape[-2:]), dtype=y.dtype, device=device(y))
+
+
+def random_hints(chroma: Array, rng: PictureRng, share: float) -> Array:
+    """Hints at random places of chroma (N, 2, H, W), in a `share` of the pictures: (N, 3, H, W).
+
+    Their number falls off as an exponential with a mean of about `USUAL`; squares have sides of 1, 3, 5 or 7 pixels
+    and the mean chroma of what they cover.
+    """
+    xp = array_namespace(chroma)
+    height, width = chroma.shape[-2:]
+    given = rng.uniform() < share
+    number = 1.0 - USUAL * xp.log(1.0 - rng.uniform())
+    top, left = rng.integers(MOST, high=height), rng.integers(MOST, high=width)
+    radius = rng.integers(MOST, high=4)
+    slot = xp.arange(MOST, device=device(chroma))
+    shown = xp.astype((slot[None] < number[:, None]) & given[:, None], chroma.dtype)
+    rows, columns = _within(top, radius, height), _within(left, radius, width)
+    along, across = (one / xp.sum(one, axis=-1, keepdims=True) for one in (rows, columns))
+    means = xp.sum(xp.matmul(along[:, None], chroma) * across[:, None], axis=-1)
+    return _drawn(rows * shown[..., None], columns, means)
+
+
+def set_hints(points: Sequence[tuple[float, float]], chroma: Array, height: int, width: int) -> Array:
+    """Hints of `chroma` (P, 2) at `points`, (x, y) as shares of width and height: (3, height, width)."""
+    xp = array_namespace(chroma)
+    top = xp.asarray([min(height - 1, max(0, int(y * height))) for _, y in points], device=device(chroma))[None]
+    left = xp.asarray([min(width - 1, max(0, int(x * width))) for x, _ in points], device=device(chroma))[None]
+    rows, columns = (xp.astype(_within(at, RADIUS, side), chroma.dtype) for at, side in ((top, height), (left, width)))
+    return _drawn(rows, columns, xp.permute_dims(chroma, (1, 0))[None])[0]
+
+
+def _within(centre: Array, radius: Array | int, length: int) -> Array:
+    """1 within `radius` of each centre, 0 elsewhere: (N, P) → float32 (N, P, length)."""
+    xp = array_namespace(centre)
+    distance = xp.abs(xp.arange(length, device=device(centre)) - centre[..., None])
+    reach = radius if isinstance(radius, int) else radius[..., None]
+    return xp.astype(distance <= reach, xp.float32)
+
+
+def _drawn(rows: Array, columns: Array, means: Array) -> Array:
+    """Squares (N, P, H) × (N, P, W) of chroma (N, 2, P); where some overlap, their mean."""
+    xp = array_namespace(rows)
+    upright = xp.permute_dims(rows, (0, 2, 1))
+    count = xp.matmul(upright, columns)
+    painted = xp.matmul(upright[:, None] * means[:, :, None, :], columns[:, None])
+    painted = painted / xp.clip(count, 1.0, None)[:, None]
+    return xp.concat([painted, xp.astype(count > 0, painted.dtype)[:, None]], axis=1)

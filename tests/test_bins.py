@@ -1,0 +1,148 @@
+"""hashigo.bins: chroma as classes, there and back; and the losses over classes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hashigo import color
+from hashigo.bins import STEP, ChromaBins, every_bin, fitted_bins
+from hashigo.errors import RecipeError
+from hashigo.losses import CLASS_LOSSES, get_class_loss
+from hashigo.tasks import make_task
+from photos import batch
+
+
+def logits_of(bins: ChromaBins, chroma: np.ndarray) -> np.ndarray:
+    """What a network that knows the answer would say: the log of each class's share, (N, K, H, W)."""
+    classes, shares = bins.shares(chroma)
+    logits = np.full((len(chroma), len(bins), *chroma.shape[-2:]), 1e-12)
+    for one, share in zip(classes, shares, strict=True):
+        np.put_along_axis(logits, one[:, None], np.take_along_axis(logits, one[:, None], 1) + share[:, None], 1)
+    return np.log(logits)
+
+
+def test_classes_are_those_of_the_gamut() -> None:
+    bins = every_bin()
+    assert (0, 0) in bins.cells
+    for red, green, blue in np.random.default_rng(0).integers(0, 256, (200, 3)):
+        rgb = np.array([red, green, blue], np.float64).reshape(3, 1, 1) / 255
+        cb, cr = color.chroma(rgb)[:, 0, 0] / STEP
+        assert (int(cb), int(cr)) in bins.cells, "rounded toward grey, which stays in the gamut"
+    grey = np.full((1, 1, 1), 0.5)
+    for cb, cr in ((12, 12), (-12, -12), (12, 5)):
+        assert (cb, cr) not in bins.cells
+        rgb = color.merge(grey, np.array([cb * STEP, cr * STEP]).reshape(2, 1, 1))
+        assert np.abs(color.chroma(rgb)[:, 0, 0] - [cb * STEP, cr * STEP]).max() > STEP / 2
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(-0.3, 0.3), st.floats(-0.3, 0.3))
+def test_shares_add_up_and_their_mean_is_the_chroma(cb: float, cr: float) -> None:
+    bins, chroma = every_bin(), np.array([cb, cr]).reshape(1, 2, 1, 1)
+    classes, shares = bins.shares(chroma)
+    assert sum(share.item() for share in shares) == pytest.approx(1)
+    assert min(share.item() for share in shares) >= 0
+    mean = sum(share.item() * bins.centres[one.item()] for one, share in zip(classes, shares, strict=True))
+    if max(abs(cb), abs(cr)) < 0.25:  # all four cells are in the gamut
+        np.testing.assert_allclose(mean, [cb, cr], atol=1e-6)
+
+
+def test_the_mean_of_a_certain_answer_is_the_photos_chroma() -> None:
+    bins, chroma = every_bin(), color.chroma(batch(24, 32))
+    found = bins.mean(logits_of(bins, chroma))
+    assert np.abs(found - chroma).mean() < 1e-4
+    assert np.quantile(np.abs(found - chroma), 0.99) < 1e-3
+    theirs = bins.mean(torch.from_numpy(logits_of(bins, chroma)))
+    np.testing.assert_allclose(found, theirs.numpy(), atol=1e-6)
+
+
+def test_a_low_temperature_takes_the_likeliest_class() -> None:
+    bins = ChromaBins(((6, 0), (0, 6), (0, 0)), (1.0, 1.0, 1.0))
+    logits = np.log(np.array([0.6, 0.3, 0.1])).reshape(3, 1, 1)
+    np.testing.assert_allclose(bins.mean(logits)[:, 0, 0], [0.6 * 6 * STEP, 0.3 * 6 * STEP])
+    np.testing.assert_allclose(bins.mean(logits, 0.01)[:, 0, 0], [6 * STEP, 0], atol=1e-6)
+    colour = [np.hypot(*bins.mean(logits, t)[:, 0, 0]) for t in (1.0, 0.5, 0.2)]
+    assert colour == sorted(colour)
+
+
+def test_rare_classes_weigh_more_and_the_mean_weight_is_one() -> None:
+    rgb = batch(64, 64)
+    bins = fitted_bins([rgb[:2], rgb[2:]])
+    assert set(bins.cells) < set(every_bin().cells)
+    assert (0, 0) in bins.cells
+    classes, shares = bins.shares(color.chroma(rgb))
+    counts = sum(np.bincount(one.ravel(), share.ravel(), len(bins)) for one, share in zip(classes, shares, strict=True))
+    weights = np.array(bins.weights)
+    assert (weights * counts).sum() / counts.sum() == pytest.approx(1, abs=0.01)
+    assert np.corrcoef(np.log(counts + 1), weights)[0, 1] < -0.5
+    assert weights.min() > 0
+    assert fitted_bins([torch.from_numpy(rgb)]) == fitted_bins([rgb])
+
+
+def test_a_task_learns_its_classes_once() -> None:
+    task = make_task("colorize-bins", vivid=0.3)
+    assert task.network_channels == len(every_bin())
+    fitted = task.fitted([batch(32, 32)])
+    assert fitted.network_channels < task.network_channels
+    assert fitted.fitted([batch(8, 8)]) is fitted
+    assert fitted.vivid == 0.3  # type: ignore[attr-defined]
+
+
+def test_vivid_is_a_temperature() -> None:
+    task = make_task("colorize-bins").fitted([batch(32, 32)])
+    logits = np.random.default_rng(0).normal(0, 0.5, (task.network_channels, 4, 4)).astype(np.float32)
+    strength = [float(task.with_vivid(vivid).answer(logits).std(axis=(1, 2)).mean()) for vivid in (0, 0.5, 1)]
+    assert strength == sorted(strength)
+    assert strength[2] > 1.5 * strength[0]
+    with pytest.raises(RecipeError, match=r"vivid: expected a number from 0 to 1, got 1\.5"):
+        task.with_vivid(1.5)
+    with pytest.raises(RecipeError, match="colorize-bins"):
+        make_task("colorize").with_vivid(0.5)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"cells": [[0, 0]]}, {"cells": [[0, 99]], "weights": [1.0]}, {"hinted": -1}, {"damaged": "much"},
+        {"weights": [1.0]},
+    ],
+)  # fmt: skip
+def test_options_that_cannot_be(options: dict[str, object]) -> None:
+    with pytest.raises(RecipeError, match="colorize-bins"):
+        make_task("colorize-bins", **options)
+
+
+@pytest.mark.parametrize("name", CLASS_LOSSES)
+def test_the_right_answer_loses_least(name: str) -> None:
+    rgb = batch(16, 16)
+    bins, chroma = fitted_bins([rgb]), color.chroma(rgb)
+    loss, target = get_class_loss(name, bins), torch.from_numpy(chroma)
+    right = torch.from_numpy(logits_of(bins, chroma)).float().requires_grad_()
+    grey = torch.zeros_like(right)
+    grey[:, bins.cells.index((0, 0))] = 3.0
+    value = loss(right, target)
+    value.backward()
+    assert right.grad is not None
+    assert torch.isfinite(right.grad).all()
+    assert value < loss(torch.zeros_like(right), target)
+    assert value < loss(grey, target)
+
+
+def test_cross_entropy_without_weights_is_torchs() -> None:
+    bins = ChromaBins(((0, 0), (1, 0), (0, 1), (1, 1)), (1.0,) * 4)
+    logits = torch.randn(2, 4, 3, 5, generator=torch.Generator().manual_seed(0))
+    target = torch.zeros(2, 2, 3, 5)
+    target[:, 0] = STEP
+    expected = torch.nn.functional.cross_entropy(logits, torch.ones(2, 3, 5, dtype=torch.long))
+    torch.testing.assert_close(get_class_loss("rebalanced_cross_entropy", bins)(logits, target), expected)
+
+
+def test_wrong_losses_are_told() -> None:
+    with pytest.raises(RecipeError, match="rebalanced_cross_entropy"):
+        make_task("colorize-bins").criterion("huber")
+    with pytest.raises(RecipeError, match="huber"):
+        make_task("colorize").criterion("rebalanced_cross_entropy")

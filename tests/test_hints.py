@@ -1,0 +1,164 @@
+"""hashigo.hints and hashigo.damage: what training does to an input, and what a person may add to it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from hashigo import color, damage
+from hashigo.errors import PictureError, RecipeError
+from hashigo.hints import Hint, parse_hint, random_hints, set_hints
+from hashigo.randomness import PictureRng
+from hashigo.tasks import make_task
+from photos import batch
+
+
+def many(count: int = 200, side: int = 24) -> np.ndarray:
+    rgb = batch(side, side)
+    return np.tile(rgb, (count // len(rgb), 1, 1, 1))
+
+
+def rng(count: int = 200) -> PictureRng:
+    return PictureRng(3, 1, np.arange(count))
+
+
+def test_hints_are_where_they_are_told_and_of_that_colour() -> None:
+    known = np.array([[0.25, -0.1], [-0.3, 0.2]], np.float32)
+    hints = set_hints([(0.1, 0.2), (0.8, 0.5)], known, 40, 60)
+    assert hints.shape == (3, 40, 60)
+    np.testing.assert_allclose(hints[:2, 8, 6], known[0])
+    np.testing.assert_allclose(hints[:2, 20, 48], known[1])
+    assert hints[2].sum() == 50
+    assert (hints[:2, hints[2] == 0] == 0).all()
+    corner = set_hints([(1.0, 1.0)], known[:1], 10, 10)
+    assert corner[2].sum() == 9, "three by three of it are within the picture"
+
+
+def test_overlapping_hints_mix() -> None:
+    known = np.array([[0.2, 0.0], [0.0, 0.2]], np.float32)
+    hints = set_hints([(0.5, 0.5), (0.5, 0.5)], known, 20, 20)
+    np.testing.assert_allclose(hints[:2, 10, 10], [0.1, 0.1])
+    assert hints[2].max() == 1
+
+
+def test_random_hints_tell_the_truth() -> None:
+    chroma = color.chroma(many())
+    hints = random_hints(chroma, rng(), 0.5)
+    mask = hints[:, 2]
+    assert set(np.unique(mask)) == {0.0, 1.0}
+    given = mask.any(axis=(1, 2))
+    assert 0.35 < given.mean() < 0.65, "a share of the pictures"
+    assert (hints[:, :2] * (1 - mask[:, None]) == 0).all()
+    inside = mask.astype(bool)
+    away = np.abs(hints[:, :2] - chroma).max(axis=1)[inside]
+    assert np.median(away) < 0.03, "the mean colour of a small square is near each pixel's"
+    covered = mask[given].mean(axis=(1, 2))
+    assert covered.min() < 0.02 < 0.1 < covered.max(), "few and many"
+    assert (random_hints(chroma, rng(), 0.0) == 0).all()
+
+
+def test_hints_of_numpy_and_torch_are_the_same() -> None:
+    chroma = color.chroma(batch(24, 32))
+    ours = random_hints(chroma, PictureRng(0, 0, np.arange(4)), 1.0)
+    theirs = random_hints(torch.from_numpy(chroma), PictureRng(0, 0, torch.arange(4)), 1.0)
+    np.testing.assert_allclose(ours, theirs.numpy(), atol=1e-6)
+
+
+def test_hints_by_hand() -> None:
+    assert parse_hint("12.5, 8,#ff8000") == Hint(12.5, 8, (1.0, 128 / 255, 0.0))
+    for wrong in ("12,8", "a,8,#ff8000", "12,8,#ff80", "12,8,red", "nan,8,#ff8000", ""):
+        with pytest.raises(PictureError, match="x,y,#rrggbb"):
+            parse_hint(wrong)
+
+
+def test_the_task_puts_hints_beside_the_luma() -> None:
+    task, rgb = make_task("colorize-bins"), batch(32, 48)[0]
+    x = task.encode(rgb)
+    assert (x[1:] == 0).all()
+    red = Hint(40, 20, (1.0, 0.0, 0.0))
+    hinted = task.with_hints(x, [red], (64, 96))
+    np.testing.assert_array_equal(hinted[0], x[0])
+    np.testing.assert_allclose(hinted[1:3, 10, 20], [-0.168736, 0.5], atol=1e-5)
+    assert task.with_hints(x, [], (64, 96)) is x
+    with pytest.raises(RecipeError, match="within the photo, 96 pixels wide and 64 high"):
+        task.with_hints(x, [Hint(96, 0, (1, 0, 0))], (64, 96))
+    with pytest.raises(RecipeError, match="takes no colour hints"):
+        make_task("colorize").with_hints(x[:1], [red], (64, 96))
+
+
+def test_training_varies_the_input_only() -> None:
+    task, rgb = make_task("colorize-bins", damaged=1.0, hinted=1.0), batch(32, 32)
+    x, y = task.pair(rgb, PictureRng(0, 0, np.arange(len(rgb))))
+    np.testing.assert_array_equal(y, color.chroma(rgb))
+    assert np.abs(x[:, :1] - color.luma(rgb)).mean() > 0.01
+    assert x[:, 3].any()
+    assert x[:, 0].min() >= 0
+    assert x[:, 0].max() <= 1
+
+
+# --- damage ---------------------------------------------------------------------------------------------
+
+
+def column(*values: float) -> np.ndarray:
+    return np.array(values, np.float32).reshape(-1, 1, 1, 1)
+
+
+def luma() -> np.ndarray:
+    return color.luma(batch(40, 52))
+
+
+NOTHING = column(0, 0, 0, 0)
+FULL = column(1, 1, 1, 1)
+
+
+def test_no_strength_changes_nothing() -> None:
+    y = luma()
+    for same in (
+        damage.toned(y, NOTHING), damage.faded(y, NOTHING, NOTHING), damage.blurred(y, NOTHING),
+        damage.compressed(y, NOTHING), damage.old_photo(y, PictureRng(0, 0, np.arange(4)), 0.0),
+    ):  # fmt: skip
+        np.testing.assert_allclose(same, y, atol=2e-4)
+
+
+def test_tones() -> None:
+    y = luma()
+    assert damage.toned(y, FULL).mean() < y.mean() < damage.toned(y, -FULL).mean()
+    faded = damage.faded(y, FULL, FULL)
+    assert faded.min() >= 0.25
+    assert faded.max() <= 0.75
+    np.testing.assert_allclose(damage.faded(column(0.0, 1.0), column(0.4, 0.4), column(0.8, 0.8)).ravel(), [0.1, 0.8])
+
+
+def test_blur_and_compression_lose_detail_and_keep_the_mean() -> None:
+    y = luma()
+    for lossy in (damage.blurred(y, FULL), damage.compressed(y, 0.02 * FULL)):
+        assert lossy.shape == y.shape
+        assert np.abs(lossy - y).mean() > 0.003
+        np.testing.assert_allclose(lossy.mean(axis=(1, 2, 3)), y.mean(axis=(1, 2, 3)), atol=0.01)
+    smoothed = np.abs(np.diff(damage.blurred(y, FULL), axis=-1)).mean()
+    assert smoothed < 0.75 * np.abs(np.diff(y, axis=-1)).mean()
+    np.testing.assert_array_equal(damage.compressed(y, FULL)[..., 48:], y[..., 48:])
+
+
+def test_compression_is_jpegs_transform() -> None:
+    from scipy.fft import dctn
+
+    y = luma()[..., :40, :48]
+    compressed = damage.compressed(y, 0.05 * FULL)
+    number = np.arange(8)
+    steps = 0.05 * (1 + number[:, None] + number)
+    coefficients = dctn(compressed[0, 0, 8:16, 16:24].astype(np.float64), norm="ortho") / steps
+    np.testing.assert_allclose(coefficients, np.round(coefficients), atol=1e-4)
+
+
+def test_old_photos_are_damaged_each_in_its_own_way() -> None:
+    y = np.tile(luma(), (50, 1, 1, 1))
+    old = damage.old_photo(y, rng(), 0.5)
+    assert old.min() >= 0
+    assert old.max() <= 1
+    away = np.abs(old - y).mean(axis=(1, 2, 3))
+    assert 0.35 < (away < 1e-4).mean() < 0.65, "half are spared"
+    assert away.max() > 0.1
+    part = damage.old_photo(y[7:9], PictureRng(3, 1, np.array([7, 8])), 0.5)
+    np.testing.assert_array_equal(part, old[7:9])
