@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hashigo import color
-from hashigo.bins import STEP, ChromaBins, every_bin, fitted_bins
+from hashigo.bins import REACH, STEP, ChromaBins, every_bin, fitted_bins
 from hashigo.errors import RecipeError
 from hashigo.losses import CLASS_LOSSES, get_class_loss
 from hashigo.tasks import make_task
@@ -33,7 +33,7 @@ def test_classes_are_those_of_the_gamut() -> None:
         cb, cr = color.chroma(rgb)[:, 0, 0] / STEP
         assert (int(cb), int(cr)) in bins.cells, "rounded toward grey, which stays in the gamut"
     grey = np.full((1, 1, 1), 0.5)
-    for cb, cr in ((12, 12), (-12, -12), (12, 5)):
+    for cb, cr in ((REACH, REACH), (-REACH, -REACH), (REACH, REACH // 2)):
         assert (cb, cr) not in bins.cells
         rgb = color.merge(grey, np.array([cb * STEP, cr * STEP]).reshape(2, 1, 1))
         assert np.abs(color.chroma(rgb)[:, 0, 0] - [cb * STEP, cr * STEP]).max() > STEP / 2
@@ -61,7 +61,7 @@ def test_the_mean_of_a_certain_answer_is_the_photos_chroma() -> None:
 
 
 def test_a_low_temperature_takes_the_likeliest_class() -> None:
-    bins = ChromaBins(((6, 0), (0, 6), (0, 0)), (1.0, 1.0, 1.0))
+    bins = ChromaBins(((6, 0), (0, 6), (0, 0)), (0.4, 0.3, 0.3))
     logits = np.log(np.array([0.6, 0.3, 0.1])).reshape(3, 1, 1)
     np.testing.assert_allclose(bins.mean(logits)[:, 0, 0], [0.6 * 6 * STEP, 0.3 * 6 * STEP])
     np.testing.assert_allclose(bins.mean(logits, 0.01)[:, 0, 0], [6 * STEP, 0], atol=1e-6)
@@ -76,10 +76,13 @@ def test_rare_classes_weigh_more_and_the_mean_weight_is_one() -> None:
     assert (0, 0) in bins.cells
     classes, shares = bins.shares(color.chroma(rgb))
     counts = sum(np.bincount(one.ravel(), share.ravel(), len(bins)) for one, share in zip(classes, shares, strict=True))
-    weights = np.array(bins.weights)
-    assert (weights * counts).sum() / counts.sum() == pytest.approx(1, abs=0.01)
-    assert np.corrcoef(np.log(counts + 1), weights)[0, 1] < -0.5
-    assert weights.min() > 0
+    np.testing.assert_allclose(np.sum(bins.frequencies), 1, atol=1e-3)
+    for rebalance in (0.25, 0.5, 0.9):
+        weights = bins.weights(rebalance)
+        assert (weights * bins.frequencies).sum() == pytest.approx(1, abs=1e-5)
+        assert np.corrcoef(np.log(counts + 1), weights)[0, 1] < -0.5
+        assert weights.min() > 0
+    np.testing.assert_allclose(bins.weights(0.0), 1, atol=1e-3)
     assert fitted_bins([torch.from_numpy(rgb)]) == fitted_bins([rgb])
 
 
@@ -107,8 +110,8 @@ def test_vivid_is_a_temperature() -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"cells": [[0, 0]]}, {"cells": [[0, 99]], "weights": [1.0]}, {"hinted": -1}, {"damaged": "much"},
-        {"weights": [1.0]},
+        {"cells": [[0, 0]]}, {"cells": [[0, 99]], "frequencies": [1.0]}, {"hinted": -1}, {"damaged": "much"},
+        {"frequencies": [1.0]}, {"rebalance": 1.5},
     ],
 )  # fmt: skip
 def test_options_that_cannot_be(options: dict[str, object]) -> None:
@@ -133,7 +136,7 @@ def test_the_right_answer_loses_least(name: str) -> None:
 
 
 def test_cross_entropy_without_weights_is_torchs() -> None:
-    bins = ChromaBins(((0, 0), (1, 0), (0, 1), (1, 1)), (1.0,) * 4)
+    bins = ChromaBins(((0, 0), (1, 0), (0, 1), (1, 1)), (0.25,) * 4)
     logits = torch.randn(2, 4, 3, 5, generator=torch.Generator().manual_seed(0))
     target = torch.zeros(2, 2, 3, 5)
     target[:, 0] = STEP

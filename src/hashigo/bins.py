@@ -18,29 +18,37 @@ from numpy.typing import NDArray
 from hashigo import color
 from hashigo.color import Array
 
-STEP = 1 / 24
-"""Distance of neighbouring cells, about ten levels of 255."""
+STEP = 1 / 16
+"""Distance of neighbouring cells, about sixteen levels of 255; Zhang et al.'s steps of 10 in Lab are about thirteen."""
 
-REACH = 12
+REACH = 8
 """Cells run from -REACH to REACH along each axis, chroma from -0.5 to 0.5."""
 
 RARE = 2e-5
 """Cells that hold less of a training set's pixels are none of its classes."""
 
-UNIFORM_SHARE = 0.5
-"""How much of the class weights comes from a uniform distribution: the λ of Zhang et al., and their value."""
+REBALANCE = 0.5
+"""How far classes are weighted by their rarity, 0 to 1: 1 - λ of Zhang et al., and their value."""
 
 
 @dataclass(frozen=True)
 class ChromaBins:
-    """Classes of chroma and their weights in training.
+    """Classes of chroma and how common they are.
 
-    cells: (Cb, Cr) of each class, in grid steps. weights: how much a pixel of each class counts, 1 on average over
-    the pixels of the training set.
+    cells: (Cb, Cr) of each class, in grid steps. frequencies: the share of a training set's pixels in each, which add
+    up to 1.
     """
 
     cells: tuple[tuple[int, int], ...]
-    weights: tuple[float, ...]
+    frequencies: tuple[float, ...]
+
+    def weights(self, rebalance: float = REBALANCE) -> NDArray[np.float32]:
+        """How much a pixel of each class counts, (K,): 1 / (r p + (1 - r) / K) with p its frequency, scaled to a mean
+        of 1 over the training set's pixels (Zhang et al. 2016); all 1 for r = 0."""
+        share = np.array(self.frequencies)
+        weights = 1 / (rebalance * share + (1 - rebalance) / len(share))
+        scaled: NDArray[np.float32] = (weights / (weights * share).sum()).astype(np.float32)
+        return scaled
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -94,20 +102,19 @@ class ChromaBins:
 
 @cache
 def every_bin() -> ChromaBins:
-    """All cells whose colour some luma brings into the gamut, all of one weight: what there is without training pictures."""
+    """All cells whose colour some luma brings into the gamut, all as common: what there is without training pictures."""
     span = np.arange(-REACH, REACH + 1)
     cells = np.stack(np.meshgrid(span, span, indexing="ij"))
     away = color.offsets(cells * STEP)  # (3, Cb, Cr)
     inside = away.max(axis=0) - away.min(axis=0) <= 1.0 + 1e-9
     chosen = cells[:, inside].T.tolist()
-    return ChromaBins(tuple((cb, cr) for cb, cr in chosen), (1.0,) * len(chosen))
+    return ChromaBins(tuple((cb, cr) for cb, cr in chosen), (1 / len(chosen),) * len(chosen))
 
 
 def fitted_bins(pictures: Iterable[Array]) -> ChromaBins:
-    """The classes that occur in pictures, rare ones weighted up.
+    """The classes that occur in pictures and how often, smoothed over neighbouring cells.
 
-    pictures: batches (N, 3, H, W), sRGB 0..1. A class's weight is 1 / ((1 - λ) p + λ / K) with p its share of all
-    pixels, smoothed over neighbouring cells, and λ = `UNIFORM_SHARE` (Zhang et al. 2016), scaled to a mean of 1.
+    pictures: batches (N, 3, H, W), sRGB 0..1.
     """
     every = every_bin()
     counts = np.zeros(len(every))
@@ -117,12 +124,12 @@ def fitted_bins(pictures: Iterable[Array]) -> ChromaBins:
             counts += np.bincount(
                 np.asarray(one).ravel(), weights=np.asarray(share, np.float64).ravel(), minlength=len(every)
             )
-    share = counts / max(counts.sum(), 1e-9)
-    kept = np.flatnonzero(share >= RARE) if counts.sum() else np.arange(len(every))
+    if not counts.sum():
+        return every
+    share = counts / counts.sum()
+    kept = np.flatnonzero(share >= RARE)
     cells = np.array(every.cells)[kept]
-    near = np.exp(-((cells[:, None] - cells[None]) ** 2).sum(axis=2))  # a Gaussian of 0.7 cells
-    smooth = (near / near.sum(axis=1, keepdims=True)) @ share[kept]
-    smooth /= max(smooth.sum(), 1e-9)
-    weights = 1 / ((1 - UNIFORM_SHARE) * smooth + UNIFORM_SHARE / len(kept))
-    weights /= (weights * share[kept]).sum() / max(share[kept].sum(), 1e-9) or 1.0
-    return ChromaBins(tuple((int(cb), int(cr)) for cb, cr in cells), tuple(round(float(one), 4) for one in weights))
+    near = np.exp(-2 * ((cells[:, None] - cells[None]) ** 2).sum(axis=2))  # a Gaussian of half a cell
+    smooth = (near / near.sum(axis=1, keepdims=True)).T @ share[kept]
+    smooth /= smooth.sum()
+    return ChromaBins(tuple((int(cb), int(cr)) for cb, cr in cells), tuple(float(f"{one:.4g}") for one in smooth))

@@ -16,7 +16,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from hashigo import color, losses
-from hashigo.bins import REACH, ChromaBins, every_bin, fitted_bins
+from hashigo.bins import REACH, REBALANCE, ChromaBins, every_bin, fitted_bins
 from hashigo.color import Array
 from hashigo.damage import old_photo
 from hashigo.errors import RecipeError, did_you_mean
@@ -204,8 +204,9 @@ class ColorizeBins(Colorize):
             temperature of the annealed mean is 10 to the power of minus this; Zhang et al. 2016 found 0.38, vivid 0.42.
         damaged: Share of training pictures whose luma is made to look like an old photo's.
         hinted: Share of training pictures that get random hints.
+        rebalance: How far training weights rare colours up, 0 (all pixels count the same) to 1 (all classes do).
         cells: The classes, (Cb, Cr) in grid steps; found from the training pictures.
-        weights: How much a pixel of each class counts in training; found from the training pictures.
+        frequencies: The share of pixels in each class; found from the training pictures.
     """
 
     name: ClassVar[str] = "colorize-bins"
@@ -214,25 +215,26 @@ class ColorizeBins(Colorize):
     vivid: float = 0.42
     damaged: float = 0.0
     hinted: float = 0.0
+    rebalance: float = REBALANCE
     cells: tuple[tuple[int, int], ...] = ()
-    weights: tuple[float, ...] = ()
+    frequencies: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("vivid", "damaged", "hinted"):
+        for name in ("vivid", "damaged", "hinted", "rebalance"):
             value = getattr(self, name)
             if not isinstance(value, int | float) or not 0.0 <= value <= 1.0:
                 raise RecipeError(f"colorize-bins: {name}: expected a number from 0 to 1, got {value}")
         object.__setattr__(self, "cells", tuple((int(cb), int(cr)) for cb, cr in self.cells))  # JSON has lists
-        object.__setattr__(self, "weights", tuple(float(weight) for weight in self.weights))
-        if len(self.cells) != len(self.weights) or any(abs(place) > REACH for cell in self.cells for place in cell):
+        object.__setattr__(self, "frequencies", tuple(float(share) for share in self.frequencies))
+        if len(self.cells) != len(self.frequencies) or any(abs(place) > REACH for cell in self.cells for place in cell):
             raise RecipeError(
-                f"colorize-bins: expected a weight for each cell and cells within {REACH}; leave both out"
+                f"colorize-bins: expected a frequency for each cell and cells within {REACH}; leave both out"
             )
 
     @cached_property
     def bins(self) -> ChromaBins:
         """The classes: those of the training pictures, or all there can be."""
-        return ChromaBins(self.cells, self.weights) if self.cells else every_bin()
+        return ChromaBins(self.cells, self.frequencies) if self.cells else every_bin()
 
     @property
     def network_channels(self) -> int:
@@ -244,11 +246,11 @@ class ColorizeBins(Colorize):
         if self.cells:
             return self
         found = fitted_bins(pictures)
-        return replace(self, cells=found.cells, weights=found.weights)
+        return replace(self, cells=found.cells, frequencies=found.frequencies)
 
     def criterion(self, loss: str) -> Callable[[Any, Any], Any]:
         """A loss over classes."""
-        return losses.get_class_loss(loss, self.bins)
+        return losses.get_class_loss(loss, self.bins, self.rebalance)
 
     def encode(self, rgb: Array) -> Array:
         """The luma, and no hints: (..., 4, H, W)."""

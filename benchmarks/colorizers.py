@@ -1,0 +1,192 @@
+"""Colorizers compared: objectives, and networks, each trained for the same time and measured on the same held-out photos.
+
+    .venv/bin/python benchmarks/colorizers.py objectives --data ../shared/data/photos --minutes 6 --run out/objectives
+    .venv/bin/python benchmarks/colorizers.py networks --data ../shared/data/photos --minutes 6 --run out/networks
+
+DATA holds `train` and `val`, photos in tar shards. A contender that is finished in RUN is not trained again. All use
+recipes/vivid.yaml but for what its line in `OBJECTIVES` or `NETWORKS` says; nothing is compiled, so that no time goes into
+that. Measured are every fifth of the photos that training may use to choose its best epoch; the others stay unseen.
+RUN gets `results.json` and `photos.png`: photos that come with scikit-image and scikit-learn, through each contender.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from hashigo.apply import Model, load
+from hashigo.cli.train import parse
+from hashigo.data import PictureSet, open_dataset
+from hashigo.demo import bundled_photos
+from hashigo.evaluation import evaluate
+from hashigo.image import Photo, photo_of
+from hashigo.metrics import colourfulness, delta_e
+from hashigo.recipe import Recipe
+from hashigo.training import train
+from surroundings import surroundings
+
+PLAIN = ("--task.options", "{damaged: 0.0, hinted: 0.0}")
+OBJECTIVES: dict[str, tuple[str, ...]] = {
+    "squared error on RGB": ("--task.name", "colorize-rgb", "--task.options", "{}", "--loss", "mean_squared_error"),
+    "Huber on chroma": ("--task.name", "colorize", "--task.options", "{}", "--loss", "huber"),
+    "classes, not rebalanced": ("--task.options", "{damaged: 0.0, hinted: 0.0, rebalance: 0.0}"),
+    "classes": PLAIN,
+    "classes, then colourfulness": (*PLAIN, "--loss", "vivid_cross_entropy"),
+}
+"""Each objective as flags; "then" starts from half a run of the contender before it."""
+
+NETWORKS: dict[str, tuple[str, ...]] = {
+    "width 32, stem 2, residual, context": (),
+    "without context": ("--network.options.context", "false"),
+    "without residual": ("--network.options.residual", "false"),
+    "width 16, no stem": ("--network.options.stem", "1", "--network.options.width", "16"),
+    "width 20": ("--network.options.width", "20"),
+    "width 32, stem 4, depth 3": ("--network.options.stem", "4", "--network.options.depth", "3", "--network.options.width", "48"),
+    "depth 3, width 40": ("--network.options.depth", "3", "--network.options.width", "40"),
+    "whole photos of 128": ("--data.crop", "128", "--data.zoom", "0"),
+}  # fmt: skip
+GROUPS = {"objectives": OBJECTIVES, "networks": NETWORKS}
+VIVID = (0.0, 0.42, 0.8)
+RECIPE = Path(__file__).parent.parent / "recipes" / "vivid.yaml"
+
+
+def main() -> None:
+    """Trains, measures and prints one group."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("group", choices=GROUPS)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=6.0, help="of training for each")
+    parser.add_argument("--photos", type=int, default=100, help="held-out photos to measure on")
+    parser.add_argument("--only", nargs="*", default=[], help="contenders whose names have one of these words")
+    parser.add_argument("--run", type=Path, required=True)
+    args = parser.parse_args()
+    contenders = {
+        name: words for name, words in GROUPS[args.group].items() if not args.only or any(w in name for w in args.only)
+    }
+    training = open_dataset(args.data / "train", size=128)
+    validation = open_dataset(args.data / "val", size=128, limit=500)
+    held_out = open_dataset(args.data / "val", limit=500).limited(args.photos)
+    found: dict[str, Any] = {}
+    models: dict[str, Model] = {}
+    for name, words in contenders.items():
+        folder = args.run / name.replace(",", "").replace(" ", "-").lower()
+        if not (folder / "about.json").is_file():
+            _train(name, words, folder, args.minutes, (training, validation.limited(100)))
+        models[name] = load(folder)
+        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        found[name] = {**about, "ms": _milliseconds(models[name]), "measured": _measure(models[name], held_out)}
+        print(_row(name, found[name]), flush=True)
+    report = {"machine": surroundings(), "minutes": args.minutes, "photos": len(held_out), "contenders": found}
+    (args.run / "results.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    _picture(models, args.run / "photos.png")
+
+
+def _recipe(words: tuple[str, ...], minutes: float) -> Recipe:
+    off = ("--machine.compile", "off", "--panels", "0", "--checkpoint_minutes", "0", "--ema", "0.998")
+    return parse([str(RECIPE), *off, "--optimizer.warmup", "100", *words]).recipe
+
+
+def _train(
+    name: str, words: tuple[str, ...], folder: Path, minutes: float, data: tuple[PictureSet, PictureSet]
+) -> None:
+    """One contender for so many minutes, or two half ones where it starts from another objective."""
+    recipe = _recipe(words, minutes)
+    few = data[0].limited(12 * recipe.batch_size)
+    probe = train(replace(recipe, epochs=1), folder / "probe", data=(few, data[1].limited(1)), onnx=False)
+    warm = train(replace(recipe, epochs=1), folder / "probe-2", data=(few, data[1].limited(1)), onnx=False)
+    rate = max(probe.pictures_per_second, warm.pictures_per_second)
+    parts = {"run": recipe}
+    if ", then " in name:
+        first = _recipe(OBJECTIVES[name.split(", then ")[0]], minutes)
+        parts = {"first": first, "run": replace(recipe, start=str(folder / "first"))}
+    pictures = int(rate * 60 * minutes / len(parts))
+    epochs = -(-pictures // len(data[0]))
+    start = time.perf_counter()
+    for part, one in parts.items():
+        made = train(replace(one, epochs=epochs), folder / part, data=(data[0].limited(pictures // epochs), data[1]))
+    from hashigo.models import load_network
+
+    (folder / "model").symlink_to(Path("run") / "model")
+    about = {
+        "pictures": pictures * len(parts), "minutes": (time.perf_counter() - start) / 60, "pictures_per_second": rate,
+        "parameters": sum(p.numel() for p in load_network(made.model).parameters()), "flags": list(words),
+    }  # fmt: skip
+    (folder / "about.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+
+
+def _milliseconds(model: Model) -> float:
+    """Of the network for a photo of 4:3, the median of 20."""
+    x = model.prepare(photo_of(np.zeros((480, 640, 3), np.uint8)))[None]
+    taken = []
+    for _ in range(25):
+        start = time.perf_counter()
+        model.engine(x)
+        taken.append(1000 * (time.perf_counter() - start))
+    return median(taken[5:])
+
+
+def _measure(model: Model, held_out: PictureSet) -> dict[str, dict[str, float]]:
+    """Means by how vivid the answers are, where there is that choice."""
+    rows = {}
+    for vivid in VIVID if model.folder.task.name == "colorize-bins" else (None,):
+        shown = Model(model.folder, model.engine, vivid=vivid)
+        scores = evaluate(shown, [held_out])
+        result, grey = scores.mean("result"), scores.mean("input")
+        rows["" if vivid is None else f"{vivid:g}"] = {
+            "delta_e": result["delta_e"], "of_grey": result["delta_e"] / grey["delta_e"], "ratio": scores.ratio(),
+            "psnr": result["psnr"], "better": scores.share_better(), "chroma_distance": result["chroma_distance"],
+        }  # fmt: skip
+    return rows
+
+
+def _row(name: str, one: dict[str, Any]) -> str:
+    measured = "; ".join(
+        f"{vivid or '-'}: ΔE {m['delta_e']:.2f} ({m['of_grey']:.3f}), CF {m['ratio']:.2f}, better {m['better']:.2f}"
+        for vivid, m in one["measured"].items()
+    )
+    return (
+        f"{name}: {one['parameters'] / 1e6:.2f} M, {one['pictures']:,} pictures at {one['pictures_per_second']:.0f}/s, "
+        f"{one['ms']:.1f} ms; {measured}"
+    )
+
+
+def _picture(models: dict[str, Model], path: Path) -> None:
+    """Rows of photos: grey, each contender with its CIEDE2000 and colourfulness, the original."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    photos = list(bundled_photos().values())
+    columns = ["grey", *models, "original"]
+    figure, axes = plt.subplots(
+        len(photos), len(columns), figsize=(2.2 * len(columns), 1.9 * len(photos)), layout="constrained"
+    )
+    for row, photo in zip(axes, photos, strict=True):
+        small = photo_of(photo.resized(round(photo.height * 240 / photo.width), 240).clip(0, 1))
+        grey = photo_of(np.repeat(models[columns[1]].task.kept(small.rgb())[:1], 3, axis=0))
+        for axis, name in zip(row, columns, strict=True):
+            shown = {"grey": grey, "original": small}.get(name) or models[name].apply(small)
+            _show(axis, small, shown)
+            if row is axes[0]:
+                axis.set_title(name.replace(", ", ",\n"), fontsize=8)
+    figure.savefig(path, dpi=110)
+
+
+def _show(axis: Any, original: Photo, shown: Photo) -> None:
+    axis.imshow(shown.pixels)
+    axis.set_xticks([])
+    axis.set_yticks([])
+    pair = original.rgb(), shown.rgb()
+    axis.set_xlabel(f"ΔE {float(delta_e(*pair)):.1f}, CF {float(colourfulness(*pair)):.0f}", fontsize=7)
+
+
+if __name__ == "__main__":
+    main()
