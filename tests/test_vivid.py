@@ -23,7 +23,7 @@ from hashigo.networks import UNet
 from hashigo.randomness import PictureRng
 from hashigo.recipe import DataRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
 from hashigo.tasks import ColorizeBins
-from hashigo.training import train
+from hashigo.training import load_data, train
 from hashigo.training.run import Run
 from photos import batch
 from tiny import album, as_trained, photo, recipe
@@ -112,6 +112,19 @@ def test_small_pictures_are_enlarged_to_the_crop() -> None:
 
 
 # --- training ---------------------------------------------------------------------------------------------
+
+
+def test_pictures_without_colour_are_left_out_of_training(tmp_path: Path) -> None:
+    folder = album(tmp_path / "album", 12, 96)
+    for i in range(5):
+        Image.fromarray(photo("coffee", 96, 96)).convert("L").save(folder / f"grey-{i}.png")
+    data = DataRecipe(train=str(folder), validation=str(folder), colourful=10.0)
+    training, validation = load_data(data)
+    assert (len(training), len(validation)) == (12, 17)
+    assert not any("grey" in name for name in training.names)
+    assert len(load_data(replace(data, colourful=0.0))[0]) == 17
+    with pytest.raises(RecipeError, match="colourfulness 500 or more"):
+        load_data(replace(data, colourful=500.0))
 
 
 def test_the_classes_are_saved_with_the_model(run: Run) -> None:

@@ -55,6 +55,8 @@ class DataRecipe:
         flip: Mirrors every other training picture at random.
         zoom: Training crops show squares of random size, from so many times `crop` to the picture's short side, brought
             to `crop`; 0: all of the size of `crop`.
+        colourful: Training pictures whose colourfulness (M3, 0 to about 100; below 15 is all but grey) is lower are left
+            out, as grey scans among colour photos teach a colorizer to leave photos grey; 0 keeps all.
         limit: At most so many training pictures, evenly spread; 0 takes all.
         validation_limit: At most so many validation pictures, evenly spread; 0 takes all.
     """
@@ -69,6 +71,7 @@ class DataRecipe:
     crop: int = 0
     flip: bool = True
     zoom: float = 0.0
+    colourful: float = 0.0
     limit: int = 0
     validation_limit: int = 0
 
@@ -185,6 +188,7 @@ _LEAST = {
     "data.crop": 0,
     "data.limit": 0,
     "data.zoom": 0,
+    "data.colourful": 0,
     "ema": 0,
     "data.validation_limit": 0,
     "optimizer.momentum": 0,

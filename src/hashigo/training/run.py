@@ -26,6 +26,7 @@ from hashigo.data import PictureSet, open_dataset
 from hashigo.errors import RecipeError
 from hashigo.files import atomic_path
 from hashigo.loader import Loader, ResidentPictures
+from hashigo.metrics import colourfulness
 from hashigo.models import ModelFolder, load_network, open_model, save_model
 from hashigo.networks import make_network
 from hashigo.recipe import DataRecipe, Recipe
@@ -187,8 +188,34 @@ def load_data(recipe: DataRecipe) -> tuple[PictureSet, PictureSet]:
     if recipe.validation:
         limit = recipe.validation_limit or None
         split = recipe.validation_split or ("test" if recipe.validation == recipe.train else "train")
-        return training, open_dataset(recipe.validation, split=split, root=root, size=size, limit=limit)
-    return split_off(training, recipe.validation_share, recipe.validation_limit)
+        validation = open_dataset(recipe.validation, split=split, root=root, size=size, limit=limit)
+    else:
+        training, validation = split_off(training, recipe.validation_share, recipe.validation_limit)
+    return (colourful(training, recipe.colourful) if recipe.colourful else training), validation
+
+
+MEASURED_SIDE = 96
+"""Colourfulness is measured on the central squares of this side."""
+
+
+def colourful(pictures: PictureSet, least: float) -> PictureSet:
+    """The pictures of at least this colourfulness (M3 of Hasler & Süsstrunk 2003, 0..255 scale).
+
+    Raises:
+        RecipeError: there is none.
+    """
+    resident = ResidentPictures(pictures)
+    found = []
+    for some in torch.arange(len(pictures)).split(256):
+        rgb = resident.centre(some, MEASURED_SIDE, MEASURED_SIDE)
+        found.append(colourfulness(rgb, rgb) >= least)
+    kept = torch.cat(found).numpy()
+    if not kept.any():
+        raise RecipeError(
+            f"data.colourful: expected training pictures of colourfulness {least:g} or more, found none in "
+            f"{pictures.source}; lower it, or give colour photos"
+        )
+    return pictures if kept.all() else pictures.subset(kept)
 
 
 def split_off(pictures: PictureSet, share: float, most: int = 0) -> tuple[PictureSet, PictureSet]:
