@@ -118,7 +118,7 @@ def test_pictures_without_colour_are_left_out_of_training(tmp_path: Path) -> Non
     folder = album(tmp_path / "album", 12, 96)
     for i in range(5):
         Image.fromarray(photo("coffee", 96, 96)).convert("L").save(folder / f"grey-{i}.png")
-    data = DataRecipe(train=str(folder), validation=str(folder), colourful=10.0)
+    data = DataRecipe(train=str(folder), validation=str(folder), validation_split="train", colourful=10.0)
     training, validation = load_data(data)
     assert (len(training), len(validation)) == (12, 17)
     assert not any("grey" in name for name in training.names)

@@ -206,7 +206,7 @@ def colourful(pictures: PictureSet, least: float) -> PictureSet:
     """
     resident = ResidentPictures(pictures)
     found = []
-    for some in torch.arange(len(pictures)).split(256):
+    for some in torch.split(torch.arange(len(pictures)), 256):
         rgb = resident.centre(some, MEASURED_SIDE, MEASURED_SIDE)
         found.append(colourfulness(rgb, rgb) >= least)
     kept = torch.cat(found).numpy()
