@@ -178,7 +178,11 @@ def test_controls_and_any_labelled_set(tmp_path: Path) -> None:
     assert results["conditions"]["zeroed"]["parameters"] == results["conditions"]["skips"]["parameters"]
     assert results["conditions"]["zeroed-bottleneck"]["values"] == 3
     assert results["conditions"]["both"]["single_run"] is None  # one training run tells nothing of another
-    assert any("nothing of another training run" in claim["evidence"]["en"] for claim in results["claims"])
+    assert {claim["verdict"] for claim in results["claims"]} == {"within noise"}
+    for claim in results["claims"]:
+        assert "one training run per condition cannot tell" in claim["evidence"]["en"]
+        assert "各条件1回の学習では" in claim["evidence"]["ja"]
+        assert all("--seeds 3" in one and "nan" not in one for one in claim["evidence"].values())
 
 
 def test_pictures_that_do_not_fit_are_told(tmp_path: Path) -> None:
@@ -235,6 +239,16 @@ def test_verdicts_when_it_is_the_other_way_round_or_unclear() -> None:
     assert found[:3] == ["does not hold"] * 3
     assert found[3] == "does not hold"
     assert found[4] == found[5] == "within noise"
+
+
+def test_one_training_run_decides_nothing_however_alike_its_k_means_runs_are() -> None:
+    """The spread of k-means seeds is not that of training runs."""
+    of = {"neither": 0.5, "bottleneck": 0.9, "skips": 0.6, "both": 0.3, "zeroed-bottleneck": 0.9}
+    runs = {name: [part([mean - 0.001, mean, mean + 0.001], [mean / 9] * 3)] for name, mean in of.items()}
+    found = claims(runs, part([0.699, 0.7, 0.701]), replace(TINY, seeds=1))
+    assert [claim.verdict for claim in found] == ["within noise"] * 9
+    assert found[0].numbers["difference"] == pytest.approx(0.2)
+    assert "difference +0.200, but one training run" in found[0].evidence.en
 
 
 @pytest.mark.parametrize(

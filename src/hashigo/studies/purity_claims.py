@@ -95,24 +95,22 @@ def _single_run(means: Sequence[float]) -> dict[str, float] | None:
     return {"low": float(np.mean(means)) - reach, "high": float(np.mean(means)) + reach}
 
 
-def _sample(runs: Sequence[Part]) -> list[float]:
-    """What a comparison uses: a value for each training run, or for each k-means run where there is but one."""
-    return run_means(runs) if len(runs) > 1 else list(map(float, runs[0]["train"]["purity"]))
-
-
 def _lost(runs: Sequence[Part]) -> dict[str, Interval]:
-    """What averaging over the maps loses, as a `share` of the purity and in `points`: purity minus purity.
-
-    Over training runs, or over the k-means runs of a single one.
-    """
-    pairs = list(zip(_sample(runs), _sample([run["pooled"] for run in runs]), strict=True))
+    """What averaging over the maps loses, over training runs: as a `share` of the purity and in `points`, purity minus
+    purity."""
+    pairs = list(zip(run_means(runs), run_means([run["pooled"] for run in runs]), strict=True))
     return {"share": interval([1 - b / a for a, b in pairs]), "points": interval([a - b for a, b in pairs])}
 
 
 def claims(runs: dict[str, list[Part]], raw: Part, settings: PuritySettings) -> list[Claim]:
-    """The article's claims with their verdicts."""
+    """The article's claims with their verdicts.
+
+    Of a network a comparison has one value for each training run. The k-means runs of a single training run are no
+    substitute: they leave out what another draw of the first weights does, which is the larger part of the spread. So
+    from one training run every claim is within noise.
+    """
     basis = _basis(settings)
-    of = {name: _sample(found) for name, found in runs.items()}
+    of = {name: run_means(found) for name, found in runs.items()}
     pixels = list(map(float, raw["train"]["purity"]))
 
     def compare(text: Words, a: Sequence[float], b: Sequence[float], left: Words, right: Words) -> Claim:
@@ -145,7 +143,7 @@ def _pooling_claim(runs: Sequence[Part], name: Words, basis: Words) -> Claim:
         f"Global average pooling instead of flattening loses 20–30 percentage points of purity ({name.en})",
         f"平坦化の代わりに大域平均プーリングを使うと純度が20～30ポイント下がる（{name.ja}）",
     )
-    share, points = (f"{100 * one.mean:.0f} ({100 * one.low:.0f} … {100 * one.high:.0f})" for one in lost.values())
+    share, points = (_with_range(one.mean, one.low, one.high, ".0f", 100) for one in lost.values())
     evidence = Words(
         f"Lost: {points} points, {basis.en}. As a share of the purity that is {share} %; were that what the article's "
         f"“20–30 %” means, the verdict would be: {as_share}.",
@@ -168,16 +166,21 @@ def _basis(settings: PuritySettings) -> Words:
             f"95 % interval over {settings.seeds} training runs", f"{settings.seeds}回の学習にわたる95%信頼区間"
         )
     return Words(
-        f"95 % interval over {settings.kmeans_seeds} k-means runs of a single training run, which says nothing of "
-        "another training run",
-        f"1回の学習に対する{settings.kmeans_seeds}回のk-meansの95%信頼区間（学習をやり直したときのばらつきは含まない）",
+        "but one training run per condition cannot tell this from the luck of its first weights; --seeds 3 or more does",
+        "ただし各条件1回の学習では初期の重みの偶然と区別できない。--seeds 3 以上で判定できる",
     )
+
+
+def _with_range(mean: float, low: float, high: float, form: str, unit: float = 1.0) -> str:
+    """ "+0.094 (+0.068 … +0.120)", times `unit`; the mean alone where there is no interval."""
+    shown = [f"{unit * value:{form}}" for value in (mean, low, high)]
+    return shown[0] if np.isnan(low) else f"{shown[0]} ({shown[1]} … {shown[2]})"
 
 
 def _evidence(
     a: Sequence[float], b: Sequence[float], left: Words, right: Words, numbers: dict[str, float], basis: Words
 ) -> Words:
-    gap = f"{numbers['difference']:+.3f} ({numbers['low']:+.3f} … {numbers['high']:+.3f})"
+    gap = _with_range(numbers["difference"], numbers["low"], numbers["high"], "+.3f")
     figures = f"{np.mean(a):.3f}", f"{np.mean(b):.3f}"
     return Words(
         f"{left.en} {figures[0]}, {right.en} {figures[1]}; difference {gap}, {basis.en}.",
