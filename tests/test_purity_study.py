@@ -252,17 +252,21 @@ def test_one_training_run_decides_nothing_however_alike_its_k_means_runs_are() -
 
 
 @pytest.mark.parametrize(
-    ("lost", "verdict"), [([0.24, 0.25, 0.26], "holds"), ([0.05, 0.06, 0.07], "does not hold"),
-                          ([0.1, 0.3, 0.35], "within noise"), ([0.5, 0.51], "does not hold")],
+    ("lost", "verdict", "in_points"),
+    [([0.12, 0.125, 0.13], "holds", "does not hold"), ([0.24, 0.25, 0.26], "does not hold", "holds"),
+     ([0.05, 0.06, 0.07], "does not hold", "does not hold"), ([0.1, 0.15, 0.17], "within noise", "within noise"),
+     ([0.25, 0.251], "does not hold", "holds")],
 )  # fmt: skip
-def test_verdict_on_pooling(lost: list[float], verdict: str) -> None:
+def test_verdict_on_pooling_is_by_the_share_of_the_purity(lost: list[float], verdict: str, in_points: str) -> None:
     runs = {name: [part([0.5, 0.5]) for _ in lost] for name in ("bottleneck", "both", "skips")}
     runs["neither"] = [part([0.5, 0.5], [0.5 - one] * 2) for one in lost]
     found = claims(runs, part([0.5, 0.5]), replace(TINY, seeds=len(lost)))
     claim = next(claim for claim in found if "pooling" in claim.text.en)
     assert claim.verdict == verdict
     assert claim.numbers["share_mean"] == pytest.approx(2 * claim.numbers["points_mean"])
-    assert f"{100 * claim.numbers['share_mean']:.0f} (" in claim.evidence.en
+    assert f"Lost: {100 * claim.numbers['share_mean']:.0f} (" in claim.evidence.en
+    assert f"points that is {100 * claim.numbers['points_mean']:.0f} (" in claim.evidence.en
+    assert f"the verdict would be: {in_points}." in claim.evidence.en
 
 
 def test_ctrl_c_stops_the_lanes() -> None:

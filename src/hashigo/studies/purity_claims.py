@@ -135,20 +135,20 @@ def claims(runs: dict[str, list[Part]], raw: Part, settings: PuritySettings) -> 
 
 
 def _pooling_claim(runs: Sequence[Part], name: Words, basis: Words) -> Claim:
-    """The article does not say of what its per cents are: the verdict takes them as points of purity, the evidence has
-    the share too."""
+    """Per cent of the purity is what the article writes, so that gets the verdict; they could be meant as points, so the
+    evidence has those too."""
     lost = _lost(runs)
-    verdict, as_share = (_between(lost[unit], 0.20, 0.30) for unit in ("points", "share"))
+    verdict, in_points = (_between(lost[unit], 0.20, 0.30) for unit in ("share", "points"))
     text = Words(
-        f"Global average pooling instead of flattening loses 20–30 percentage points of purity ({name.en})",
-        f"平坦化の代わりに大域平均プーリングを使うと純度が20～30ポイント下がる（{name.ja}）",
+        f"Global average pooling instead of flattening loses 20–30 % of the purity ({name.en})",
+        f"平坦化の代わりに大域平均プーリングを使うと純度の20～30%が失われる（{name.ja}）",
     )
     share, points = (_with_range(one.mean, one.low, one.high, ".0f", 100) for one in lost.values())
     evidence = Words(
-        f"Lost: {points} points, {basis.en}. As a share of the purity that is {share} %; were that what the article's "
-        f"“20–30 %” means, the verdict would be: {as_share}.",
-        f"低下は {points} ポイント、{basis.ja}。純度に対する割合では {share} %で、記事の「20～30%」が割合の意味なら判定は"
-        f"「{VERDICTS[as_share][2].ja}」となる。",
+        f"Lost: {share} % of the flattened features' purity, {basis.en}. In percentage points that is {points}; were that "
+        f"what the article's “20–30 %” means, the verdict would be: {VERDICTS[in_points][2].en}.",
+        f"低下は平坦化した特徴の純度の {share} %、{basis.ja}。ポイントでは {points} で、記事の「20～30%」がポイントの意味なら判定は"
+        f"「{VERDICTS[in_points][2].ja}」となる。",
     )
     numbers = {f"{unit}_{key}": value for unit, one in lost.items() for key, value in one._asdict().items()}
     return Claim(text, verdict, evidence, numbers)
