@@ -116,6 +116,21 @@ def test_a_copy_does_not_move_with_the_training() -> None:
     assert not torch.equal(weights(together.networks()[0]), kept)
 
 
+@pytest.mark.parametrize("asked", ["auto", "tpu"])
+def test_where_there_is_a_tpu_it_is_the_cpu(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hashigo.training.machine._has_tpu", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    together = Together(recipe(machine=MachineRecipe(accelerator=asked, precision="fp32", compile="off")), [0], DIGITS)
+    assert (together.device.type, together.setup.accelerator) == ("cpu", "cpu")
+    assert np.isfinite(together.train_epoch()).all()
+
+
+def test_the_setup_says_what_is_done() -> None:
+    machine = MachineRecipe(accelerator="cpu", precision="fp32", compile="on", channels_last="on")
+    assert str(Together(recipe(machine=machine), [0], DIGITS).setup) == "cpu, float32, channels last, not compiled"
+    assert str(Together(recipe(machine=machine), [0, 1], DIGITS).setup) == "cpu, float32, channels first, not compiled"
+
+
 def test_it_can_be_broken_off() -> None:
     steps = iter([True, True, False])
     with pytest.raises(KeyboardInterrupt):

@@ -12,6 +12,7 @@ import copy
 import json
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,9 @@ from hashigo.loader import Loader, ResidentPictures
 from hashigo.losses import get_loss
 from hashigo.networks import make_network
 from hashigo.randomness import PictureRng
-from hashigo.recipe import Recipe
+from hashigo.recipe import MachineRecipe, Recipe
 from hashigo.tasks import make_task
-from hashigo.training.machine import choose
+from hashigo.training.machine import Setup, choose
 from hashigo.training.module import Average, make_optimizer
 from hashigo.training.run import network_options
 
@@ -53,7 +54,7 @@ class Together:
             raise RecipeError("optimizer.clip: expected 0 for networks that are trained together, got another value")
         self.recipe, self.seeds = recipe, tuple(seeds)
         self.task = make_task(recipe.task.name, **recipe.task.options)
-        self.setup = choose(recipe.machine, 0)
+        self.setup = _setup(recipe.machine, len(self.seeds))
         self.device = torch.device(self.setup.accelerator)
         resident = pictures if isinstance(pictures, ResidentPictures) else ResidentPictures(pictures, self.device)
         options: dict[str, Any] = {"batch_size": recipe.batch_size, "crop": recipe.data.crop, "flip": recipe.data.flip}
@@ -62,7 +63,7 @@ class Together:
         self.epoch = 0
         alone = [self._first(seed) for seed in self.seeds]
         self._one = alone[0].train()
-        if len(alone) == 1 and self.setup.channels_last:
+        if self.setup.channels_last:
             self._one.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._weights, self._buffers = _stacked(alone)
         steps = recipe.epochs * len(self.loaders[0])
@@ -184,6 +185,15 @@ class Together:
         self.epoch = notes["epoch"]
         about: dict[str, Any] = notes["about"]
         return about
+
+
+def _setup(machine: MachineRecipe, networks: int) -> Setup:
+    """What this machine does of it: nothing here is compiled, several networks' channels come first, and where
+    `hashigo.train` would use a TPU, which needs Lightning's own loop, it is the CPU."""
+    setup = choose(machine, 0)
+    if setup.accelerator == "tpu":
+        setup = choose(replace(machine, accelerator="cpu"), 0)
+    return replace(setup, compile=False, channels_last=setup.channels_last and networks == 1)
 
 
 def _stacked(networks: Sequence[nn.Module]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
