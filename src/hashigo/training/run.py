@@ -172,6 +172,11 @@ def network_options(recipe: Recipe, task: Task) -> dict[str, Any]:
             raise RecipeError(
                 f"network.options.{name}: the task {task.name!r} needs {given[name]}, got {options[name]}; leave it out"
             )
+    if options.get("stem", 1) != 1 and not task.reduces:
+        raise RecipeError(
+            f"network.options.stem: expected 1 for the task {task.name!r}, whose answers are of the photo's own size, "
+            f"got {options['stem']}; leave it out"
+        )
     return options
 
 
