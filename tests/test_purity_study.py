@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import hashigo.clustering.kmeans as kmeans_module
 import hashigo.latents as latents_module
@@ -92,6 +93,20 @@ def test_runs_hold_what_the_summary_says(finished: Path) -> None:
     mean = np.mean([np.mean(run["train"]["purity"]) for run in runs])
     assert results["conditions"]["bottleneck"]["train"]["purity"]["mean"] == pytest.approx(mean)
     assert np.sum(runs[0]["contingency"]) == 512
+
+
+def test_every_part_says_on_what_it_was_made(finished: Path) -> None:
+    results = results_of(finished)
+    kind = "cuda" if torch.cuda.is_available() else "cpu"
+    for runs in results["runs"].values():
+        for run in runs:
+            assert re.fullmatch(
+                f"{kind}, (float32|bfloat16 autocast), channels (first|last), not compiled", run["machine"]
+            )
+    assert results["conditions"]["both"]["machine"] == results["runs"]["both"][0]["machine"]
+    assert results["raw"]["part"]["machine"] == f"{kind}, float32"
+    page = (finished / "report.html").read_text(encoding="utf-8")
+    assert page.count(results["conditions"]["both"]["machine"]) == 2, "in the foot, in both languages"
 
 
 def test_the_models_are_there(finished: Path) -> None:

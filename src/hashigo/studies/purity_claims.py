@@ -57,11 +57,17 @@ def _condition_summary(runs: Sequence[Part]) -> dict[str, Any]:
         "train_loss": np.mean([run["train_loss"] for run in runs], axis=0),
         "test_loss": float(np.mean([run["sweep"][-1]["test_loss"] for run in runs])),
         "seconds": sum(run["seconds"] for run in runs),
+        "machine": trained_on(runs),
     }
     if "pooled" in runs[0]:
         summary["pooled"] = _scores_summary([run["pooled"] for run in runs])
         summary["pooled"]["lost"] = {unit: lost._asdict() for unit, lost in _lost(runs).items()}
     return summary
+
+
+def trained_on(runs: Sequence[Part]) -> str:
+    """What the runs were trained on and in which precision, each once: sittings may have been on several machines."""
+    return "; ".join(sorted({run["machine"] for run in runs if "machine" in run})) or "unknown"
 
 
 def _at(run: Part, epoch: int) -> Part:

@@ -76,6 +76,7 @@ def _whole_measure(both: Sequence[NDArray[np.float32]], pictures: Pictures, sett
     """Clusters' scores, linear probe and contingency table of (training, test) features."""
     start = time.perf_counter()
     found, clusters = _cluster_scores(both, pictures, settings)
+    found["machine"] = f"{_device()}, float32"  # k-means; of a network `_finish` puts its training's in this place
     labels, some = pictures.labels(pictures.train), _fitting(both[0])
     best = int(np.argmin(clusters.inertia))
     return {
@@ -184,8 +185,9 @@ def _finish(
         "sweep": [*history.rows[place], row],
         "train_loss": history.losses[place],
         "seconds": seconds,
+        "machine": str(networks.setup),
     }
-    study.finish(f"{name}-{seed}", {**about, **found})
+    study.finish(f"{name}-{seed}", {**found, **about})
 
 
 def _side(pictures: Pictures) -> int:

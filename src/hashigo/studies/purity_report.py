@@ -16,7 +16,7 @@ from hashigo.image import photo_of
 from hashigo.plots import LEGEND, Row, curves, intervals, matrix, scatter
 from hashigo.report import Page
 from hashigo.studies.folder import StudyFolder
-from hashigo.studies.purity_claims import ARTICLE_RAW, NAMES
+from hashigo.studies.purity_claims import ARTICLE_RAW, NAMES, trained_on
 from hashigo.studies.purity_data import Pictures
 from hashigo.studies.purity_network import raw_values, reconstructions, stored_latents
 from hashigo.studies.purity_settings import CONDITIONS, PRESETS, PuritySettings
@@ -361,11 +361,12 @@ def _foot(page: Page, settings: PuritySettings, study: StudyFolder) -> None:
     page.heading(Words("How it was made", "実行条件"))
     page.code(command("purity", settings, PRESETS))
     device = machine["processor"] if machine["gpu"] == "none" else machine["gpu"]
+    trained = trained_on([run for runs in results["runs"].values() for run in runs])
     page.text(
         Words(
-            f"{seconds / 60:.1f} minutes in all, at most {memory or 0:,.0f} MB of memory, on {device}. "
+            f"{seconds / 60:.1f} minutes in all, at most {memory or 0:,.0f} MB of memory, on {device}; networks trained on {trained}. "
             "All numbers are in results.json; the trained networks in models/.",
-            f"所要時間 {seconds / 60:.1f} 分、最大メモリ {memory or 0:,.0f} MB、{device}。すべての数値は results.json、"
+            f"所要時間 {seconds / 60:.1f} 分、最大メモリ {memory or 0:,.0f} MB、{device}。ネットワークの学習：{trained}。すべての数値は results.json、"
             "学習済みネットワークは models/ にある。",
         )
     )
