@@ -22,6 +22,7 @@ import hashigo.studies.purity_report as report_module
 from hashigo.data import PictureSet, open_dataset
 from hashigo.errors import DataError, RecipeError
 from hashigo.models import open_model
+from hashigo.report import Page
 from hashigo.studies.purity import Lanes, load_pictures, run_purity
 from hashigo.studies.purity_claims import claims
 from hashigo.studies.purity_settings import CONDITIONS, PRESETS, SWEEP, PuritySettings
@@ -225,6 +226,27 @@ def test_the_sweep_is_what_the_issue_asks_for() -> None:
     assert {name: one.article for name, one in CONDITIONS.items() if one.article} == {
         "neither": 0.5123, "bottleneck": 0.6998, "skips": 0.5217, "both": 0.3752
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "data", "machine", "told"),
+    [({}, {}, "float32", None), ({"seeds": 5, "root": "there"}, {}, "float32", None),
+     ({}, {}, "bfloat16 autocast", "precision bfloat16 (float32). In full things may come out otherwise; --preset "
+                                   "article --precision fp32 does that"),
+     ({"data": "fashion"}, {}, "float32", "data fashion (mnist)"), ({"kmeans_seeds": 3}, {}, "float32", "k-means runs 3 (10)"),
+     ({"size": 20}, {"size": (20, 20)}, "float32", "size 20 × 20 (28 × 28)"), ({"size": 28}, {}, "float32", None),
+     ({}, {"train": 900}, "float32", "pictures 900 (60,000)")],
+)  # fmt: skip
+def test_the_page_tells_every_departure(
+    changes: dict[str, Any], data: dict[str, Any], machine: str, told: str | None
+) -> None:
+    page = Page("a page")
+    about = {"source": "mnist train", "size": (28, 28), "train": 60_000, "test": 10_000, "labels": 10, "left_out": 0}
+    results = {"data": about | data, "conditions": {"both": {"machine": f"cpu, {machine}, channels last"}}}
+    report_module._introduction(page, replace(PRESETS["article"], **changes), results)
+    text = "".join(page.parts)
+    assert ("This is the article&#x27;s full setting" in text) == (told is None)
+    assert (told or "") in text
 
 
 def part(values: list[float], pooled: list[float] | None = None) -> dict[str, Any]:

@@ -17,11 +17,13 @@ from PIL import Image
 
 from hashigo.data import PictureSet
 from hashigo.errors import DataError, RecipeError
+from hashigo.report import Page
 from hashigo.studies import autoencode, colorize, restoration
 from hashigo.studies.autoencode import AutoencodeSettings, run_autoencode
 from hashigo.studies.colorize import ColorizeSettings, run_colorize
 from hashigo.studies.restoration import SHOWN, Part, epochs_to_show, tiles
 from hashigo.studies.restoration_data import is_grey, load_pictures
+from hashigo.studies.restoration_report import _cautions
 from hashigo.studies.setting import command
 from hashigo.training.panels import grid, save_png
 from photos import PHOTOS, pixels
@@ -333,6 +335,17 @@ def test_what_is_grey() -> None:
     assert not is_grey(PictureSet.from_array(colour))
     assert is_grey(PictureSet.from_array(colour[..., 0]))
     assert is_grey(PictureSet.from_array(np.ascontiguousarray(np.repeat(colour[..., :1], 3, axis=3))))
+
+
+@pytest.mark.parametrize(("data", "told"), [("stl10", None), ("my photos", "data my photos (stl10)")])
+def test_other_pictures_are_not_the_articles_setting(data: str, told: str | None) -> None:
+    about = {"train": {"pictures": 12_000}, "validation": {"pictures": 600}, "test": {"pictures": 400}}
+    page = Page("a page")
+    settings = AutoencodeSettings(data=data)
+    _cautions(page, settings, {"pictures": {**about, "side": 96, "unreadable": 0}})
+    text = "".join(page.parts)
+    assert ("This is the article&#x27;s full setting" in text) == (told is None)
+    assert (told or "") in text
 
 
 # --- claims -------------------------------------------------------------------------------------------------

@@ -69,10 +69,11 @@ def _introduction(page: Page, settings: PuritySettings, results: dict[str, Any])
             f"クラスタがクラスと一致すれば1になる。k-meansはラベルもテスト画像{data['test']:,}枚も見ていない。",
         )
     )
-    found = departures(settings, PRESETS["article"], _NAMES)
-    if data["train"] < ARTICLE_PICTURES:
-        found.insert(0, (Words("pictures", "画像"), data["train"], ARTICLE_PICTURES))
-    say_departures(page, settings.preset == "quick", found)
+    flags = "--preset article"
+    found = _departures(settings, results)
+    if any(label == _PRECISION for label, *_ in found):
+        flags += " --precision fp32"
+    say_departures(page, settings.preset == "quick", found, flags)
     if data["left_out"]:
         page.text(
             Words(
@@ -83,8 +84,26 @@ def _introduction(page: Page, settings: PuritySettings, results: dict[str, Any])
         )
 
 
-ARTICLE_PICTURES = 60_000
-"""MNIST's training pictures."""
+def _departures(settings: PuritySettings, results: dict[str, Any]) -> list[tuple[Words, object, object]]:
+    """What differs from the article's setting: of data, size and precision, where 0 and "auto" can mean it, what came of
+    them."""
+    data = results["data"]
+    height, width = data["size"]
+    found = departures(settings, PRESETS["article"], _NAMES)
+    if data["train"] < ARTICLE_PICTURES:
+        found.insert(0, (Words("pictures", "画像"), data["train"], ARTICLE_PICTURES))
+    if (height, width) != (ARTICLE_SIDE, ARTICLE_SIDE):
+        found.append((Words("size", "大きさ"), f"{height} × {width}", f"{ARTICLE_SIDE} × {ARTICLE_SIDE}"))
+    machines = {one["machine"] for one in results["conditions"].values()}
+    if any("bfloat16" in one for one in machines):
+        found.append((_PRECISION, "bfloat16", "float32"))
+    return found
+
+
+ARTICLE_PICTURES, ARTICLE_SIDE = 60_000, 28
+"""MNIST's training pictures and their side. They were trained on in float32, as Keras does unless told otherwise."""
+
+_PRECISION = Words("precision", "精度")
 
 _NAMES = {
     "data": Words("data", "データ"),
@@ -94,6 +113,7 @@ _NAMES = {
     "momentum": Words("momentum", "モーメンタム"),
     "width": Words("width", "チャネル数"),
     "units": Words("units of the bottleneck", "ボトルネックのユニット数"),
+    "kmeans_seeds": Words("k-means runs", "k-meansの回数"),
 }
 
 

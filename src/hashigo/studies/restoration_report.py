@@ -135,6 +135,7 @@ def _size(settings: RestorationSettings, results: Results) -> Words:
 
 
 _NAMES = {
+    "data": Words("data", "データ"),
     "width": Words("width", "チャネル数"),
     "depth": Words("depth", "深さ"),
     "epochs": Words("epochs", "エポック数"),

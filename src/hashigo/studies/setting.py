@@ -17,8 +17,10 @@ def departures(ours: Any, article: Any, labels: Mapping[str, Words]) -> list[tup
     return [(label, mine, theirs) for label, mine, theirs in pairs if mine != theirs]
 
 
-def say_departures(page: Page, quick: bool, found: list[tuple[Words, object, object]]) -> None:
-    """Tells on the page what differs from the article's setting, or that nothing does."""
+def say_departures(
+    page: Page, quick: bool, found: list[tuple[Words, object, object]], flags: str = "--preset article"
+) -> None:
+    """Tells on the page what differs from the article's setting, or that nothing does, and the `flags` that give it."""
     if not found:
         page.text(Words("This is the article's full setting.", "記事の設定そのものである。"))
         return
@@ -27,9 +29,9 @@ def say_departures(page: Page, quick: bool, found: list[tuple[Words, object, obj
     page.text(
         Words(
             f"This is {'quick: ' if quick else ''}not the article's full setting, which stands in brackets: {en}. In "
-            "full things may come out otherwise; --preset article does that.",
+            f"full things may come out otherwise; {flags} does that.",
             f"これは{'簡易設定で、' if quick else ''}記事の設定そのものではない（括弧内が記事の値）：{ja}。記事どおりの規模では"
-            "結果が変わりうる。--preset article で実行できる。",
+            f"結果が変わりうる。{flags} で実行できる。",
         )
     )
 
