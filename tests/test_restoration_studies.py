@@ -262,6 +262,36 @@ def test_cats_of_the_training_split_where_there_is_no_test_split(tmp_path: Path)
     assert not any(name.startswith("cat/") for name in (*found.train.names, *found.validation.names))
 
 
+def test_cats_of_the_training_split_where_the_test_split_has_none(tmp_path: Path) -> None:
+    corners(tmp_path / "train" / "dog", 24)
+    corners(tmp_path / "train" / "cat", 8, 24)
+    corners(tmp_path / "test" / "dog", 6, 60)
+    corners(tmp_path / "test" / "bird", 6, 70)
+    found = load_pictures(ColorizeSettings(data=str(tmp_path), **TINY), colorize.CATS)
+    assert found.by_class
+    assert len(found.test) == 6
+    assert all(name.startswith("cat/") for name in found.test.names)
+    assert not any(name.startswith("cat/") for name in (*found.train.names, *found.validation.names))
+
+
+def test_where_no_picture_is_left_the_reason_is_told(tmp_path: Path) -> None:
+    corners(tmp_path / "only" / "cat", 8)
+    corners(tmp_path / "only" / "cats", 8, 8)
+    with pytest.raises(DataError, match=r"to train on beside those of the class cat and cats.*found no others"):
+        load_pictures(ColorizeSettings(data=str(tmp_path / "only"), **TINY), colorize.CATS)
+    some = PictureSet.from_array(
+        np.zeros((4, 24, 24, 3), np.uint8), np.array([0, 0, 2, 2]), classes=("dog", "cat", "owl")
+    )
+    some.save(tmp_path / "none.safetensors")
+    with pytest.raises(
+        DataError, match="of the class cat to test on, found none; give pictures to test on with --test"
+    ):
+        load_pictures(ColorizeSettings(data=str(tmp_path / "none.safetensors"), **TINY), colorize.CATS)
+    small, large = corners(tmp_path / "small", 8, side=12), corners(tmp_path / "large", 8)
+    with pytest.raises(DataError, match=r"at least 16 × 16 pixels, got 8 that are all smaller, .* of 12; lower --crop"):
+        load_pictures(AutoencodeSettings(data=str(large), test=str(small), **TINY))
+
+
 def test_cats_are_kept_out_though_others_are_tested(tmp_path: Path, photos: Path) -> None:
     data = animals(tmp_path) / "train"
     found = load_pictures(ColorizeSettings(data=str(data), test=str(tmp_path / "test" / "dog"), **TINY), colorize.CATS)

@@ -58,23 +58,33 @@ def load_pictures(settings: RestorationSettings, keep_out: Collection[str] = ())
     """Reads and divides the pictures that `settings` name.
 
     Of a set with labels, classes whose names are in `keep_out` (lower case) are kept out of training, and unless
-    `settings.test` names other pictures they are the test pictures. Otherwise those are the set's own test split, or a
-    share of it that is kept apart.
+    `settings.test` names other pictures they are the test pictures: those of the set's own test split, or of training
+    where it has none of them. Otherwise those are the set's own test split, or a share of it that is kept apart.
 
     Raises:
-        DataError: nothing is there, no picture is large enough, or there are too few to divide.
+        DataError: nothing is there, no picture is of another class, none is large enough, or there are too few to divide.
     """
     pictures, own_test = _training(settings)
     names, theirs = _of_classes(pictures, keep_out)
     data = pictures.subset(~theirs) if theirs.any() else pictures
+    if theirs.any() and not len(data):
+        raise DataError(
+            f"{pictures.source}: expected pictures to train on beside those of the class {' and '.join(names)}, which are "
+            "kept for the test, found no others; give a set that has more classes"
+        )
     by_class = bool(names) and not settings.test
     if settings.test:
         test = _open(settings, settings.test, test=True)
-    elif own_test:
-        test = _open(settings, settings.data, test=True, limit=0 if by_class else settings.test_pictures)
-        test = test.subset(_of_classes(test, keep_out)[1]) if by_class else test
     elif by_class:
-        test = pictures.subset(theirs)
+        test = _of_test_split(settings, keep_out) if own_test else None
+        test = pictures.subset(theirs) if test is None else test
+        if not len(test):
+            raise DataError(
+                f"{pictures.source}: expected pictures of the class {' and '.join(names)} to test on, found none; give "
+                "pictures to test on with --test, or more with --pictures"
+            )
+    elif own_test:
+        test = _open(settings, settings.data, test=True, limit=settings.test_pictures)
     else:
         if len(data) < 3:
             raise DataError(
@@ -83,6 +93,13 @@ def load_pictures(settings: RestorationSettings, keep_out: Collection[str] = ())
         data, test = split_off(data, min(settings.test_pictures, max(1, len(data) // 5)) / len(data))
     crop = min(settings.crop, *data.uniform) if data.uniform else settings.crop
     return _divided(settings, data, test, crop, names, by_class)
+
+
+def _of_test_split(settings: RestorationSettings, keep_out: Collection[str]) -> PictureSet | None:
+    """The test split's pictures of the classes that are kept out, None where it has none of them."""
+    test = _open(settings, settings.data, test=True)
+    chosen = _of_classes(test, keep_out)[1]
+    return test.subset(chosen) if chosen.any() else None
 
 
 def _divided(
@@ -153,10 +170,14 @@ def _of_classes(pictures: PictureSet, names: Collection[str]) -> tuple[tuple[str
 
 
 def _large_enough(pictures: PictureSet, crop: int) -> PictureSet:
-    fits = pictures.sizes.min(axis=1) >= crop if len(pictures) else np.zeros(0, dtype=bool)
+    if not len(pictures):
+        raise DataError(f"{pictures.source}: expected pictures, found none; give another set with --data or --test")
+    shorts = pictures.sizes.min(axis=1)
+    fits = shorts >= crop
     if not fits.any():
         raise DataError(
-            f"{pictures.source}: expected pictures of at least {crop} × {crop} pixels, found none; lower --crop"
+            f"{pictures.source}: expected pictures of at least {crop} × {crop} pixels, got {len(pictures):,} that are all "
+            f"smaller, the largest with a short side of {shorts.max()}; lower --crop"
         )
     return pictures if fits.all() else pictures.subset(fits)
 
