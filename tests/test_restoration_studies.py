@@ -443,6 +443,7 @@ def test_the_claims_on_colour() -> None:
     parts = {"with": bad, "without": bad, "autoencode-with": good, "autoencode-without": good}
     assert colorize.harder(parts).verdict == "holds"
     assert "2 of 2 epochs" in colorize.harder(parts).evidence.en
+    assert "each at its best epoch" in colorize.harder(parts).text.en
     assert colorize.harder({**parts, "autoencode-without": bad}).verdict == "within noise"
     claim = colorize.dull({"with": good, "without": bad}, originals)
     assert claim.verdict == "holds"
@@ -452,6 +453,21 @@ def test_the_claims_on_colour() -> None:
     assert colorize.dull({"with": vivid, "without": bad}, originals).verdict == "does not hold"
     grey = {"originals": {"colourfulness": [1.0] * 6}}
     assert colorize.dull({"with": good, "without": bad}, grey).verdict == "within noise"
+
+
+@pytest.mark.parametrize(
+    ("ratios", "verdict"),
+    [([0.5, 0.6, 0.7], "holds"), ([0.95, 0.96, 0.97], "does not hold"), ([1.2, 1.3, 1.4], "does not hold"),
+     ([0.85, 0.9, 0.95], "within noise"), ([0.6, 0.8, 1.0], "within noise"), ([0.5], "within noise")],
+)  # fmt: skip
+def test_colours_a_little_below_their_originals_are_not_dull(ratios: list[float], verdict: str) -> None:
+    assert colorize.DULL == 0.9
+    results = part([1], colourfulness=[50 * ratio for ratio in ratios])
+    originals = {"originals": {"colourfulness": [50.0] * len(ratios)}}
+    claim = colorize.dull({"with": results, "without": results}, originals)
+    assert claim.verdict == verdict
+    assert claim.numbers["ratio"] == pytest.approx(np.mean(ratios))
+    assert all("90" in words for words in claim.evidence)
 
 
 # --- settings, panels, the command --------------------------------------------------------------------------

@@ -59,6 +59,10 @@ CONDITIONS = {
 }
 """The networks that are trained."""
 
+DULL = 0.9
+"""Colours are dull if they have surely less than this share of their originals' colourfulness: a few per cent less
+would be no reason to call them so."""
+
 COLOURED = 5.0
 """Originals below this colourfulness (M3) are all but grey: what share of their colour came back cannot be told."""
 
@@ -145,7 +149,8 @@ def better(skips: Part, plain: Part) -> Claim:
 
 
 def harder(parts: dict[str, Part]) -> Claim:
-    """Whether the loss of colouring is above that of reconstructing after as many epochs, for both networks."""
+    """Whether the loss of colouring is above that of reconstructing, for both networks, each with the weights of its best
+    epoch."""
     found = {
         name: paired_higher(parts[name]["each"]["loss"], parts[f"autoencode-{name}"]["each"]["loss"])
         for name in ("with", "without")
@@ -156,15 +161,15 @@ def harder(parts: dict[str, Part]) -> Claim:
     evidence = Words(
         f"Loss on held-out pictures with skips: {skips['a']:.4g} colouring, {skips['b']:.4g} reconstructing, difference "
         f"{gap(skips, 1)}; without: {plain['a']:.4g} and {plain['b']:.4g}, difference {gap(plain, 1)} (95 % intervals, in "
-        f"pairs, each network with its best epoch's weights). The validation loss of colouring was the higher one in {above['with']} of {epochs} epochs with skips, in "
+        f"pairs). The validation loss of colouring was the higher one in {above['with']} of {epochs} epochs with skips, in "
         f"{above['without']} without.",
         f"テスト画像の損失：スキップありではカラー化 {skips['a']:.4g}、復元 {skips['b']:.4g}、差 {gap(skips, 1)}。なしでは "
-        f"{plain['a']:.4g} と {plain['b']:.4g}、差 {gap(plain, 1)}（対にした95%信頼区間、各ネットワークの最良エポックの重み）。検証損失は、スキップありで{epochs}"
+        f"{plain['a']:.4g} と {plain['b']:.4g}、差 {gap(plain, 1)}（対にした95%信頼区間）。検証損失は、スキップありで{epochs}"
         f"エポック中{above['with']}、なしで{above['without']}エポックにおいてカラー化のほうが高かった。",
     )
     text = Words(
-        "Colouring is harder than reconstructing (the same network, after as many epochs)",
-        "カラー化は復元より難しい（同じネットワーク、同じエポック数で比較）",
+        "Colouring is harder than reconstructing (the same network, each at its best epoch)",
+        "カラー化は復元より難しい（同じネットワーク、それぞれの最良エポックで比較）",
     )
     numbers = {f"{name}_{key}": value for name, (_, one) in found.items() for key, value in one.items()}
     return Claim(text, both(verdict for verdict, _ in found.values()), evidence, numbers)
@@ -175,21 +180,22 @@ def _epochs_above(curves: Sequence[dict[str, float]], others: Sequence[dict[str,
 
 
 def dull(parts: dict[str, Part], originals: dict[str, Part]) -> Claim:
-    """Whether results with skips have less than their originals' colourfulness, by the ratio of each picture."""
+    """Whether results with skips have less than `DULL` of their originals' colourfulness, by the ratio of each picture."""
     text = Words("The colours come out dull", "色はくすむ")
     skips, plain = (colour_ratios(parts[name], originals) for name in ("with", "without"))
     if not len(skips):
         nothing = Words("The test pictures are all but grey.", "テスト画像にはほとんど色がない。")
         return Claim(text, "within noise", nothing)
-    verdict, _ = paired_higher(np.ones_like(skips), skips)
+    verdict, _ = paired_higher(np.full_like(skips, DULL), skips)
     found, other = interval(skips), interval(plain)
     evidence = Words(
         f"With skips the pictures have {_percent(found)} of their "
         f"originals' colourfulness, without {_percent(other)}. Mean "
-        f"of each picture's ratio with its 95 % interval, over {found.count} pictures whose originals are not all but grey.",
+        f"of each picture's ratio with its 95 % interval, over {found.count} pictures whose originals are not all but grey. "
+        f"Dull is what is surely below {100 * DULL:.0f} %.",
         f"カラフルさは元の画像に対し、スキップありで{_percent(found)}、"
         f"なしで{_percent(other)}。画像ごとの比の平均と95%信頼区間。元が"
-        f"ほぼ灰色のものを除く{found.count}枚。",
+        f"ほぼ灰色のものを除く{found.count}枚。確実に{100 * DULL:.0f}%未満ならくすんでいるとする。",
     )
     numbers = {"ratio": found.mean, "low": found.low, "high": found.high, "ratio_without": other.mean}
     return Claim(text, verdict, evidence, numbers)
