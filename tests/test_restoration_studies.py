@@ -123,6 +123,18 @@ def test_the_loss_of_each_picture_is_the_trainings_loss(finished: Path, photos: 
     assert np.mean(measured.each["loss"]) == pytest.approx(lowest, rel=0.05)  # the curve's may be bfloat16's
 
 
+@pytest.mark.parametrize("study", ["finished", "coloured"])
+def test_verdicts_over_pictures_say_that_each_network_was_trained_once(
+    study: str, request: pytest.FixtureRequest
+) -> None:
+    claims = results_of(request.getfixturevalue(study))["claims"]
+    over_pictures = [one["evidence"] for one in claims if "learns far faster" not in one["claim"]["en"]]
+    assert len(over_pictures) == (2 if study == "finished" else 3)
+    for evidence in over_pictures:
+        assert "one training run each" in evidence["en"]
+        assert "学習は各1回" in evidence["ja"]
+
+
 def test_the_page_is_whole_and_in_both_languages(finished: Path) -> None:
     page = (finished / "report.html").read_text(encoding="utf-8")
     # two epochs with a row of four, held-out pictures, three of them enlarged

@@ -14,7 +14,16 @@ from pathlib import Path
 import numpy as np
 
 from hashigo.studies.claims import Claim, Verdict, both, interval, paired_higher
-from hashigo.studies.restoration import Part, Say, gap, measure_originals, open_folder, summarize, train_and_measure
+from hashigo.studies.restoration import (
+    ONCE,
+    Part,
+    Say,
+    gap,
+    measure_originals,
+    open_folder,
+    summarize,
+    train_and_measure,
+)
 from hashigo.studies.restoration_data import load_pictures
 from hashigo.studies.restoration_report import write_autoencode
 from hashigo.studies.restoration_settings import Condition, RestorationSettings
@@ -152,9 +161,9 @@ def sharper(skips: Part, plain: Part) -> Claim:
     evidence = Words(
         f"Fine detail kept: {100 * detail['a']:.0f} % with skips, {100 * detail['b']:.0f} % without, difference "
         f"{gap(detail, 0, 100)} percentage points. PSNR: {psnr['a']:.2f} and {psnr['b']:.2f} dB, difference {gap(psnr)} dB. "
-        f"95 % intervals over {count} held-out pictures, in pairs.",
+        f"95 % intervals over {count} held-out pictures, in pairs; {ONCE.en}.",
         f"細部の保持率はスキップあり{100 * detail['a']:.0f}%、なし{100 * detail['b']:.0f}%、差 {gap(detail, 0, 100)} ポイント。"
-        f"PSNRは {psnr['a']:.2f} dB と {psnr['b']:.2f} dB、差 {gap(psnr)} dB。テスト画像{count}枚を対にした95%信頼区間。",
+        f"PSNRは {psnr['a']:.2f} dB と {psnr['b']:.2f} dB、差 {gap(psnr)} dB。テスト画像{count}枚を対にした95%信頼区間。{ONCE.ja}。",
     )
     text = Words("With skip connections pictures end sharper", "スキップ接続があると最終的な画像がより鮮明になる")
     numbers = {
@@ -182,9 +191,9 @@ def control(parts: dict[str, Part]) -> Claim:
     evidence = Words(
         f"PSNR: {numbers['a']:.2f} dB with zeroed skips, {numbers['b']:.2f} dB without, difference {gap(numbers)} dB; "
         f"skips that work bring {numbers['skips_bring']:+.2f} dB. The claim holds if the difference is surely (95 %) less "
-        f"than {100 * SAME:.0f} % of that.",
+        f"than {100 * SAME:.0f} % of that; {ONCE.en}.",
         f"PSNRはゼロ化スキップ {numbers['a']:.2f} dB、スキップなし {numbers['b']:.2f} dB、差 {gap(numbers)} dB。実際に働く"
-        f"スキップがもたらすのは {numbers['skips_bring']:+.2f} dB。差が確実に（95%）その{100 * SAME:.0f}%未満なら成り立つとする。",
+        f"スキップがもたらすのは {numbers['skips_bring']:+.2f} dB。差が確実に（95%）その{100 * SAME:.0f}%未満なら成り立つとする。{ONCE.ja}。",
     )
     text = Words(
         "It is what flows through the skips, not their parameters: with zeros flowing it does as without (control, not in "

@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 
 from hashigo.errors import DataError
 from hashigo.studies.claims import Claim, Interval, both, interval, paired_higher
-from hashigo.studies.restoration import Part, Say, gap, measure_originals, open_folder, summarize, train_and_measure
+from hashigo.studies.restoration import (
+    ONCE,
+    Part,
+    Say,
+    gap,
+    measure_originals,
+    open_folder,
+    summarize,
+    train_and_measure,
+)
 from hashigo.studies.restoration_data import Pictures, is_grey, load_pictures
 from hashigo.studies.restoration_report import write_colorize
 from hashigo.studies.restoration_settings import Condition, RestorationSettings
@@ -138,10 +147,10 @@ def better(skips: Part, plain: Part) -> Claim:
     evidence = Words(
         f"Loss: {loss['b']:.4g} with skips, {loss['a']:.4g} without, lower by {gap(loss, 1)}. CIEDE2000: {delta['b']:.2f} and "
         f"{delta['a']:.2f}, lower by {gap(delta)}. PSNR: {psnr['a']:.2f} and {psnr['b']:.2f} dB, higher by {gap(psnr)} dB. "
-        f"95 % intervals over {count} held-out pictures, in pairs.",
+        f"95 % intervals over {count} held-out pictures, in pairs; {ONCE.en}.",
         f"損失はスキップあり {loss['b']:.4g}、なし {loss['a']:.4g}、{gap(loss, 1)} 低い。CIEDE2000は {delta['b']:.2f} と "
         f"{delta['a']:.2f}、{gap(delta)} 低い。PSNRは {psnr['a']:.2f} dB と {psnr['b']:.2f} dB、{gap(psnr)} dB 高い。"
-        f"テスト画像{count}枚を対にした95%信頼区間。",
+        f"テスト画像{count}枚を対にした95%信頼区間。{ONCE.ja}。",
     )
     text = Words("Skip connections colour better", "スキップ接続があるほうがうまくカラー化できる")
     numbers = {f"{name}_{key}": value for name, (_, found) in compared.items() for key, value in found.items()}
@@ -161,10 +170,10 @@ def harder(parts: dict[str, Part]) -> Claim:
     evidence = Words(
         f"Loss on held-out pictures with skips: {skips['a']:.4g} colouring, {skips['b']:.4g} reconstructing, difference "
         f"{gap(skips, 1)}; without: {plain['a']:.4g} and {plain['b']:.4g}, difference {gap(plain, 1)} (95 % intervals, in "
-        f"pairs). The validation loss of colouring was the higher one in {above['with']} of {epochs} epochs with skips, in "
+        f"pairs; {ONCE.en}). The validation loss of colouring was the higher one in {above['with']} of {epochs} epochs with skips, in "
         f"{above['without']} without.",
         f"テスト画像の損失：スキップありではカラー化 {skips['a']:.4g}、復元 {skips['b']:.4g}、差 {gap(skips, 1)}。なしでは "
-        f"{plain['a']:.4g} と {plain['b']:.4g}、差 {gap(plain, 1)}（対にした95%信頼区間）。検証損失は、スキップありで{epochs}"
+        f"{plain['a']:.4g} と {plain['b']:.4g}、差 {gap(plain, 1)}（対にした95%信頼区間、{ONCE.ja}）。検証損失は、スキップありで{epochs}"
         f"エポック中{above['with']}、なしで{above['without']}エポックにおいてカラー化のほうが高かった。",
     )
     text = Words(
@@ -191,11 +200,11 @@ def dull(parts: dict[str, Part], originals: dict[str, Part]) -> Claim:
     evidence = Words(
         f"With skips the pictures have {_percent(found)} of their "
         f"originals' colourfulness, without {_percent(other)}. Mean "
-        f"of each picture's ratio with its 95 % interval, over {found.count} pictures whose originals are not all but grey. "
+        f"of each picture's ratio with its 95 % interval, over {found.count} pictures whose originals are not all but grey; {ONCE.en}. "
         f"Dull is what is surely below {100 * DULL:.0f} %.",
         f"カラフルさは元の画像に対し、スキップありで{_percent(found)}、"
         f"なしで{_percent(other)}。画像ごとの比の平均と95%信頼区間。元が"
-        f"ほぼ灰色のものを除く{found.count}枚。確実に{100 * DULL:.0f}%未満ならくすんでいるとする。",
+        f"ほぼ灰色のものを除く{found.count}枚。{ONCE.ja}。確実に{100 * DULL:.0f}%未満ならくすんでいるとする。",
     )
     numbers = {"ratio": found.mean, "low": found.low, "high": found.high, "ratio_without": other.mean}
     return Claim(text, verdict, evidence, numbers)
