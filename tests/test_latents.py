@@ -182,6 +182,26 @@ def test_read_only_pictures_are_taken(tmp_path: Path) -> None:
     np.testing.assert_array_equal(extract(net(), TASK, open_dataset(tmp_path / "pack.safetensors"))[0], expected)
 
 
+def test_read_only_pixels_need_no_filter_of_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Filters are the whole process's: two threads that change them leave them changed."""
+    locked, network = colour(), net()
+    locked.pixels.setflags(write=False)
+
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("the filters of warnings were touched")
+
+    expected, _ = extract(network, TASK, colour())
+    monkeypatch.setattr("warnings.catch_warnings", never)
+    before = torch.is_warn_always_enabled()
+    torch.set_warn_always(True)  # otherwise torch warns once per process, perhaps in another test
+    try:
+        found, _ = extract(network, TASK, locked)
+    finally:
+        torch.set_warn_always(before)
+    np.testing.assert_array_equal(found, expected)
+    assert not locked.pixels.flags.writeable
+
+
 # --- layers ---------------------------------------------------------------------------------------------
 
 

@@ -7,11 +7,10 @@
 from __future__ import annotations
 
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -247,10 +246,21 @@ def _device(name: str) -> torch.device:
 
 
 def _resident(pictures: PictureSet, device: torch.device) -> ResidentPictures:
-    """The set on the device. It is only read, so read-only pixels need no copy and torch no warning."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return ResidentPictures(pictures, device)
+    """The set on the device. It is only read, so read-only pixels need no copy and torch no warning.
+
+    Warnings are not filtered for it: Python keeps their filters for the whole process, and studies extract in threads.
+    """
+    if not pictures.pixels.flags.writeable:
+        pictures = replace(pictures, pixels=np.asarray(_Unlocked(pictures.pixels)))
+    return ResidentPictures(pictures, device)
+
+
+class _Unlocked:
+    """A read-only array's memory, without its lock, for `np.asarray`, whose result keeps the array alive."""
+
+    def __init__(self, array: NDArray[np.uint8]) -> None:
+        self.kept = array
+        self.__array_interface__ = {**array.__array_interface__, "data": (array.ctypes.data, False)}
 
 
 def _pooled(output: Tensor, layer: str) -> Tensor:
