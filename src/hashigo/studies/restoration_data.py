@@ -76,8 +76,8 @@ def load_pictures(settings: RestorationSettings, keep_out: Collection[str] = ())
     if settings.test:
         test = _open(settings, settings.test, test=True)
     elif by_class:
-        test = _of_test_split(settings, keep_out) if own_test else None
-        test = pictures.subset(theirs) if test is None else test
+        own = _of_test_split(settings, keep_out) if own_test else None
+        test = pictures.subset(theirs) if own is None else own
         if not len(test):
             raise DataError(
                 f"{pictures.source}: expected pictures of the class {' and '.join(names)} to test on, found none; give "
