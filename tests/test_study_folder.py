@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from hashigo.errors import RecipeError
+from hashigo.errors import DataError, RecipeError
 from hashigo.studies.folder import StudyFolder, environment, peak_memory
 
 
@@ -50,6 +51,35 @@ def test_results_tell_machine_versions_time_and_memory(tmp_path: Path) -> None:
     assert found["environment"]["torch"] == environment()["torch"] != "not installed"
     assert found["seconds"] >= 0
     assert found["peak_memory_mb"] > 10
+
+
+def test_other_pictures_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    photos, others = ({"source": "photos", "digest": digest} for digest in ("a1", "b2"))
+    StudyFolder(tmp_path, "purity", {"seeds": 1}, ("seeds",), photos)
+    with pytest.raises(DataError, match="the pictures that the study was begun with, found others in photos"):
+        StudyFolder(tmp_path, "purity", {"seeds": 5}, ("seeds",), others)
+    assert json.loads((tmp_path / "settings.json").read_text())["settings"] == {"seeds": 1}
+    again = StudyFolder(tmp_path, "purity", {"seeds": 5}, ("seeds",), photos)
+    assert again.finished("pictures") == photos
+
+
+def test_the_machine_is_that_of_the_last_finished_part(tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    try:
+        for threads, name in ((3, "a"), (2, "b"), (1, "")):  # the third sitting only writes the page again
+            torch.set_num_threads(threads)
+            study = StudyFolder(tmp_path, "purity", {})
+            torch.set_num_threads(1)  # as lanes do
+            if name:
+                study.finish(name, {})
+            else:
+                study.keep("map", {})
+            found = json.loads(study.write_results({}).read_text())
+    finally:
+        torch.set_num_threads(before)
+    assert found["environment"]["threads"] == 2
+    assert [one["threads"] for one in found["earlier_environments"]] == [3]
+    assert found["environment"]["cores"] >= 1
 
 
 def test_time_adds_up_over_sittings(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from hashigo.apply import cores
 from hashigo.errors import DataError, RecipeError
 from hashigo.files import atomic_path
 
@@ -31,17 +32,25 @@ class StudyFolder:
         settings: everything that decides on the numbers, as plain values.
         may_grow: keys that may differ from those that the folder was started with, because the finished parts stay
             right (more training seeds, for instance).
+        pictures: what the pictures are, by their `source` and a `digest` that changes with them, kept for later sittings.
 
     Raises:
-        RecipeError: the folder holds another study, or this one with other settings.
+        RecipeError: the folder holds another study, or this one with other settings. DataError: the study was begun with
+            other pictures. What is refused leaves the folder as it was.
     """
 
     def __init__(
-        self, folder: str | Path, study: str, settings: dict[str, Any], may_grow: Collection[str] = ()
+        self,
+        folder: str | Path,
+        study: str,
+        settings: dict[str, Any],
+        may_grow: Collection[str] = (),
+        pictures: dict[str, Any] | None = None,
     ) -> None:
         self.path, self.study = Path(folder), study
         self.settings: dict[str, Any] = json.loads(json.dumps(settings))
         self._start = time.monotonic()
+        self._here = environment()  # before anything changes the number of threads
         before = self._read("settings.json")
         if before is not None:
             held, started = before.get("study"), before.get("settings")
@@ -49,9 +58,14 @@ class StudyFolder:
                 found = f"the study {held!r}" if held else "the settings of something else"
                 raise RecipeError(f"{folder} holds {found}, not the study {study!r}; give another folder with --run")
             self._check_same(started, may_grow)
+        if pictures is not None:
+            self._check_pictures(pictures)
         self._write("settings.json", {"study": study, "settings": self.settings})
+        if pictures is not None:
+            self._write("parts/pictures.json", pictures)
         before = self._read("time.json") or {}
         self._seconds_before, self._memory_before = (float(before.get(key) or 0.0) for key in ("seconds", "memory_mb"))
+        self._environments: list[dict[str, Any]] = before.get("environments") or []
 
     def _check_same(self, before: dict[str, Any], may_grow: Collection[str]) -> None:
         keys = sorted({*before, *self.settings} - {*may_grow})
@@ -69,25 +83,25 @@ class StudyFolder:
 
     def finish(self, name: str, values: dict[str, Any]) -> None:
         """Stores the numbers of a finished part; NaN and infinity become null."""
+        self._environments = [one for one in self._environments if one != self._here] + [self._here]
+        self.keep(name, values)
+
+    def keep(self, name: str, values: dict[str, Any]) -> None:
+        """Like `finish`, for what only the page shows: the results do not name the machine that made it."""
         self._write(f"parts/{name}.json", values)
         self._note_time()
 
     def _note_time(self) -> None:
-        self._write("time.json", {"seconds": self.seconds, "memory_mb": self.memory})
+        about = {"seconds": self.seconds, "memory_mb": self.memory, "environments": self._environments}
+        self._write("time.json", about)
 
-    def keep_pictures(self, about: dict[str, Any]) -> None:
-        """Notes what the pictures are, by their `source` and a `digest` that changes with them, for later sittings.
-
-        Raises:
-            DataError: the study was begun with others.
-        """
+    def _check_pictures(self, about: dict[str, Any]) -> None:
         before = self.finished("pictures")
-        if before is not None and before["digest"] != about["digest"]:
+        if before is not None and before.get("digest") != about["digest"]:
             raise DataError(
                 f"{self.path}: expected the pictures that the study was begun with, found others in {about['source']}; "
                 "give another folder with --run"
             )
-        self.finish("pictures", about)
 
     @property
     def seconds(self) -> float:
@@ -100,12 +114,18 @@ class StudyFolder:
         return max(peak_memory(), self._memory_before)  # of NaN and a number, the NaN: it comes first
 
     def write_results(self, values: dict[str, Any]) -> Path:
-        """Writes `results.json`: the study, its settings, machine and versions, time, memory, and `values`."""
+        """Writes `results.json`: the study, its settings, machine and versions, time, memory, and `values`.
+
+        Machine and versions are those of the sitting that finished the last part, which a later sitting that only writes
+        the page again does not replace; `earlier_environments` are those of other parts, where they differ.
+        """
         self._note_time()
+        *earlier, last = self._environments or [self._here]
         about = {
             "study": self.study,
             "settings": self.settings,
-            "environment": environment(),
+            "environment": last,
+            **({"earlier_environments": earlier} if earlier else {}),
             "seconds": round(self.seconds, 1),
             "peak_memory_mb": None if math.isnan(self.memory) else round(self.memory),
         }
@@ -143,13 +163,14 @@ def _plain(value: Any) -> Any:
 
 
 def environment() -> dict[str, Any]:
-    """The machine and the versions that made the numbers."""
+    """This machine and the versions: `cores` that this process may use, `threads` that torch takes for one operation."""
     import torch
 
     name = torch.cpu.get_capabilities().get("cpu_name") or platform.processor() or platform.machine()
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     return {
         "processor": str(name),
+        "cores": cores(),
         "threads": torch.get_num_threads(),
         "gpu": device,
         "system": platform.platform(),

@@ -328,7 +328,7 @@ def _maps(page: Page, settings: PuritySettings, pictures: Pictures, study: Study
                 flat.append(NAMES[name])
                 continue
             part = {"points": np.round(points, 2)}
-            study.finish(f"map-{name}", part)
+            study.keep(f"map-{name}", part)
         plots.append((NAMES[name], scatter(np.asarray(part["points"]), pictures.labels(some), classes=classes)))
     page.plots(
         plots,

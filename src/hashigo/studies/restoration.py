@@ -53,9 +53,8 @@ def open_folder(settings: RestorationSettings, folder: str | Path, study: str, p
     Raises:
         RecipeError: it holds another study or other settings. DataError: the pictures have changed since.
     """
-    opened = StudyFolder(folder, study, asdict(settings), may_grow=("root", "preset"))
-    opened.keep_pictures({**pictures.about, "source": settings.data})
-    return opened
+    about = {**pictures.about, "source": settings.data}
+    return StudyFolder(folder, study, asdict(settings), ("root", "preset"), about)
 
 
 class Progress(Callback):
