@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from hashigo.errors import DataError, RecipeError
-from hashigo.studies.folder import StudyFolder, environment, peak_memory
+from hashigo.studies.folder import StudyFolder, environment, peak_gpu_memory, peak_memory
+from hashigo.studies.setting import memory
 
 
 def test_finished_parts_are_kept(tmp_path: Path) -> None:
@@ -89,6 +90,20 @@ def test_time_adds_up_over_sittings(tmp_path: Path) -> None:
     assert json.loads(study.write_results({}).read_text())["peak_memory_mb"] == 123457, "the most of all sittings"
     study.finish("raw", {})
     assert json.loads((tmp_path / "time.json").read_text())["memory_mb"] == 123456.7
+
+
+def test_a_gpus_memory_is_a_figure_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not torch.cuda.is_initialized():
+        assert peak_gpu_memory() == 0
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 512_300_000)
+    StudyFolder(tmp_path, "purity", {}).finish("raw", {})
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 1000)
+    found = json.loads(StudyFolder(tmp_path, "purity", {}).write_results({}).read_text())
+    assert found["peak_gpu_memory_mb"] == 512, "the most of all sittings"
+    assert found["peak_memory_mb"] > 10
+    assert "512 MB of the GPU's" in memory(found).en
+    assert "GPU" not in "".join(memory({**found, "peak_gpu_memory_mb": 0}))
 
 
 def test_peak_memory_is_in_megabytes() -> None:

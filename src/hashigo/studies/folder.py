@@ -65,6 +65,7 @@ class StudyFolder:
             self._write("parts/pictures.json", pictures)
         before = self._read("time.json") or {}
         self._seconds_before, self._memory_before = (float(before.get(key) or 0.0) for key in ("seconds", "memory_mb"))
+        self._gpu_before = float(before.get("gpu_memory_mb") or 0.0)
         self._environments: list[dict[str, Any]] = before.get("environments") or []
 
     def _check_same(self, before: dict[str, Any], may_grow: Collection[str]) -> None:
@@ -92,8 +93,8 @@ class StudyFolder:
         self._note_time()
 
     def _note_time(self) -> None:
-        about = {"seconds": self.seconds, "memory_mb": self.memory, "environments": self._environments}
-        self._write("time.json", about)
+        memory = {"memory_mb": self.memory, "gpu_memory_mb": self.gpu_memory}
+        self._write("time.json", {"seconds": self.seconds, **memory, "environments": self._environments})
 
     def _check_pictures(self, about: dict[str, Any]) -> None:
         before = self.finished("pictures")
@@ -113,6 +114,11 @@ class StudyFolder:
         """The most memory that the study has held, over all sittings, in MB; see `peak_memory`."""
         return max(peak_memory(), self._memory_before)  # of NaN and a number, the NaN: it comes first
 
+    @property
+    def gpu_memory(self) -> float:
+        """The most memory that the study's tensors have taken on a GPU, over all sittings, in MB; 0 where none was used."""
+        return max(peak_gpu_memory(), self._gpu_before)
+
     def write_results(self, values: dict[str, Any]) -> Path:
         """Writes `results.json`: the study, its settings, machine and versions, time, memory, and `values`.
 
@@ -128,6 +134,7 @@ class StudyFolder:
             **({"earlier_environments": earlier} if earlier else {}),
             "seconds": round(self.seconds, 1),
             "peak_memory_mb": None if math.isnan(self.memory) else round(self.memory),
+            "peak_gpu_memory_mb": round(self.gpu_memory),
         }
         return self._write("results.json", {**about, **values})
 
@@ -194,3 +201,14 @@ def peak_memory() -> float:
         return math.nan
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def peak_gpu_memory() -> float:
+    """The most memory that this process's tensors have taken on the GPU that torch uses, in MB; 0 where it uses none.
+
+    What CUDA itself and torch's cache take comes on top.
+    """
+    import torch
+
+    used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    return torch.cuda.max_memory_allocated() / 1e6 if used else 0.0

@@ -20,7 +20,7 @@ from hashigo.studies.purity_claims import ARTICLE_RAW, NAMES, trained_on
 from hashigo.studies.purity_data import Pictures
 from hashigo.studies.purity_network import raw_values, reconstructions, stored_latents
 from hashigo.studies.purity_settings import CONDITIONS, PRESETS, PuritySettings
-from hashigo.studies.setting import command, departures, say_departures
+from hashigo.studies.setting import command, departures, memory, say_departures
 from hashigo.training.panels import grid
 from hashigo.words import Words
 
@@ -377,16 +377,16 @@ def _reconstructions(page: Page, settings: PuritySettings, pictures: Pictures, s
 
 def _foot(page: Page, settings: PuritySettings, study: StudyFolder) -> None:
     results = json.loads((study.path / "results.json").read_text(encoding="utf-8"))
-    machine, seconds, memory = results["environment"], results["seconds"], results["peak_memory_mb"]
+    machine, seconds, held = results["environment"], results["seconds"], memory(results)
     page.heading(Words("How it was made", "実行条件"))
     page.code(command("purity", settings, PRESETS))
     device = machine["processor"] if machine["gpu"] == "none" else machine["gpu"]
     trained = trained_on([run for runs in results["runs"].values() for run in runs])
     page.text(
         Words(
-            f"{seconds / 60:.1f} minutes in all, at most {memory or 0:,.0f} MB of memory, on {device}; networks trained on {trained}. "
+            f"{seconds / 60:.1f} minutes in all, {held.en}, on {device}; networks trained on {trained}. "
             "All numbers are in results.json; the trained networks in models/.",
-            f"所要時間 {seconds / 60:.1f} 分、最大メモリ {memory or 0:,.0f} MB、{device}。ネットワークの学習：{trained}。すべての数値は results.json、"
+            f"所要時間 {seconds / 60:.1f} 分、{held.ja}、{device}。ネットワークの学習：{trained}。すべての数値は results.json、"
             "学習済みネットワークは models/ にある。",
         )
     )

@@ -19,7 +19,7 @@ from hashigo.studies.restoration_figures import (
     training_table,
 )
 from hashigo.studies.restoration_settings import RestorationSettings
-from hashigo.studies.setting import departures, say_departures
+from hashigo.studies.setting import departures, memory, say_departures
 from hashigo.words import Text, Words
 
 ARTICLE = RestorationSettings()
@@ -197,16 +197,16 @@ def _finished(page: Page, study: StudyFolder, results: Results, command: str) ->
     """Adds how it was made, and writes the page."""
     training_table(page, results)
     stored = json.loads((study.path / "results.json").read_text(encoding="utf-8"))
-    machine, minutes, memory = stored["environment"], stored["seconds"] / 60, stored["peak_memory_mb"] or 0
+    machine, minutes, held = stored["environment"], stored["seconds"] / 60, memory(stored)
     page.heading(Words("How it was made", "実行条件"))
     page.code(command)
     used = next(iter(stored["conditions"].values()))["machine"]
     device = machine["processor"] if machine["gpu"] == "none" else machine["gpu"]
     page.text(
         Words(
-            f"{minutes:.1f} minutes in all, at most {memory:,.0f} MB of memory, on {device} ({used}). All numbers are in "
+            f"{minutes:.1f} minutes in all, {held.en}, on {device} ({used}). All numbers are in "
             "results.json, each network's run is in a folder of its name.",
-            f"所要時間 {minutes:.1f} 分、最大メモリ {memory:,.0f} MB、{device}（{used}）。すべての数値は results.json に、"
+            f"所要時間 {minutes:.1f} 分、{held.ja}、{device}（{used}）。すべての数値は results.json に、"
             "各ネットワークの学習記録はその名前のフォルダにある。",
         )
     )

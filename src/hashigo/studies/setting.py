@@ -50,3 +50,14 @@ def command(name: str, settings: Any, presets: Mapping[str, Any]) -> str:
             flag = "data-root" if field.name == "root" else field.name.replace("_", "-")
             words += [f"--{flag}", str(value).lower() if isinstance(value, bool) else str(value)]
     return shlex.join(words)
+
+
+def memory(results: Mapping[str, Any]) -> Words:
+    """The most memory that a study held, of its `results.json`, and of a GPU's where one was used."""
+    held, gpu = results["peak_memory_mb"] or 0, results.get("peak_gpu_memory_mb") or 0
+    if not gpu:
+        return Words(f"at most {held:,.0f} MB of memory", f"最大メモリ {held:,.0f} MB")
+    return Words(
+        f"at most {held:,.0f} MB of memory and {gpu:,.0f} MB of the GPU's",
+        f"最大メモリ {held:,.0f} MB（GPUメモリ {gpu:,.0f} MB）",
+    )
