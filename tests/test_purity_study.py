@@ -23,6 +23,7 @@ from hashigo.data import PictureSet, open_dataset
 from hashigo.errors import DataError, RecipeError
 from hashigo.models import open_model
 from hashigo.report import Page
+from hashigo.studies.folder import StudyFolder
 from hashigo.studies.purity import Lanes, load_pictures, run_purity
 from hashigo.studies.purity_claims import claims
 from hashigo.studies.purity_settings import CONDITIONS, PRESETS, SWEEP, PuritySettings
@@ -166,6 +167,113 @@ def test_a_killed_run_goes_on_with_the_same_numbers(
     for name in ours["runs"]:
         for a, b in zip(ours["runs"][name], theirs["runs"][name], strict=True):
             assert {**a, "seconds": 0, "measuring_seconds": 0} == {**b, "seconds": 0, "measuring_seconds": 0}
+
+
+class Killed(BaseException):
+    """As if the process ended here."""
+
+
+def in_one_group(
+    seeds: list[int], folder: Path, name: str = "bottleneck", lines: list[str] | None = None
+) -> dict[int, dict[str, Any]]:
+    """A condition's parts from several seeds trained as one batched network, as on a GPU."""
+    settings = replace(TINY, epochs=3)
+    pictures = load_pictures(settings)
+    study = StudyFolder(folder, "purity", {})
+    say = (lines if lines is not None else []).append
+    recipe = settings.recipe(CONDITIONS[name], pictures.train)
+    missing = [seed for seed in seeds if study.finished(f"{name}-{seed}") is None]
+    network_module.train_and_measure(name, recipe, missing, settings, pictures, study, say, lambda: True)
+    return {seed: study.finished(f"{name}-{seed}") or {} for seed in seeds}
+
+
+def comparable(found: dict[str, Any]) -> dict[str, Any]:
+    return {**found, "seconds": 0, "measuring_seconds": 0}
+
+
+@pytest.fixture(scope="module")
+def grouped(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("grouped")
+    found = in_one_group([0, 1], folder)
+    assert not list((folder / "states").iterdir())
+    return found
+
+
+def test_several_seeds_in_one_network(grouped: dict[int, dict[str, Any]], tmp_path: Path) -> None:
+    alone = in_one_group([1], tmp_path)
+    assert grouped[1]["train_loss"] == pytest.approx(alone[1]["train_loss"], rel=2e-2)
+    assert grouped[0]["train_loss"] != grouped[1]["train_loss"]
+    assert [row["epoch"] for row in grouped[1]["sweep"]] == [0, 1, 2, 3]
+
+
+def test_a_killed_group_goes_on_with_the_same_numbers(
+    grouped: dict[int, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Dying(network_module.Together):
+        def train_epoch(self, go_on: Any = lambda: True) -> list[float]:
+            if self.epoch == 2:
+                raise Killed
+            return super().train_epoch(go_on)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(network_module, "Together", Dying)
+        with pytest.raises(Killed):
+            in_one_group([0, 1], tmp_path)
+    assert len(list((tmp_path / "states").iterdir())) == 2
+    lines: list[str] = []
+    found = in_one_group([0, 1], tmp_path, lines=lines)
+    assert not any("epoch 0" in line or "epoch 2" in line for line in lines), "measured before the kill"
+    assert {seed: comparable(one) for seed, one in found.items()} == {
+        seed: comparable(one) for seed, one in grouped.items()
+    }
+
+
+def test_a_kill_between_two_finishes_costs_no_training(
+    grouped: dict[int, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = network_module._finish
+
+    def dying(name: str, place: int, *rest: Any) -> None:
+        if place == 1:
+            raise Killed
+        finish(name, place, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(network_module, "_finish", dying)
+        with pytest.raises(Killed):
+            in_one_group([0, 1], tmp_path)
+    assert [one.name for one in (tmp_path / "states").iterdir()] == ["bottleneck-1.safetensors"]
+    monkeypatch.setattr(network_module.Together, "train_epoch", None)
+    found = in_one_group([0, 1], tmp_path)
+    assert comparable(found[0]) == comparable(grouped[0])
+    assert found[1]["train_loss"] == grouped[1]["train_loss"]
+    # alone its weights lie otherwise in memory, which moves the last digit
+    assert found[1]["inertia"] == pytest.approx(grouped[1]["inertia"], rel=1e-6)
+    assert found[1]["train"]["purity"] == pytest.approx(grouped[1]["train"]["purity"], abs=0.01)
+
+
+def test_more_seeds_do_not_begin_those_again_that_were_on_their_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[tuple[tuple[int, ...], int]] = []
+
+    class Counting(network_module.Together):
+        def train_epoch(self, go_on: Any = lambda: True) -> list[float]:
+            trained.append((self.seeds, self.epoch))
+            if trained[-1] == ((0, 1), 2):
+                raise Killed
+            return super().train_epoch(go_on)
+
+    monkeypatch.setattr(network_module, "Together", Counting)
+    with pytest.raises(Killed):
+        in_one_group([0, 1], tmp_path)
+    (tmp_path / "states" / "bottleneck-0.safetensors").write_bytes(b"broken")
+    trained.clear()
+    lines: list[str] = []
+    found = in_one_group([0, 1, 2], tmp_path, lines=lines)
+    assert trained == [((0, 2), 0), ((0, 2), 1), ((0, 2), 2), ((1,), 2)]
+    assert sum("cannot be read" in line for line in lines) == 1
+    assert [len(one["train_loss"]) for one in found.values()] == [3, 3, 3]
 
 
 def test_more_seeds_keep_what_is_finished_and_other_settings_are_refused(tmp_path: Path) -> None:

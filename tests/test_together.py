@@ -16,7 +16,7 @@ from hashigo.errors import RecipeError, TrainingError
 from hashigo.networks import make_network
 from hashigo.recipe import DataRecipe, MachineRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
 from hashigo.training import train
-from hashigo.training.together import Together
+from hashigo.training.together import Together, stored_epoch
 
 DIGITS = open_dataset("digits", limit=320)
 
@@ -78,22 +78,68 @@ def test_alone_equals_hashigo_train(tmp_path: Path) -> None:
     assert losses == pytest.approx([row["train_loss"] for row in run.metrics], rel=1e-4)
 
 
-def test_a_restored_state_goes_on_bit_for_bit(tmp_path: Path) -> None:
-    first = Together(recipe(), (1, 2), DIGITS)
+def states(folder: Path, *seeds: int) -> list[Path]:
+    return [folder / f"{seed}.safetensors" for seed in seeds]
+
+
+@pytest.mark.parametrize(
+    "optimizer", [{}, {"optimizer": OptimizerRecipe("adamw", lr=1e-3, schedule="cosine", warmup=3)}]
+)
+def test_a_restored_state_goes_on_bit_for_bit(optimizer: dict[str, Any], tmp_path: Path) -> None:
+    first = Together(recipe(**optimizer), (1, 2), DIGITS)
     first.train_epoch()
-    first.save(tmp_path / "state.safetensors", {"rows": [1.5]})
-    second = Together(recipe(), (1, 2), DIGITS)
-    assert second.restore(tmp_path / "state.safetensors") == {"rows": [1.5]}
+    first.save(states(tmp_path, 1, 2), [{"rows": [1.5]}, {"rows": []}])
+    assert [stored_epoch(one) for one in states(tmp_path, 1, 2)] == [1, 1]
+    second = Together(recipe(**optimizer), (1, 2), DIGITS)
+    assert second.restore(states(tmp_path, 1, 2)) == [{"rows": [1.5]}, {"rows": []}]
     assert second.epoch == 1
     assert second.train_epoch() == first.train_epoch()
     for a, b in zip(first.networks(), second.networks(), strict=True):
         assert torch.equal(weights(a), weights(b))
 
 
-def test_a_state_of_other_seeds_is_refused(tmp_path: Path) -> None:
-    Together(recipe(), [1], DIGITS).save(tmp_path / "state.safetensors", {})
-    with pytest.raises(RecipeError, match="seeds"):
-        Together(recipe(), [2], DIGITS).restore(tmp_path / "state.safetensors")
+@pytest.mark.parametrize(
+    "optimizer", [{}, {"optimizer": OptimizerRecipe("adamw", lr=1e-3, schedule="cosine", warmup=3)}]
+)
+@pytest.mark.parametrize(("before", "after"), [((1, 2, 5), (2, 5)), ((1, 2), (2,)), ((1,), (1,))])
+def test_a_network_goes_on_in_other_company(
+    optimizer: dict[str, Any], before: tuple[int, ...], after: tuple[int, ...], tmp_path: Path
+) -> None:
+    few = open_dataset("digits", limit=64)
+    first = Together(recipe(**optimizer), before, few)
+    first.train_epoch()
+    first.save(states(tmp_path, *before), [{}] * len(before))
+    second = Together(recipe(**optimizer), after, few)
+    second.restore(states(tmp_path, *after))
+    kept = dict(zip(before, first.networks(), strict=True))
+    assert all(torch.equal(weights(kept[s]), weights(one)) for s, one in zip(after, second.networks(), strict=True))
+    losses = dict(zip(before, first.train_epoch(), strict=True))
+    assert second.train_epoch() == pytest.approx([losses[seed] for seed in after], rel=1e-4)
+    assert first._schedule.last_epoch == second._schedule.last_epoch
+
+
+def test_networks_that_were_alone_go_on_together(tmp_path: Path) -> None:
+    losses = []
+    for seed in (3, 4):
+        alone = Together(recipe(), [seed], DIGITS)
+        alone.train_epoch()
+        alone.save(states(tmp_path, seed), [{}])
+        losses += alone.train_epoch()
+    together = Together(recipe(), (3, 4), DIGITS)
+    together.restore(states(tmp_path, 3, 4))
+    assert together.train_epoch() == pytest.approx(losses, rel=1e-4)
+
+
+def test_states_of_other_seeds_or_of_several_epochs_are_refused(tmp_path: Path) -> None:
+    networks = Together(recipe(), [1], DIGITS)
+    networks.save(states(tmp_path, 1), [{}])
+    with pytest.raises(RecipeError, match=r"states of seeds \(2,\).*found seeds \(1,\)"):
+        Together(recipe(), [2], DIGITS).restore(states(tmp_path, 1))
+    networks.train_epoch()
+    networks.save(states(tmp_path, 1), [{}])
+    Together(recipe(), [2], DIGITS).save(states(tmp_path, 2), [{}])
+    with pytest.raises(RecipeError, match=r"after \[0, 1\]"):
+        Together(recipe(), [1, 2], DIGITS).restore(states(tmp_path, 1, 2))
 
 
 def test_the_first_weights_are_those_of_the_seed_and_the_random_state_is_left_alone() -> None:

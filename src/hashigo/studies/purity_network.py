@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from hashigo.studies.folder import StudyFolder
 from hashigo.studies.purity_data import Pictures
 from hashigo.studies.purity_settings import SWEEP, PuritySettings
 from hashigo.tasks import Task
-from hashigo.training.together import Together
+from hashigo.training.together import Together, stored_epoch
 
 Say = Callable[[str], None]
 GoOn = Callable[[], bool]
@@ -113,37 +113,51 @@ def train_and_measure(
 ) -> None:
     """Trains a condition with each of `seeds` together, measures along the sweep, and stores part and model of each.
 
-    What was measured so far is kept beside the weights, so a run that was killed goes on from the last measured epoch.
+    What was measured so far is kept beside the weights, so a run that was killed goes on from the last measured epoch:
+    each seed from its own, whichever seeds it was trained with. Those that are at the same epoch go on together.
 
     Raises:
         TrainingError: the loss or the latents are no numbers any more.
     """
-    told = f"{name}, seed {', '.join(map(str, seeds))}"
-    state = study.path / "states" / f"{name}-{'-'.join(map(str, seeds))}.safetensors"
-    networks, history = _begin(recipe, seeds, pictures, state, lambda line: say(f"{told}: {line}"))
-    try:
-        while networks.epoch < recipe.epochs:
-            if networks.epoch in SWEEP and not any(row["epoch"] == networks.epoch for row in history.rows[0]):
-                for row, network in zip(history.rows, networks.networks(), strict=True):
-                    row.append(_along_the_way(network, networks, pictures, settings))
-                networks.save(state, asdict(history))
-                purity = np.mean([row[-1]["train"]["purity"] for row in history.rows])
-                say(f"{told}, epoch {networks.epoch}: purity {purity:.4f}")
-            start = time.perf_counter()
-            for loss, one in zip(history.losses, networks.train_epoch(go_on), strict=True):
-                loss.append(one)
-            history.seconds += time.perf_counter() - start
-        for place, network in enumerate(networks.networks()):
-            _finish(name, place, network, networks, history, settings, pictures, study)
-            part = study.finished(f"{name}-{seeds[place]}") or {}
-            purity, loss = np.mean(part["train"]["purity"]), part["train_loss"][-1]
-            say(f"{name}, seed {seeds[place]}, done: purity {purity:.4f}, loss {loss:.4g}")
-    except TrainingError as error:
-        raise TrainingError(
-            f"{told}: training diverged ({str(error).partition(';')[0]}); give a lower --lr than {settings.lr:g}, and "
-            "another folder with --run"
-        ) from error
-    state.unlink(missing_ok=True)
+    groups: dict[int | None, list[int]] = {}
+    for seed in seeds:
+        groups.setdefault(_epoch_of(_state(study, name, seed), say), []).append(seed)
+    for epoch, group in groups.items():
+        told = f"{name}, seed {', '.join(map(str, group))}"
+        try:
+            _train_group(name, recipe, group, epoch, settings, pictures, study, say, go_on, told)
+        except TrainingError as error:
+            raise TrainingError(
+                f"{told}: training diverged ({str(error).partition(';')[0]}); give a lower --lr than {settings.lr:g}, and "
+                "another folder with --run"
+            ) from error
+
+
+def _train_group(
+    name: str, recipe: Recipe, seeds: Sequence[int], epoch: int | None, settings: PuritySettings, pictures: Pictures,
+    study: StudyFolder, say: Say, go_on: GoOn, told: str,
+) -> None:  # fmt: skip
+    """Trains and measures seeds whose states are all of `epoch`, None where they have none."""
+    states = [_state(study, name, seed) for seed in seeds]
+    networks, history = _begin(recipe, seeds, pictures, states if epoch is not None else [], say)
+    while networks.epoch < recipe.epochs:
+        if networks.epoch in SWEEP and not any(row["epoch"] == networks.epoch for row in history.rows[0]):
+            for row, network in zip(history.rows, networks.networks(), strict=True):
+                row.append(_along_the_way(network, networks, pictures, settings))
+            networks.save(states, history.of_each())
+            purity = np.mean([row[-1]["train"]["purity"] for row in history.rows])
+            say(f"{told}, epoch {networks.epoch}: purity {purity:.4f}")
+        start = time.perf_counter()
+        for loss, one in zip(history.losses, networks.train_epoch(go_on), strict=True):
+            loss.append(one)
+        history.seconds += time.perf_counter() - start
+    networks.save(states, history.of_each())  # measuring takes long, and a stop between two seeds costs no training
+    for place, network in enumerate(networks.networks()):
+        _finish(name, place, network, networks, history, settings, pictures, study)
+        states[place].unlink(missing_ok=True)
+        part = study.finished(f"{name}-{seeds[place]}") or {}
+        purity, loss = np.mean(part["train"]["purity"]), part["train_loss"][-1]
+        say(f"{name}, seed {seeds[place]}, done: purity {purity:.4f}, loss {loss:.4g}")
 
 
 @dataclass
@@ -154,17 +168,46 @@ class _History:
     losses: list[list[float]]
     seconds: float = 0.0
 
+    def of_each(self) -> list[dict[str, Any]]:
+        """What the state of each seed keeps of it."""
+        share = self.seconds / len(self.rows)
+        pairs = zip(self.rows, self.losses, strict=True)
+        return [{"rows": rows, "losses": losses, "seconds": share} for rows, losses in pairs]
+
+
+def _state(study: StudyFolder, name: str, seed: int) -> Path:
+    """Where a network is kept until it is finished."""
+    return study.path / "states" / f"{name}-{seed}.safetensors"
+
+
+UNREADABLE = (SafetensorError, OSError, KeyError, TypeError, ValueError)
+"""What reading a state raises that is broken, or of an earlier version."""
+
+
+def _epoch_of(state: Path, say: Say) -> int | None:
+    """After how many epochs the state was stored, None where there is none to go on from."""
+    if not state.is_file():
+        return None
+    try:
+        return stored_epoch(state)
+    except UNREADABLE as error:
+        say(f"{state} cannot be read ({error}); its training begins again")
+        return None
+
 
 def _begin(
-    recipe: Recipe, seeds: Sequence[int], pictures: Pictures, state: Path, say: Say
+    recipe: Recipe, seeds: Sequence[int], pictures: Pictures, states: Sequence[Path], say: Say
 ) -> tuple[Together, _History]:
-    """The networks as they were when they were last stored, or new ones."""
+    """The networks as they were when they were last stored in `states`, or new ones."""
     networks = Together(recipe, seeds, pictures.resident)
-    if state.is_file():
+    if states:
         try:
-            return networks, _History(**networks.restore(state))
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-            say(f"{state} cannot be read ({error}); training begins again")
+            found = networks.restore(states)
+            rows, losses = [one["rows"] for one in found], [one["losses"] for one in found]
+            return networks, _History(rows, losses, sum(one["seconds"] for one in found))
+        except UNREADABLE as error:
+            told = ", ".join(map(str, states))
+            say(f"{told} cannot be read ({error}); training begins again")
             networks = Together(recipe, seeds, pictures.resident)
     return networks, _History([[] for _ in seeds], [[] for _ in seeds])
 

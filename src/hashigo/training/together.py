@@ -151,40 +151,72 @@ class Together:
             return {**self._weights, **self._buffers}
         return {name: value[None] for name, value in self._one.state_dict().items()}
 
-    def save(self, path: str | Path, about: dict[str, Any]) -> None:
-        """Writes weights, the optimizer's state and the epoch, with notes, as one safetensors file (no pickle)."""
-        tensors = {f"network.{name}": value.detach().contiguous().cpu() for name, value in self._all().items()}
-        for number, state in self._optimizer.state_dict()["state"].items():
-            for name, value in state.items():
-                tensors[f"optimizer.{number}.{name}"] = torch.as_tensor(value).detach().contiguous().cpu()
-        notes = {"epoch": self.epoch, "seeds": self.seeds, "about": about, "schedule": self._schedule.last_epoch}
-        with atomic_path(path) as temporary:
-            save_file(tensors, temporary, metadata={"together": json.dumps(notes)})
+    def save(self, paths: Sequence[str | Path], about: Sequence[dict[str, Any]]) -> None:
+        """Writes each network's weights, its optimizer's state and the epoch, with notes, as a safetensors file of its own
+        (no pickle), so that it can go on beside others than now."""
+        optimizer = self._optimizer.state_dict()["state"]
+        for place, (seed, path, notes) in enumerate(zip(self.seeds, paths, about, strict=True)):
+            tensors = {f"network.{name}": value[place] for name, value in self._all().items()}
+            for number, state in optimizer.items():
+                for name, value in state.items():
+                    tensors[f"optimizer.{number}.{name}"] = self._of_one(torch.as_tensor(value), place)
+            kept = {name: value.detach().clone().contiguous().cpu() for name, value in tensors.items()}
+            told = {"epoch": self.epoch, "seed": seed, "about": notes, "schedule": self._schedule.last_epoch}
+            with atomic_path(path) as temporary:
+                save_file(kept, temporary, metadata={"together": json.dumps(told)})
 
-    def restore(self, path: str | Path) -> dict[str, Any]:
-        """Goes on where `save` was called; returns the notes.
+    def _of_one(self, value: Tensor, place: int) -> Tensor:
+        """Of a part of the optimizer's state that of one network; a scalar, such as AdamW's count of steps, is all's."""
+        return value[place] if len(self.seeds) > 1 and value.ndim else value
+
+    def restore(self, paths: Sequence[str | Path]) -> list[dict[str, Any]]:
+        """Goes on where `save` was called for each network, in this company or another; returns the notes of each.
 
         Raises:
-            RecipeError: the file is of other seeds.
+            RecipeError: a file is of another seed, or they are of several epochs.
         """
-        with safe_open(path, "pt") as file:
-            notes = json.loads(file.metadata()["together"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no dictionary)
-        if tuple(notes["seeds"]) != self.seeds:
-            raise RecipeError(f"{path}: expected the state of seeds {self.seeds}, found {tuple(notes['seeds'])}")
+        stored = [_read(path) for path in paths]
+        seeds, epochs = tuple(notes["seed"] for notes, _ in stored), {notes["epoch"] for notes, _ in stored}
+        if seeds != self.seeds or len(epochs) > 1:
+            raise RecipeError(
+                f"{Path(paths[0]).parent}: expected the states of seeds {self.seeds} after as many epochs, found seeds "
+                f"{seeds} after {sorted(epochs)}"
+            )
+        notes, first = stored[0]
         with torch.no_grad():
             for name, value in self._all().items():
-                value.copy_(tensors[f"network.{name}"])
+                value.copy_(torch.stack([tensors[f"network.{name}"] for _, tensors in stored]))
         state: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
+        for name in first:
             if name.startswith("optimizer."):
                 _, number, key = name.split(".", 2)
-                state.setdefault(int(number), {})[key] = value
+                each = [tensors[name] for _, tensors in stored]
+                stacked = torch.stack(each) if len(each) > 1 and each[0].ndim else each[0]
+                state.setdefault(int(number), {})[key] = stacked
         self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": state})
-        self._schedule.last_epoch = notes["schedule"]
+        self._schedule.last_epoch = steps = notes["schedule"]
+        rates = zip(self._optimizer.param_groups, self._schedule.base_lrs, self._schedule.lr_lambdas, strict=True)
+        for group, base, factor in rates:  # or the next step would have the first one's
+            group["lr"] = base * factor(steps)
         self.epoch = notes["epoch"]
-        about: dict[str, Any] = notes["about"]
-        return about
+        return [one["about"] for one, _ in stored]
+
+
+def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Notes and tensors of a state."""
+    with safe_open(path, "pt") as file:
+        notes: dict[str, Any] = json.loads(file.metadata()["together"])
+        return notes, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no dictionary)
+
+
+def stored_epoch(path: str | Path) -> int:
+    """After how many epochs a state was stored.
+
+    Raises:
+        SafetensorError, OSError, KeyError, TypeError, ValueError: it is not there or is no state.
+    """
+    with safe_open(path, "pt") as file:
+        return int(json.loads(file.metadata()["together"])["epoch"])
 
 
 def _setup(machine: MachineRecipe, networks: int) -> Setup:
