@@ -301,6 +301,12 @@ def test_controls_and_any_labelled_set(tmp_path: Path) -> None:
     assert (results["data"]["train"], results["data"]["test"]) == (160, 40)
     assert results["conditions"]["zeroed"]["parameters"] == results["conditions"]["skips"]["parameters"]
     assert results["conditions"]["zeroed-bottleneck"]["values"] == 3
+    page = (tmp_path / "study" / "report.html").read_text(encoding="utf-8")
+    for heading in ("Which labels lie in which cluster", "Maps of the latents"):
+        section = page.partition(f"{heading}</")[2].partition("<h2")[0]
+        assert section.count("<svg") == 7, "six conditions and the raw pixels"
+        assert section.count("zeroed skips + bottleneck") >= 1
+        assert "--n: 3" in section, "three to a line"
     assert results["conditions"]["both"]["single_run"] is None  # one training run tells nothing of another
     assert {claim["verdict"] for claim in results["claims"]} == {"within noise"}
     for claim in results["claims"]:

@@ -286,7 +286,7 @@ def _controls(page: Page, results: dict[str, Any]) -> None:
 def _contingency(page: Page, settings: PuritySettings, pictures: Pictures, results: dict[str, Any]) -> None:
     page.heading(Words("Which labels lie in which cluster", "ラベルとクラスタの対応"))
     classes = list(pictures.train.classes)
-    parts = {name: runs[0] for name, runs in results["runs"].items() if CONDITIONS[name].article is not None}
+    parts = {name: runs[0] for name, runs in results["runs"].items()}
     plots = []
     for name, part in {**parts, "raw": results["raw"]["part"]}.items():
         table = np.asarray(part["contingency"])
@@ -315,7 +315,7 @@ def _maps(page: Page, settings: PuritySettings, pictures: Pictures, study: Study
     some = pictures.test.subset(chosen)
     classes, flat = list(some.classes), []
     plots = []
-    for name in [name for name in settings.conditions() if CONDITIONS[name].article is not None] + ["raw"]:
+    for name in [*settings.conditions(), "raw"]:
         part = study.finished(f"map-{name}")
         if part is None or len(part["points"]) != len(some):
             values = (
