@@ -333,6 +333,35 @@ class TestFolder:
         assert "broken.jpg" in report.problems[0]
         assert report.splits["train"].labels == {"a": 1, "b": 2}
 
+    def test_a_stray_file_takes_nobodys_label(self, tmp_path: Path) -> None:
+        for name in ("cat/1.png", "dog/2.png", "dog/more/3.png", "cover.png"):
+            save_png(tmp_path / "all" / name, random_pixels(4, 4, 3))
+        pictures = open_dataset(tmp_path / "all")
+        assert pictures.names == ("cat/1.png", "cover.png", "dog/2.png", "dog/more/3.png")
+        assert pictures.classes == ("cat", "dog")
+        assert pictures.labels is not None
+        assert pictures.labels.tolist() == [0, -1, 1, 1]
+        assert "2 classes, 1 without a label" in pictures.describe()
+        pack([tmp_path / "all"], tmp_path / "all.safetensors")
+        again = open_dataset(tmp_path / "all.safetensors")
+        assert again.labels is not None
+        assert (again.classes, again.labels.tolist()) == (("cat", "dog"), [0, -1, 1, 1])
+        for place in ("all", "all.safetensors"):
+            report = check(tmp_path / place)
+            assert report.ok
+            assert report.splits["train"].labels == {"cat": 1, "dog": 2}
+            assert "1 of 4 pictures have no label" in report.notes[0]
+
+    @pytest.mark.parametrize("names", [("1.png", "2.png"), ("a/1.png", "a/b/2.png"), ("a/1.png", "2.png"),
+                                       ("a/b/1.png", "a/c/2.png")])  # fmt: skip
+    def test_one_folder_or_none_is_no_class(self, names: tuple[str, ...], tmp_path: Path) -> None:
+        for name in names:
+            save_png(tmp_path / name, random_pixels(4, 4, 3))
+        pictures = open_dataset(tmp_path)
+        assert (pictures.classes, pictures.labels) == ((), None)
+        report = check(tmp_path)
+        assert (report.splits["train"].labels, report.notes) == ({}, [])
+
     def test_all_grey_stays_grey(self, tmp_path: Path) -> None:
         save_png(tmp_path / "1.png", random_pixels(5, 4))
         pictures = open_dataset(tmp_path)

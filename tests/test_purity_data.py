@@ -90,6 +90,16 @@ def test_smaller_pictures_are_left_out_where_a_size_is_given(tmp_path: Path) -> 
         load_pictures(PuritySettings(data=str(data), size=44))
 
 
+def test_pictures_without_a_label_are_left_out(tmp_path: Path) -> None:
+    data = folder_of(tmp_path / "all", {"a": 10, "b": 10})
+    Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(data / "cover.png")
+    found = load_pictures(PuritySettings(data=str(data)))
+    assert found.train.classes == ("a", "b")
+    assert len(found.train) + len(found.test) == 20
+    assert "cover.png" not in {*found.train.names, *found.test.names}
+    assert found.left_out == 1
+
+
 def test_one_class_is_no_purity(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="at least two classes"):
         load_pictures(PuritySettings(data=str(digits_npz(tmp_path / "own.npz", (4,)))))

@@ -304,6 +304,15 @@ def test_where_no_picture_is_left_the_reason_is_told(tmp_path: Path) -> None:
         load_pictures(AutoencodeSettings(data=str(large), test=str(small), **TINY))
 
 
+def test_cats_are_kept_out_though_a_file_lies_beside_the_folders(tmp_path: Path) -> None:
+    data = animals(tmp_path) / "train"
+    corners(data, 1, 90)
+    found = load_pictures(ColorizeSettings(data=str(data), **TINY), colorize.CATS)
+    assert found.kept_out == ("cat",)
+    assert not any(name.startswith("cat/") for name in (*found.train.names, *found.validation.names))
+    assert "090.png" in {*found.train.names, *found.validation.names}
+
+
 def test_cats_are_kept_out_though_others_are_tested(tmp_path: Path, photos: Path) -> None:
     data = animals(tmp_path) / "train"
     found = load_pictures(ColorizeSettings(data=str(data), test=str(tmp_path / "test" / "dog"), **TINY), colorize.CATS)

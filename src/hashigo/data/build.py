@@ -215,15 +215,17 @@ def collect(items: Sequence[Item], source: str, prepare: Prepare, progress: Prog
 
 
 def classes_of(items: Sequence[Item]) -> tuple[str, ...]:
-    """The names of the first folders, sorted, when every item lies in one and there are at least two."""
+    """The names of the first folders, sorted, when there are at least two.
+
+    Files beside the folders change nothing: one stray file would otherwise take the labels of a whole set.
+    """
     folders = {item.name.partition("/")[0] for item in items if "/" in item.name}
-    everywhere = all("/" in item.name for item in items)
-    return tuple(sorted(folders)) if everywhere and len(folders) > 1 else ()
+    return tuple(sorted(folders)) if len(folders) > 1 else ()
 
 
 def labels_of(names: Sequence[str], classes: tuple[str, ...]) -> NDArray[np.int64] | None:
-    """(N,) each name's first folder as its place in `classes`; None without classes."""
+    """(N,) each name's first folder as its place in `classes`, -1 of what lies in none; None without classes."""
     if not classes:
         return None
     place = {name: label for label, name in enumerate(classes)}
-    return np.array([place[name.partition("/")[0]] for name in names], np.int64)
+    return np.array([place[name.partition("/")[0]] if "/" in name else -1 for name in names], np.int64)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hashigo.data import mnist
-from hashigo.data.build import Progress, kept, pour
+from hashigo.data.build import Progress, classes_of, kept, labels_of, pour
 from hashigo.data.download import MNIST, checksum
 from hashigo.data.npz import splits_in as npz_splits
 from hashigo.data.opening import is_pattern, items_of, open_dataset, recognise
@@ -155,22 +155,39 @@ def _check_place(report: Report, split: str, place: Path, progress: Progress | N
     if found.kind in ("pack", "npz"):
         for part in npz_splits(found.where) if found.kind == "npz" else ("train",):
             key = part if split == "train" else split
-            report.splits[key] = summary(open_dataset(found.where, split=part))
+            pictures = open_dataset(found.where, split=part)
+            report.splits[key] = summary(pictures)
+            _note_unlabelled(report, key, pictures.labels)
         return
     if found.kind in DATASETS:
         report.splits[split] = summary(open_dataset(found.where, split=split))
         return
     result = pour(items_of(found), _Nowhere(), kept(), progress)
     report.problems += [f"{split}: {name}: {reason}" for name, reason in result.skipped]
-    folders = Counter(item.name.partition("/")[0] for item in result.items)
-    labelled = len(folders) > 1 and all("/" in item.name for item in result.items)
+    classes = classes_of(result.items)
+    labels = labels_of([item.name for item in result.items], classes)
+    _note_unlabelled(report, split, labels)
     report.splits[split] = SplitReport(
         len(result.items),
         _pair(result.sizes.min(axis=0)),
         _pair(result.sizes.max(axis=0)),
         result.channels,
-        dict(sorted(folders.items())) if labelled else {},
+        {} if labels is None else _counts(labels, classes),
     )
+
+
+def _note_unlabelled(report: Report, split: str, labels: NDArray[np.int64] | None) -> None:
+    without = 0 if labels is None else int((labels < 0).sum())
+    if labels is not None and without:
+        which = f"{without:,} of {len(labels):,} pictures"
+        report.notes.append(f"{split}: {which} have no label, such as files beside the folders of classes")
+
+
+def _counts(labels: NDArray[np.int64], classes: tuple[str, ...]) -> dict[str, int]:
+    """Pictures per class; those without a label are left out."""
+    values, counts = np.unique(labels[labels >= 0], return_counts=True)
+    pairs = zip(values.tolist(), counts.tolist(), strict=True)
+    return {classes[value] if value < len(classes) else str(value): count for value, count in pairs}
 
 
 class _Nowhere:
@@ -191,11 +208,6 @@ def summary(pictures: PictureSet) -> SplitReport:
     """Counts, sizes and labels of a set. Raises DataError for an empty one."""
     if len(pictures) == 0:
         raise DataError(f"{pictures.source}: expected pictures, found none")
-    labels: dict[str, int] = {}
-    if pictures.labels is not None:
-        values, counts = np.unique(pictures.labels, return_counts=True)
-        for value, count in zip(values.tolist(), counts.tolist(), strict=True):
-            known = 0 <= value < len(pictures.classes)
-            labels[pictures.classes[value] if known else str(value)] = count
+    labels = {} if pictures.labels is None else _counts(pictures.labels, pictures.classes)
     low, high = pictures.sizes.min(axis=0), pictures.sizes.max(axis=0)
     return SplitReport(len(pictures), _pair(low), _pair(high), pictures.channels, labels)

@@ -157,6 +157,8 @@ class PictureSet:
         parts = [f"{len(self):,} {kind} pictures of {self._size_range()}"]
         if self.labels is not None:
             parts.append(f"{len(self.classes)} classes" if self.classes else "labels")
+            if without := int((self.labels < 0).sum()):
+                parts.append(f"{without:,} without a label")
         parts.append(f"{self.pixels.nbytes / 1e6:,.1f} MB")
         if self.skipped:
             name, reason = self.skipped[0]

@@ -46,7 +46,8 @@ def run_purity(settings: PuritySettings, folder: str | Path, say: Say = lambda _
         settings = replace(settings, epochs=min(100, max(10, math.ceil(1500 / steps))))
     study = StudyFolder(folder, "purity", asdict(settings), ("seeds", "controls", "root"), pictures.about)
     if pictures.left_out:
-        say(f"{pictures.left_out:,} pictures are left out: unreadable, too small, or of a class that training has not")
+        reasons = "unreadable, without a label, too small, or of a class that training has not"
+        say(f"{pictures.left_out:,} pictures are left out: {reasons}")
     say(
         f"{len(pictures.train):,} training and {len(pictures.test):,} test pictures, {pictures.classes} labels; "
         f"{len(settings.conditions())} conditions × {settings.seeds} training runs × {settings.epochs} epochs"

@@ -25,7 +25,7 @@ STEP = 4
 class Pictures:
     """Labelled training and test pictures of one size; labels are places in `train.classes`, of which none is empty.
 
-    left_out: pictures that could not be used, unreadable, too small, or of a class that training does not have.
+    left_out: pictures that could not be used, unreadable, without a label, too small, or of a class that training does not have.
     """
 
     train: PictureSet
@@ -77,22 +77,19 @@ def load_pictures(settings: PuritySettings) -> Pictures:
     size = settings.size or (28 if settings.data == "digits" else 0)
     options: dict[str, Any] = {"root": settings.root or None, "size": size or None}
     train = open_dataset(settings.data, **options)
-    unreadable = len(train.skipped)
+    train, left_out = _labelled(train)
     if has_split(settings.data, "test"):
-        test = open_dataset(settings.data, split="test", **options)
-        unreadable += len(test.skipped)
+        test, more = _labelled(open_dataset(settings.data, split="test", **options))
+        left_out += more
     else:
-        _check_labels(train)
         train, test = split_off(train, 0.2)
     train, test = train.limited(settings.pictures or None), test.limited(settings.test_pictures or None)
-    for one in (train, test):
-        _check_labels(one)
     wanted = _side(train, test, size)
     cut = [_cut(one, wanted) for one in (train, test)]
     if cut[0].channels != cut[1].channels:
         cut = [_coloured(one) for one in cut]
     kept = [_relabelled(one, cut[0]) for one in cut]
-    left_out = unreadable + len(train) + len(test) - sum(map(len, kept))
+    left_out += len(train) + len(test) - sum(map(len, kept))
     if not all(map(len, kept)) or len(kept[0].classes) < 2:
         raise DataError(
             f"{train.source}: expected training pictures of at least two classes and test pictures of the same, got "
@@ -101,12 +98,16 @@ def load_pictures(settings: PuritySettings) -> Pictures:
     return Pictures(kept[0], kept[1], left_out)
 
 
-def _check_labels(pictures: PictureSet) -> None:
-    if pictures.labels is None or (pictures.labels < 0).any():
+def _labelled(pictures: PictureSet) -> tuple[PictureSet, int]:
+    """The pictures that have a label, and how many have none or could not be read. Raises DataError where none has one."""
+    known = np.zeros(len(pictures), bool) if pictures.labels is None else pictures.labels >= 0
+    if not known.any():
         raise DataError(
-            f"{pictures.source}: expected a label for each picture, found some or all without; purity compares clusters "
-            "with labels: give a folder with one sub-folder per class, or mnist, digits, cifar10"
+            f"{pictures.source}: expected a label for each picture, found none; purity compares clusters with labels: give "
+            "a folder with one sub-folder per class, or mnist, digits, cifar10"
         )
+    left_out = len(pictures.skipped) + int((~known).sum())
+    return (pictures if known.all() else pictures.subset(np.flatnonzero(known))), left_out
 
 
 def _side(train: PictureSet, test: PictureSet, size: int) -> tuple[int, int]:

@@ -77,8 +77,9 @@ def _introduction(page: Page, settings: PuritySettings, results: dict[str, Any])
     if data["left_out"]:
         page.text(
             Words(
-                f"{data['left_out']:,} pictures were left out: unreadable, too small, or of a class that training has not.",
-                f"{data['left_out']:,}枚は、読めない、小さすぎる、または学習にないクラスのため除いた。",
+                f"{data['left_out']:,} pictures were left out: unreadable, without a label, too small, or of a class that "
+                "training has not.",
+                f"{data['left_out']:,}枚は、読めない、ラベルがない、小さすぎる、または学習にないクラスのため除いた。",
             ),
             soft=True,
         )
