@@ -1,9 +1,10 @@
 """Makes what docs/results.md shows of a study: its plots as pictures, and its numbers without those of single pictures.
 
-    .venv/bin/python docs/make_results.py STUDY_FOLDER…
+    .venv/bin/python docs/make_results.py STUDY_FOLDER[=NAME]…
 
-writes docs/results/STUDY-NAME.svg for each plot, docs/results/STUDY.json, and for the studies of photos
-docs/results/STUDY-photos.png: photos that come with scikit-image, which may be shown here, through the study's networks.
+writes docs/results/NAME-PLOT.svg for each plot, docs/results/NAME.json, and for the studies of photos
+docs/results/NAME-photos.png: photos that come with scikit-image, which may be shown here, through the study's networks.
+NAME is the study's if left out. Of contingency tables and maps only those in `SHOWN` are kept.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ PLOTS = {
     "colorize": ["training-loss", "validation-loss", "loss", "ciede2000", "psnr", "colourfulness"],
 }
 """What the first plots of each study's page are called."""
+SHOWN = ("bottleneck", "both", "raw")
+"""Conditions of the study of purity whose tables and maps are shown."""
 LEFT_OUT = ("runs", "contingency", "part", "each", "points", "names", "per_picture")
 """Keys of results.json that are long and not needed to check a claim."""
 
@@ -72,19 +75,31 @@ def photos(folder: Path, conditions: list[str], side: int, path: Path) -> None:
     save_png(np.concatenate([part for sheet in sheets for part in (sheet, gap)][:-1], axis=1), path)
 
 
+def names_of_plots(study: str, results: Any) -> list[str]:
+    """What the page's plots are called, in their order; "" for those that are not kept."""
+    names = list(PLOTS[study])
+    if study == "purity":
+        rows = [*results["conditions"], "raw"]
+        names += [f"{kind}-{row}" if row in SHOWN else "" for kind in ("labels", "map") for row in rows]
+    return names
+
+
 def main() -> None:
     """Goes over the folders that were given."""
     HERE.mkdir(exist_ok=True)
-    for folder in map(Path, sys.argv[1:]):
-        results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    for word in sys.argv[1:]:
+        folder, _, name = word.partition("=")
+        results = json.loads((Path(folder) / "results.json").read_text(encoding="utf-8"))
         study = results["study"]
-        page = (folder / "report.html").read_text(encoding="utf-8")
-        for name, svg in zip(PLOTS[study], re.findall(r"<svg.*?</svg>", page, re.S), strict=False):
-            (HERE / f"{study}-{name}.svg").write_text(standalone(svg), encoding="utf-8")
+        name = name or study
+        page = (Path(folder) / "report.html").read_text(encoding="utf-8")
+        for plot, svg in zip(names_of_plots(study, results), re.findall(r"<svg.*?</svg>", page, re.S), strict=False):
+            if plot:
+                (HERE / f"{name}-{plot}.svg").write_text(standalone(svg), encoding="utf-8")
         results["settings"].pop("root", None)
-        (HERE / f"{study}.json").write_text(json.dumps(shortened(results), indent=1) + "\n", encoding="utf-8")
+        (HERE / f"{name}.json").write_text(json.dumps(shortened(results), indent=1) + "\n", encoding="utf-8")
         if study != "purity":
-            photos(folder, list(results["conditions"]), results["settings"]["crop"], HERE / f"{study}-photos.png")
+            photos(Path(folder), list(results["conditions"]), results["settings"]["crop"], HERE / f"{name}-photos.png")
 
 
 if __name__ == "__main__":

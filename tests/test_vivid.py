@@ -24,6 +24,7 @@ from hashigo.randomness import PictureRng
 from hashigo.recipe import DataRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
 from hashigo.tasks import ColorizeBins
 from hashigo.training import load_data, train
+from hashigo.training.callbacks import running_mean
 from hashigo.training.run import Run
 from photos import batch
 from tiny import album, as_trained, photo, recipe
@@ -165,6 +166,18 @@ def test_the_mean_of_the_weights_is_kept_and_resumed(run: Run, pictures: Path, t
     train(made, tmp_path / "run", onnx=False)
     resumed = train(replace(made, epochs=2), tmp_path / "run", resume=True, onnx=False)
     assert [row["epoch"] for row in resumed.metrics] == [1, 2]
+
+
+def test_the_mean_soon_forgets_the_first_weights() -> None:
+    update, mean = running_mean(0.999), [torch.zeros(3)]
+    for step in range(1, 300):  # torch's AveragedModel copies at step 0
+        update(mean, [torch.ones(3)], torch.tensor(step))
+    assert mean[0].min() > 0.999
+    update(mean, [torch.full((3,), 2.0)], torch.tensor(100_000))
+    torch.testing.assert_close(mean[0], torch.full((3,), 1.001), atol=1e-4, rtol=0)
+    counter = [torch.tensor(5)]
+    update(counter, [torch.tensor(6)], torch.tensor(9))
+    assert counter[0] == 6
 
 
 # --- use --------------------------------------------------------------------------------------------------

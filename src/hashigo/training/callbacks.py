@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 
 from hashigo.files import atomic_path
 from hashigo.loader import Loader
@@ -23,6 +24,32 @@ class AtomicCheckpoints(TorchCheckpointIO):
         """Writes to a temporary file, then renames."""
         with atomic_path(Path(path)) as temporary:
             super().save_checkpoint(checkpoint, temporary, storage_options)
+
+
+class RunningMean(WeightAveraging):
+    """A running mean of the weights, which is what is validated, shown and saved.
+
+    Each step it keeps `decay` of its past, less in the beginning, (1 + n) / (10 + n) at step n: with 0.999 from the first
+    step on, a fifth of the untrained weights would still be in it after 1,600 steps.
+    """
+
+    def __init__(self, decay: float) -> None:
+        super().__init__(multi_avg_fn=running_mean(decay))
+
+
+def running_mean(decay: float) -> Callable[[Any, Any, Any], None]:
+    """What torch's `AveragedModel` calls with lists of (means, weights now) and the number of steps before."""
+
+    @torch.no_grad()
+    def update(means: Any, now: Any, steps: Any) -> None:
+        count = int(steps)
+        share = 1.0 - min(decay, (1.0 + count) / (10.0 + count))
+        if means[0].is_floating_point():
+            torch._foreach_lerp_(means, now, share)
+        else:  # counters
+            torch._foreach_copy_(means, now)
+
+    return update
 
 
 class BestCheckpoint(ModelCheckpoint):

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 import yaml
 from lightning.pytorch import Callback, Trainer, seed_everything
-from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from hashigo.data import PictureSet, open_dataset
@@ -31,7 +31,7 @@ from hashigo.models import ModelFolder, load_network, open_model, save_model
 from hashigo.networks import make_network
 from hashigo.recipe import DataRecipe, Recipe
 from hashigo.tasks import Task, make_task
-from hashigo.training.callbacks import AtomicCheckpoints, BestCheckpoint, MetricsCsv, Panels, read_metrics
+from hashigo.training.callbacks import AtomicCheckpoints, BestCheckpoint, MetricsCsv, Panels, RunningMean, read_metrics
 from hashigo.training.card import model_card
 from hashigo.training.machine import Setup, choose
 from hashigo.training.module import Restorer
@@ -260,7 +260,7 @@ def _trainer(recipe: Recipe, folder: Path, setup: Setup, validation: Loader, cal
     )  # fmt: skip
     between: list[Callback] = []
     if recipe.ema:
-        ours.insert(0, EMAWeightAveraging(decay=recipe.ema))  # first, so that the others see the mean
+        ours.insert(0, RunningMean(recipe.ema))  # first, so that the others see the mean
     if recipe.checkpoint_minutes:
         interval = timedelta(minutes=recipe.checkpoint_minutes)
         between = [ModelCheckpoint(checkpoints, "last", train_time_interval=interval, enable_version_counter=False)]
