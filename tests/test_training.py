@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import shutil
 from pathlib import Path
@@ -21,6 +22,7 @@ from hashigo.networks import UNet
 from hashigo.recipe import DataRecipe, MachineRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
 from hashigo.training import Run, load_data, read_metrics, train
 from hashigo.training.machine import COMPILING_PAYS, choose
+from hashigo.training.module import Restorer
 from hashigo.training.run import split_off
 from tiny import album, recipe
 
@@ -181,6 +183,17 @@ def test_pictures_of_several_sizes_need_a_crop(tmp_path: Path) -> None:
     given = DataRecipe(train=str(tmp_path / "in"), validation_share=0.3)
     with pytest.raises(RecipeError, match=r"data\.crop"):
         train(recipe("denoise", data=given), tmp_path / "run")
+
+
+def test_the_last_checkpoint_is_that_of_the_last_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = itertools.count(1)
+    monkeypatch.setattr(Restorer, "_mean", lambda *_: float(next(losses)))  # worse with each epoch
+    train(recipe(epochs=3, panels=0), tmp_path / "run", onnx=False)
+    epochs = [
+        torch.load(tmp_path / "run" / "checkpoints" / f"{name}.ckpt", weights_only=False)["epoch"]
+        for name in ("best", "last")
+    ]
+    assert epochs == [0, 2]
 
 
 class Poison(Callback):

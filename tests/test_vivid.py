@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,38 @@ def test_the_mean_of_the_weights_is_kept_and_resumed(run: Run, pictures: Path, t
     train(made, tmp_path / "run", onnx=False)
     resumed = train(replace(made, epochs=2), tmp_path / "run", resume=True, onnx=False)
     assert [row["epoch"] for row in resumed.metrics] == [1, 2]
+    again = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=False)
+    for kind in ("state_dict", "current_model_state"):  # the mean, and the weights that are trained
+        for key, value in state[kind].items():
+            assert torch.equal(value, again[kind][key]), f"{kind}: {key}"
+
+
+def test_a_run_goes_on_without_the_model_it_started_from(run: Run, pictures: Path, tmp_path: Path) -> None:
+    shutil.copytree(run.model.path, tmp_path / "first")
+    made = vivid_recipe(pictures, start=str(tmp_path / "first"), epochs=1)
+    begun = train(made, tmp_path / "run", onnx=False)
+    shutil.rmtree(tmp_path / "first")
+    resumed = train(replace(made, epochs=2), tmp_path / "run", resume=True, onnx=False)
+    assert resumed.model.task == begun.model.task
+    assert len(resumed.metrics) == 2
+
+
+def test_panels_show_the_weights_that_were_validated(run: Run) -> None:
+    state = torch.load(run.folder / "checkpoints" / "last.ckpt", weights_only=False)
+    mean = {key.removeprefix("network."): value for key, value in state["state_dict"].items()}
+    network = UNet(**run.model.options)
+    network.load_state_dict(mean)
+    with Image.open(run.folder / "panels" / "inputs.png") as inputs:
+        grey = np.asarray(inputs.convert("RGB"), np.float32)[:64, :64].transpose(2, 0, 1) / 255  # enlarged from 32
+    rgb = torch.from_numpy(np.ascontiguousarray(grey[None, :, ::2, ::2]))
+    task = run.model.task
+    x = task.encode(rgb)
+    with torch.no_grad():
+        answer = task.answer(network.eval()(x))
+    chroma = torch.nn.functional.interpolate(answer, x.shape[-2:], mode="bilinear")[0]
+    with Image.open(run.folder / "panels" / "epoch-0002.png") as panel:
+        shown = np.asarray(panel.convert("RGB"), np.float32)[:64:2, :64:2].transpose(2, 0, 1) / 255
+    assert np.abs(color.chroma(shown) - chroma.numpy()).mean() < 3 / 255
 
 
 def test_the_mean_soon_forgets_the_first_weights() -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 
 import numpy as np
-from array_api_compat import array_namespace, device
+from array_api_compat import array_namespace, device, to_device
 from numpy.typing import NDArray
 
 from hashigo import color
@@ -119,7 +119,7 @@ def fitted_bins(pictures: Iterable[Array]) -> ChromaBins:
     every = every_bin()
     counts = np.zeros(len(every))
     for rgb in pictures:
-        classes, shares = every.shares(color.chroma(rgb))
+        classes, shares = every.shares(color.chroma(to_device(rgb, "cpu")))
         for one, share in zip(classes, shares, strict=True):
             counts += np.bincount(
                 np.asarray(one).ravel(), weights=np.asarray(share, np.float64).ravel(), minlength=len(every)

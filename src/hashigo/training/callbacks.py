@@ -36,6 +36,11 @@ class RunningMean(WeightAveraging):
     def __init__(self, decay: float) -> None:
         super().__init__(multi_avg_fn=running_mean(decay))
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Keeps the mean where the weights will be; they are not there yet."""
+        self._device = trainer.strategy.root_device
+        super().setup(trainer, pl_module, stage)
+
 
 def running_mean(decay: float) -> Callable[[Any, Any, Any], None]:
     """What torch's `AveragedModel` calls with lists of (means, weights now) and the number of steps before."""
@@ -116,11 +121,10 @@ class Panels(Callback):
         self.folder, self.loader, self.count = folder, loader, min(count, loader.count)
 
     @torch.no_grad()
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
-        """Writes the epoch's panel."""
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
+        """Writes the epoch's panel, with the weights that were validated."""
         if not trainer.is_global_zero:
             return
-        pl_module.eval()
         inputs, results, originals = [], [], []
         for start in range(0, self.count, self.loader.batch_size):
             batch = self.loader.batch(0, start // self.loader.batch_size)
@@ -128,7 +132,6 @@ class Panels(Callback):
             inputs.append(shown)
             results.append(result)
             originals.append(batch.rgb)
-        pl_module.train()
         parts = [torch.cat(part)[: self.count].float().cpu().numpy() for part in (inputs, results, originals)]
         if not (self.folder / "inputs.png").exists():
             save_png(grid(parts[:1]), self.folder / "inputs.png")

@@ -14,7 +14,7 @@ from hashigo.errors import TrainingError
 from hashigo.loader import Batch
 from hashigo.randomness import PictureRng
 from hashigo.recipe import OptimizerRecipe
-from hashigo.tasks import Task
+from hashigo.tasks import Task, task_config
 
 
 class Average:
@@ -138,7 +138,8 @@ class Restorer(LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Adds the loss of one validation batch; damage is the same in every epoch."""
-        x, y = self.task.pair(batch.rgb, PictureRng(self.seed + 1, 0, batch.indices))
+        with torch.autocast(self.device.type, enabled=False):
+            x, y = self.task.pair(batch.rgb, PictureRng(self.seed + 1, 0, batch.indices))
         output = self(x)
         with torch.autocast(self.device.type, enabled=False):
             self.val_loss.add(self.loss(output, _reduced(y, output)), len(batch.rgb))
@@ -186,6 +187,7 @@ class Restorer(LightningModule):
         """Refuses to save after a bad loss; keeps the running mean, so that a resumed run reports the same curve."""
         self.check_finite(self.current_epoch)
         checkpoint["train_loss"] = self.train_loss.state()
+        checkpoint["task"] = task_config(self.task)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes up the running mean."""

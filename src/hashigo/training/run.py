@@ -83,7 +83,7 @@ def train(
     make_task(recipe.task.name, **recipe.task.options)  # before the pictures are read, in case it cannot be
     training, validation = data or load_data(recipe.data)
     loaders, setup, steps = _prepare(recipe, training, validation)
-    task, network = _begin(recipe, loaders[0])
+    task, network = _begin(recipe, loaders[0], last)
     module = Restorer(
         task, network, loss=recipe.loss or task.loss, optimizer=recipe.optimizer, steps=steps, seed=recipe.seed,
         compiled=setup.compile, channels_last=setup.channels_last, about=str(setup),
@@ -111,12 +111,16 @@ FITTED = 4_000
 """A task learns its statistics from at most so many training pictures, evenly spread."""
 
 
-def _begin(recipe: Recipe, loader: Loader) -> tuple[Task, torch.nn.Module]:
-    """The task with its statistics, and the network with its first weights.
+def _begin(recipe: Recipe, loader: Loader, last: Path | None) -> tuple[Task, torch.nn.Module]:
+    """The task with its statistics, and the network with its first weights; those of checkpoint `last` come later.
 
     Raises:
         RecipeError: they cannot be, or do not fit the model to start from.
     """
+    saved = {} if last is None else torch.load(last, map_location="cpu", weights_only=False, mmap=True).get("task", {})
+    if saved:  # the statistics that the run began with, whatever became of the model it started from
+        task = make_task(**saved)
+        return task, make_network(recipe.network.name, **network_options(recipe, task))
     task = make_task(recipe.task.name, **recipe.task.options)
     start = open_model(recipe.start) if recipe.start else None
     if start is not None:
@@ -255,12 +259,16 @@ def _trainer(recipe: Recipe, folder: Path, setup: Setup, validation: Loader, cal
     if recipe.panels:
         ours.append(Panels(folder / "panels", validation, recipe.panels))
     best = BestCheckpoint(
-        checkpoints, "best", monitor="val_loss", save_last=True, save_top_k=1, save_on_train_epoch_end=True,
+        checkpoints, "best", monitor="val_loss", save_top_k=1, save_on_train_epoch_end=True,
         enable_version_counter=False, save_weights_only=False,
     )  # fmt: skip
+    # Lightning's save_last would write it only where the epoch was also the best
+    last = ModelCheckpoint(
+        checkpoints, "last", every_n_epochs=1, save_on_train_epoch_end=True, enable_version_counter=False
+    )
     between: list[Callback] = []
     if recipe.ema:
-        ours.insert(0, RunningMean(recipe.ema))  # first, so that the others see the mean
+        ours.append(RunningMean(recipe.ema))  # after the panels, since it takes the mean out again after validation
     if recipe.checkpoint_minutes:
         interval = timedelta(minutes=recipe.checkpoint_minutes)
         between = [ModelCheckpoint(checkpoints, "last", train_time_interval=interval, enable_version_counter=False)]
@@ -268,7 +276,7 @@ def _trainer(recipe: Recipe, folder: Path, setup: Setup, validation: Loader, cal
         return Trainer(
             accelerator=setup.accelerator, devices=recipe.machine.devices, max_epochs=recipe.epochs,
             precision="bf16-mixed" if setup.precision == "bf16" else "32-true",
-            callbacks=[*ours, *callbacks, best, *between], plugins=[AtomicCheckpoints()],
+            callbacks=[*ours, *callbacks, best, last, *between], plugins=[AtomicCheckpoints()],
             logger=TensorBoardLogger(folder, name="", version="tensorboard"),
             gradient_clip_val=recipe.optimizer.clip or None, num_sanity_val_steps=0,
             enable_progress_bar=False, enable_model_summary=False, log_every_n_steps=50, use_distributed_sampler=False,
