@@ -26,6 +26,7 @@ from hashigo.recipe import DataRecipe, NetworkRecipe, OptimizerRecipe, Recipe, T
 from hashigo.tasks import ColorizeBins
 from hashigo.training import load_data, train
 from hashigo.training.callbacks import running_mean
+from hashigo.training.module import Restorer
 from hashigo.training.run import Run
 from photos import batch
 from tiny import album, as_trained, photo, recipe
@@ -183,22 +184,21 @@ def test_a_run_goes_on_without_the_model_it_started_from(run: Run, pictures: Pat
     assert len(resumed.metrics) == 2
 
 
-def test_panels_show_the_weights_that_were_validated(run: Run) -> None:
-    state = torch.load(run.folder / "checkpoints" / "last.ckpt", weights_only=False)
-    mean = {key.removeprefix("network."): value for key, value in state["state_dict"].items()}
-    network = UNet(**run.model.options)
-    network.load_state_dict(mean)
-    with Image.open(run.folder / "panels" / "inputs.png") as inputs:
-        grey = np.asarray(inputs.convert("RGB"), np.float32)[:64, :64].transpose(2, 0, 1) / 255  # enlarged from 32
-    rgb = torch.from_numpy(np.ascontiguousarray(grey[None, :, ::2, ::2]))
-    task = run.model.task
-    x = task.encode(rgb)
-    with torch.no_grad():
-        answer = task.answer(network.eval()(x))
-    chroma = torch.nn.functional.interpolate(answer, x.shape[-2:], mode="bilinear")[0]
-    with Image.open(run.folder / "panels" / "epoch-0002.png") as panel:
-        shown = np.asarray(panel.convert("RGB"), np.float32)[:64:2, :64:2].transpose(2, 0, 1) / 255
-    assert np.abs(color.chroma(shown) - chroma.numpy()).mean() < 3 / 255
+def test_panels_show_the_weights_that_were_validated(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[torch.Tensor] = []
+    restore = Restorer.restore
+
+    def watched(self: Restorer, batch: Any) -> Any:
+        seen.append(self.network.head.weight.detach().clone())  # type: ignore[union-attr, operator]
+        return restore(self, batch)
+
+    monkeypatch.setattr(Restorer, "restore", watched)
+    train(vivid_recipe(pictures, epochs=1), tmp_path / "run", onnx=False)
+    state = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=False)
+    assert torch.equal(seen[-1], state["state_dict"]["network.head.weight"]), "the mean"
+    assert not torch.equal(seen[-1], state["current_model_state"]["network.head.weight"])
 
 
 def test_the_mean_soon_forgets_the_first_weights() -> None:
