@@ -170,6 +170,8 @@ def test_the_network_sees_a_reduced_photo(folder: Path) -> None:
     assert large.network_size((640, 320)) == (128, 64)
     assert small.network_size((1, 1)) == (4, 4)  # at least what needs no padding
     assert small.network_size((20, 30)) == (20, 32)  # never enlarged, but to multiples
+    assert small.network_size((5, 30)) == (5, 30)  # unless that would distort it
+    assert small.network_size((100, 100_000)) == (1, 512)  # a strip is reduced further
     assert small.prepare(photo_of(pixels("rocket"))).shape[0] == 1
 
 

@@ -32,6 +32,13 @@ WHOLE_PIXELS = 1 << 20
 """Photos of at most so many pixels go through such a network whole."""
 
 
+LONGEST = 16
+"""Where a network sees photos reduced to a short side, their long side is at most so many times that."""
+
+DISTORTION = 1.15
+"""Most by which a photo's proportions may change for the sake of sides that the network need not pad."""
+
+
 def cores() -> int:
     """Processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -85,6 +92,8 @@ class Model:
 
     def apply(self, photo: Photo, hints: Sequence[Hint] = ()) -> Photo:
         """The photo through the model: same size, alpha and metadata."""
+        if hints:
+            self.task.check_hints(hints, photo.size)
         if self.works_whole(photo.size):
             return self.finish(photo, self.engine(self.prepare(photo, hints)[None])[0])
         return self._tiled(photo)
@@ -94,14 +103,23 @@ class Model:
         return self.task.reduces or self.folder.fixed_size is not None or size[0] * size[1] <= WHOLE_PIXELS
 
     def network_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """(H, W) at which the network sees a photo of `size` (H, W); where it reduces, multiples that need no padding."""
+        """(H, W) at which the network sees a photo of `size` (H, W).
+
+        Where it reduces: multiples that need no padding, unless that would distort a small photo; of a strip at most
+        `LONGEST` times its own side, so that no photo takes much memory.
+        """
         if self.folder.fixed_size is not None:
             return self.folder.fixed_size
         if not self.task.reduces:
             return size
-        scale = min(1.0, self.size / min(size)) if self.size else 1.0
+        scale = min(1.0, self.size / min(size), LONGEST * self.size / max(size)) if self.size else 1.0
+        exact = [max(1.0, side * scale) for side in size]
         step = self.folder.multiple
-        return max(step, round(size[0] * scale / step) * step), max(step, round(size[1] * scale / step) * step)
+        fitting = [max(step, round(side / step) * step) for side in exact]
+        stretched = fitting[0] / exact[0] * exact[1] / fitting[1]
+        if max(stretched, 1 / stretched) > DISTORTION:
+            return round(exact[0]), round(exact[1])
+        return fitting[0], fitting[1]
 
     def prepare(self, photo: Photo, hints: Sequence[Hint] = ()) -> Floats:
         """The network's input for a photo: float32 (C, h, w) with (h, w) = `network_size`."""

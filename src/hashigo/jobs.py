@@ -292,4 +292,5 @@ class Tally:
         parts = [f"{self.done} done"]
         parts += [f"{count} {name}" for count, name in ((self.skipped, "skipped"), (self.failed, "failed")) if count]
         rate = f" ({self.done / seconds:.1f} photos/s)" if self.done > 1 else ""
-        return f"{', '.join(parts)} in {seconds:.1f} s{rate}"
+        hint = "; what is there already is kept, --existing overwrite makes it anew" if self.skipped else ""
+        return f"{', '.join(parts)} in {seconds:.1f} s{rate}{hint}"

@@ -20,7 +20,7 @@ from hashigo.bins import REACH, REBALANCE, ChromaBins, every_bin, fitted_bins
 from hashigo.color import Array
 from hashigo.damage import old_photo
 from hashigo.errors import RecipeError, did_you_mean
-from hashigo.hints import CHANNELS, Hint, no_hints, random_hints, set_hints
+from hashigo.hints import CHANNELS, RADIUS, Hint, no_hints, random_hints, set_hints
 from hashigo.randomness import PictureRng
 
 
@@ -102,13 +102,22 @@ class Task:
         grey = x[..., :1, :, :]
         return array_namespace(x).concat([grey, grey, grey], axis=-3)
 
-    def with_hints(self, x: Array, hints: Sequence[Hint], size: tuple[int, int]) -> Array:
-        """An input (in_channels, h, w) with colours that are known, in a photo of `size` (H, W).
+    def check_hints(self, hints: Sequence[Hint], size: tuple[int, int]) -> None:
+        """Whether the task takes these hints, of which there are some, for a photo of `size` (H, W).
 
         Raises:
             RecipeError: the task takes none, or a hint lies outside the photo.
         """
         raise RecipeError(f"the task {self.name!r} takes no colour hints; use a model of colorize-bins")
+
+    def with_hints(self, x: Array, hints: Sequence[Hint], size: tuple[int, int]) -> Array:
+        """An input (in_channels, h, w) with colours that are known, in a photo of `size` (H, W).
+
+        Raises:
+            RecipeError: as `check_hints`.
+        """
+        self.check_hints(hints, size)
+        return x
 
     def with_vivid(self, vivid: float) -> Task:
         """The task with answers from 0, calm, to 1, vivid.
@@ -276,7 +285,21 @@ class ColorizeBins(Colorize):
         return color.merge(input[..., :1, :, :], output)
 
     def with_hints(self, x: Array, hints: Sequence[Hint], size: tuple[int, int]) -> Array:
-        """An input (4, h, w) with colours that are known, in a photo of `size` (H, W)."""
+        """An input (4, h, w) with colours that are known, in a photo of `size` (H, W).
+
+        A hint's colour is brought to the brightness that the photo has there, as the result will be, and so into gamut.
+        """
+        self.check_hints(hints, size)
+        points = [((hint.x + 0.5) / size[1], (hint.y + 0.5) / size[0]) for hint in hints]
+        rgb = np.array([hint.rgb for hint in hints], np.float32).T[:, :, None]
+        places = [(int(down * x.shape[-2]), int(across * x.shape[-1])) for across, down in points]
+        around = [[slice(max(0, at - RADIUS), at + RADIUS + 1) for at in place] for place in places]
+        y = np.array([x[0, rows, columns].mean() for rows, columns in around], np.float32)
+        known = color.chroma(color.merge(y[None, :, None], color.chroma(rgb)))[:, :, 0].T
+        return np.concatenate([x[:1], set_hints(points, known, *x.shape[-2:])]).astype(np.float32)
+
+    def check_hints(self, hints: Sequence[Hint], size: tuple[int, int]) -> None:
+        """Only that they lie within the photo."""
         height, width = size
         for hint in hints:
             if not (0 <= hint.x < width and 0 <= hint.y < height):
@@ -284,12 +307,6 @@ class ColorizeBins(Colorize):
                     f"a hint at x {hint.x:g}, y {hint.y:g}: expected a place within the photo, {width} pixels wide and "
                     f"{height} high"
                 )
-        if not hints:
-            return x
-        points = [((hint.x + 0.5) / width, (hint.y + 0.5) / height) for hint in hints]
-        rgb = np.array([hint.rgb for hint in hints], np.float32).T[:, :, None]
-        known = color.chroma(rgb)[:, :, 0].T
-        return np.concatenate([x[:1], set_hints(points, known, *x.shape[-2:])]).astype(np.float32)
 
     def with_vivid(self, vivid: float) -> ColorizeBins:
         """The task with answers from 0, calm, to 1, vivid."""

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from hashigo.cli.apply import share
+from hashigo.cli.apply import positive, share
 from hashigo.cli.console import progress, say
 
 
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", metavar="FILE", help="writes all figures, of each picture and overall")
     parser.add_argument("--page", metavar="FILE", help="writes a page with the best, middling and worst pictures")
     parser.add_argument(
-        "--hints", type=int, default=0, help="tells the model the colours at so many random places of each picture"
+        "--hints", type=positive, default=0, help="tells the model the colours at so many random places of each picture"
     )
     parser.add_argument(
         "--vivid", type=share, metavar="V", help="colours from 0, calm, to 1, vivid; the model's own if left out"
@@ -57,7 +57,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"{part:<12}" + "".join(f"{means[name]:>16.2f}" for name in METRICS))
     print(f"\ncolourfulness relative to the originals {figures['colourfulness_ratio']:.2f}")
     print(
-        f"nearer to the original than the input was: {100 * figures['share_better_than_input']:.0f} % of the pictures"
+        f"nearer to the original than the input was: {100 * figures['share_better_than_input']:.0f} % of the pictures, "
+        f"farther: {100 * figures['share_worse_than_input']:.0f} %"
     )
     if args.page:
         from hashigo.evaluation_page import write_page
