@@ -116,7 +116,8 @@ class Task:
         Raises:
             RecipeError: as `check_hints`.
         """
-        self.check_hints(hints, size)
+        if hints:
+            self.check_hints(hints, size)
         return x
 
     def with_vivid(self, vivid: float) -> Task:
@@ -289,6 +290,8 @@ class ColorizeBins(Colorize):
 
         A hint's colour is brought to the brightness that the photo has there, as the result will be, and so into gamut.
         """
+        if not hints:
+            return x
         self.check_hints(hints, size)
         points = [((hint.x + 0.5) / size[1], (hint.y + 0.5) / size[0]) for hint in hints]
         rgb = np.array([hint.rgb for hint in hints], np.float32).T[:, :, None]
