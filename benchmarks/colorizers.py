@@ -5,7 +5,7 @@
 
 DATA holds `train` and `val`, photos in tar shards. A contender that is finished in RUN is not trained again. All use
 recipes/vivid.yaml but for what its line in `OBJECTIVES` or `NETWORKS` says; nothing is compiled, so that no time goes into
-that. Measured are every fifth of the photos that training may use to choose its best epoch; the others stay unseen.
+that. Photos of `val` at even places choose the best epoch, some at odd places are measured.
 RUN gets `results.json` and `photos.png`: photos that come with scikit-image and scikit-learn, through each contender.
 """
 
@@ -30,31 +30,35 @@ from hashigo.image import Photo, photo_of
 from hashigo.metrics import colourfulness, delta_e
 from hashigo.recipe import Recipe
 from hashigo.training import train
+from hashigo.training.run import colourful
 from surroundings import surroundings
 
-PLAIN = ("--task.options", "{damaged: 0.0, hinted: 0.0}")
+PLAIN = ("--task.options", "{damaged: 0.0, hinted: 0.0, rebalance: 0.2}")
 OBJECTIVES: dict[str, tuple[str, ...]] = {
     # answers at full size, so without a stem, and with half the width, which costs about the same
     "squared error on RGB": (
         "--task.name", "colorize-rgb", "--task.options", "{}", "--loss", "mean_squared_error",
-        "--network.options.stem", "1", "--network.options.width", "16",
+        "--network.options.stem", "1", "--network.options.width", "12",
     ),
     "Huber on chroma": ("--task.name", "colorize", "--task.options", "{}", "--loss", "huber"),
     "classes, not rebalanced": ("--task.options", "{damaged: 0.0, hinted: 0.0, rebalance: 0.0}"),
     "classes": PLAIN,
-    "classes, then colourfulness": (*PLAIN, "--loss", "vivid_cross_entropy"),
+    "classes, wholly rebalanced": ("--task.options", "{damaged: 0.0, hinted: 0.0, rebalance: 0.5}"),
+    "classes, then colourfulness": (*PLAIN, "--loss", "vivid_cross_entropy", "--optimizer.lr", "0.0003"),
+    "classes with hints and damage": (),
 }  # fmt: skip
 """Each objective as flags; "then" starts from half a run of the contender before it."""
 
 NETWORKS: dict[str, tuple[str, ...]] = {
-    "width 32, stem 2, residual, context": (),
+    "width 24, stem 2, residual, context": (),
     "without context": ("--network.options.context", "false"),
     "without residual": ("--network.options.residual", "false"),
-    "width 16, no stem": ("--network.options.stem", "1", "--network.options.width", "16"),
-    "width 20": ("--network.options.width", "20"),
-    "width 32, stem 4, depth 3": ("--network.options.stem", "4", "--network.options.depth", "3", "--network.options.width", "48"),
-    "depth 3, width 40": ("--network.options.depth", "3", "--network.options.width", "40"),
-    "whole photos of 128": ("--data.crop", "128", "--data.zoom", "0"),
+    "width 12, no stem": ("--network.options.stem", "1", "--network.options.width", "12"),
+    "width 16": ("--network.options.width", "16"),
+    "width 32": ("--network.options.width", "32"),
+    "width 48, stem 4, depth 3": ("--network.options.stem", "4", "--network.options.depth", "3", "--network.options.width", "48"),
+    "width 32, depth 3": ("--network.options.depth", "3", "--network.options.width", "32"),
+    "crops of 128 instead of 96": ("--data.crop", "128"),
 }  # fmt: skip
 GROUPS = {"objectives": OBJECTIVES, "networks": NETWORKS}
 VIVID = (0.0, 0.42, 0.8)
@@ -75,8 +79,9 @@ def main() -> None:
         name: words for name, words in GROUPS[args.group].items() if not args.only or any(w in name for w in args.only)
     }
     training = open_dataset(args.data / "train", size=128)
-    validation = open_dataset(args.data / "val", size=128, limit=500)
-    held_out = open_dataset(args.data / "val", limit=500).limited(args.photos)
+    training = colourful(training, 10.0)  # as the recipe has it
+    validation = open_dataset(args.data / "val", size=128).subset(slice(0, None, 2))
+    held_out = open_dataset(args.data / "val").subset(slice(1, None, 2)).limited(args.photos)
     found: dict[str, Any] = {}
     models: dict[str, Model] = {}
     for name, words in contenders.items():
