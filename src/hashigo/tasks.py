@@ -13,10 +13,10 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, device
 
 from hashigo import color, losses
-from hashigo.bins import REACH, REBALANCE, ChromaBins, every_bin, fitted_bins
+from hashigo.bins import REACH, REBALANCE, TEMPERATURE, ChromaBins, every_bin, fitted_bins
 from hashigo.color import Array
 from hashigo.damage import old_photo
 from hashigo.errors import RecipeError, did_you_mean
@@ -210,8 +210,8 @@ class ColorizeBins(Colorize):
     Its input is the luma and three channels of hints (`hints`), its output one value per class (`bins`).
 
     Args:
-        vivid: How sure an answer is taken to be, 0 (its mean, calm) to 1 (nearly the likeliest class, vivid): the
-            temperature of the annealed mean is 10 to the power of minus this; Zhang et al. 2016 found 0.38, vivid 0.42.
+        vivid: How far rare colours are favoured in an answer, 0 (each class as likely as it is, calm) to 1 (weighted by
+            rarity as Zhang et al. 2016 do in training, vivid), however far training has favoured them.
         damaged: Share of training pictures whose luma is made to look like an old photo's.
         hinted: Share of training pictures that get random hints.
         rebalance: How far training weights rare colours up, 0 (all pixels count the same) to 1 (all classes do).
@@ -222,7 +222,7 @@ class ColorizeBins(Colorize):
     name: ClassVar[str] = "colorize-bins"
     in_channels: ClassVar[int] = 1 + CHANNELS
     loss: ClassVar[str] = "rebalanced_cross_entropy"
-    vivid: float = 0.42
+    vivid: float = 0.8
     damaged: float = 0.0
     hinted: float = 0.0
     rebalance: float = REBALANCE
@@ -278,8 +278,11 @@ class ColorizeBins(Colorize):
         return color.luma(rgb)
 
     def answer(self, output: Array) -> Array:
-        """The annealed mean of the classes: chroma (..., 2, H, W)."""
-        return self.bins.mean(output, 10.0**-self.vivid)
+        """The annealed mean of the classes, rare ones favoured by `vivid`: chroma (..., 2, H, W)."""
+        xp = array_namespace(output)
+        favour = self.vivid * np.log(self.bins.weights()) - np.log(self.bins.weights(self.rebalance))
+        added = xp.asarray(favour.astype(np.float32), device=device(output), dtype=output.dtype)
+        return self.bins.mean(output + added[:, None, None], TEMPERATURE)
 
     def decode(self, input: Array, output: Array) -> Array:
         """The luma of `input` with the chroma of `output`; chroma outside the gamut goes toward grey."""
