@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hashigo import color
-from hashigo.bins import REACH, STEP, ChromaBins, every_bin, fitted_bins
+from hashigo.bins import REACH, STEP, TEMPERATURE, ChromaBins, every_bin, fitted_bins
 from hashigo.errors import RecipeError
 from hashigo.losses import CLASS_LOSSES, get_class_loss
-from hashigo.tasks import make_task
+from hashigo.tasks import ColorizeBins, make_task
 from photos import batch
 
 
@@ -95,12 +97,25 @@ def test_a_task_learns_its_classes_once() -> None:
     assert fitted.vivid == 0.3  # type: ignore[attr-defined]
 
 
-def test_vivid_is_a_temperature() -> None:
-    task = make_task("colorize-bins").fitted([batch(32, 32)])
-    logits = np.random.default_rng(0).normal(0, 0.5, (task.network_channels, 4, 4)).astype(np.float32)
-    strength = [float(task.with_vivid(vivid).answer(logits).std(axis=(1, 2)).mean()) for vivid in (0, 0.5, 1)]
-    assert strength == sorted(strength)
-    assert strength[2] > 1.5 * strength[0]
+def test_vivid_favours_rare_colours_however_training_did() -> None:
+    fitted = make_task("colorize-bins").fitted([batch(32, 32)])
+    assert isinstance(fitted, ColorizeBins)
+    odds = np.array(fitted.frequencies)  # a network in doubt: each class as likely as it is common
+    for rebalance in (0.0, 0.2, 0.5):
+        task = replace(fitted, rebalance=rebalance)
+        logits = np.log(odds * task.bins.weights(rebalance))[:, None, None].astype(
+            np.float32
+        )  # as it is trained to answer
+        strength = [float(np.hypot(*task.with_vivid(vivid).answer(logits)[:, 0, 0])) for vivid in (0, 0.5, 1)]
+        spread = [np.abs(task.with_vivid(vivid).answer(logits)).max() for vivid in (0, 0.5, 1)]
+        assert len({round(float(one), 5) for one in spread}) == 3, "the knob moves it"
+        if rebalance == 0.0:
+            first = strength
+        np.testing.assert_allclose(strength, first, rtol=1e-3)
+    by_hand = fitted.bins.mean(np.log(odds).astype(np.float32)[:, None, None], TEMPERATURE)
+    calm = replace(fitted, rebalance=0.0, vivid=0.0).answer(np.log(odds).astype(np.float32)[:, None, None])
+    np.testing.assert_allclose(calm, by_hand, atol=1e-6)
+    task = fitted
     with pytest.raises(RecipeError, match=r"vivid: expected a number from 0 to 1, got 1\.5"):
         task.with_vivid(1.5)
     with pytest.raises(RecipeError, match="colorize-bins"):
