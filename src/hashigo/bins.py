@@ -31,7 +31,7 @@ REBALANCE = 0.5
 """How far classes are weighted by their rarity, 0 to 1: 1 - λ of Zhang et al., and their value."""
 
 TEMPERATURE = 0.38
-"""Of the annealed mean, as Zhang et al. found it; 0.25 and 0.15 were no nearer to the originals at equal vividness."""
+"""Of the annealed mean, as Zhang et al. found it; 0.25 was no nearer to the originals at equal vividness (`benchmarks/decoding.py`)."""
 
 
 @dataclass(frozen=True)
