@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from hashigo.demo import bundled_photos
 from hashigo.evaluation import evaluate
 from hashigo.image import Photo, photo_of
 from hashigo.metrics import colourfulness, delta_e
+from hashigo.models import load_network
 from hashigo.recipe import Recipe
 from hashigo.training import train
 from hashigo.training.run import colourful
@@ -47,7 +49,7 @@ OBJECTIVES: dict[str, tuple[str, ...]] = {
     "classes, then colourfulness": (*PLAIN, "--loss", "vivid_cross_entropy", "--optimizer.lr", "0.0003"),
     "classes with hints and damage": (),
 }  # fmt: skip
-"""Each objective as flags; "then" starts from half a run of the contender before it."""
+"""Each objective as flags; "A, then B" is half a run of A and, from there, half a run of B."""
 
 NETWORKS: dict[str, tuple[str, ...]] = {
     "width 24, stem 2, residual, context": (),
@@ -61,7 +63,7 @@ NETWORKS: dict[str, tuple[str, ...]] = {
     "crops of 128 instead of 96": ("--data.crop", "128"),
 }  # fmt: skip
 GROUPS = {"objectives": OBJECTIVES, "networks": NETWORKS}
-VIVID = (0.0, 0.42, 0.8)
+VIVID = (0.0, 0.4, 0.8)
 RECIPE = Path(__file__).parent.parent / "recipes" / "vivid.yaml"
 
 
@@ -97,7 +99,7 @@ def main() -> None:
     _picture(models, args.run / "photos.png")
 
 
-def _recipe(words: tuple[str, ...], minutes: float) -> Recipe:
+def _recipe(words: tuple[str, ...]) -> Recipe:
     off = ("--machine.compile", "off", "--panels", "0", "--checkpoint_minutes", "0", "--ema", "0.998")
     return parse([str(RECIPE), *off, "--optimizer.warmup", "100", *words]).recipe
 
@@ -106,22 +108,21 @@ def _train(
     name: str, words: tuple[str, ...], folder: Path, minutes: float, data: tuple[PictureSet, PictureSet]
 ) -> None:
     """One contender for so many minutes, or two half ones where it starts from another objective."""
-    recipe = _recipe(words, minutes)
+    shutil.rmtree(folder, ignore_errors=True)  # of a stop before it was finished
+    recipe = _recipe(words)
     few = data[0].limited(12 * recipe.batch_size)
     probe = train(replace(recipe, epochs=1), folder / "probe", data=(few, data[1].limited(1)), onnx=False)
     warm = train(replace(recipe, epochs=1), folder / "probe-2", data=(few, data[1].limited(1)), onnx=False)
     rate = max(probe.pictures_per_second, warm.pictures_per_second)
     parts = {"run": recipe}
     if ", then " in name:
-        first = _recipe(OBJECTIVES[name.split(", then ")[0]], minutes)
+        first = _recipe(OBJECTIVES[name.split(", then ")[0]])
         parts = {"first": first, "run": replace(recipe, start=str(folder / "first"))}
     pictures = int(rate * 60 * minutes / len(parts))
     epochs = -(-pictures // len(data[0]))
     start = time.perf_counter()
     for part, one in parts.items():
         made = train(replace(one, epochs=epochs), folder / part, data=(data[0].limited(pictures // epochs), data[1]))
-    from hashigo.models import load_network
-
     (folder / "model").symlink_to(Path("run") / "model")
     about = {
         "pictures": pictures * len(parts), "minutes": (time.perf_counter() - start) / 60, "pictures_per_second": rate,

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -196,7 +196,7 @@ def gather(
     height, width = _common_size(sets, size)
     where = _device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     most = max(1, min(batch_size, BATCH_PIXELS // (height * width)))
-    loaders = (Loader(_resident(one, where), batch_size=most, crop=size, training=False) for one in sets)
+    loaders = (Loader(ResidentPictures(one, where), batch_size=most, crop=size, training=False) for one in sets)
     rows, done = np.empty((0, 0), np.float32), 0
     shape: tuple[int, ...] = ()
     with _evaluating(network, where), _reader(network, layer) as read:
@@ -243,24 +243,6 @@ def _device(name: str) -> torch.device:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
         raise RecipeError(f"expected a torch device such as cpu or cuda, got {name!r}: {error}") from error
-
-
-def _resident(pictures: PictureSet, device: torch.device) -> ResidentPictures:
-    """The set on the device. It is only read, so read-only pixels need no copy and torch no warning.
-
-    Warnings are not filtered for it: Python keeps their filters for the whole process, and studies extract in threads.
-    """
-    if not pictures.pixels.flags.writeable:
-        pictures = replace(pictures, pixels=np.asarray(_Unlocked(pictures.pixels)))
-    return ResidentPictures(pictures, device)
-
-
-class _Unlocked:
-    """A read-only array's memory, without its lock, for `np.asarray`, whose result keeps the array alive."""
-
-    def __init__(self, array: NDArray[np.uint8]) -> None:
-        self.kept = array
-        self.__array_interface__ = {**array.__array_interface__, "data": (array.ctypes.data, False)}
 
 
 def _pooled(output: Tensor, layer: str) -> Tensor:

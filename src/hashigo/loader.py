@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from hashigo.data import PictureSet
@@ -37,7 +38,7 @@ class ResidentPictures:
 
     def __init__(self, pictures: PictureSet, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
-        self.pixels = torch.from_numpy(pictures.pixels).to(self.device)
+        self.pixels = torch.from_numpy(_unlocked(pictures.pixels)).to(self.device)
         self.sizes = torch.from_numpy(np.asarray(pictures.sizes, dtype=np.int64)).to(self.device)
         self.offsets = torch.from_numpy(np.asarray(pictures.offsets, dtype=np.int64)).to(self.device)
         self.uniform = pictures.uniform
@@ -89,6 +90,22 @@ class ResidentPictures:
         top = (sizes[:, 0] - height).clamp(min=0) // 2
         left = (sizes[:, 1] - width).clamp(min=0) // 2
         return self.gather(indices, top, left, torch.zeros_like(top, dtype=torch.bool), height, width)
+
+
+def _unlocked(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Read-only pixels, such as a memory-mapped pack's, as torch takes them without a warning: they are only read here.
+
+    Warnings are not filtered for it: Python keeps their filters for the whole process, and studies extract in threads.
+    """
+    return pixels if pixels.flags.writeable else np.asarray(_Unlocked(pixels))
+
+
+class _Unlocked:
+    """A read-only array's memory, without its lock, for `np.asarray`, whose result keeps the array alive."""
+
+    def __init__(self, array: NDArray[np.uint8]) -> None:
+        self.kept = array
+        self.__array_interface__ = {**array.__array_interface__, "data": (array.ctypes.data, False)}
 
 
 class Loader:

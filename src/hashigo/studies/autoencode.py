@@ -14,19 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from hashigo.studies.claims import Claim, Verdict, both, interval, paired_higher
-from hashigo.studies.restoration import (
-    ONCE,
-    Part,
-    Say,
-    gap,
-    measure_originals,
-    open_folder,
-    summarize,
-    train_and_measure,
-)
+from hashigo.studies.restoration import Part, Say, gap, measure_originals, open_folder, summarize, train_and_measure
 from hashigo.studies.restoration_data import load_pictures
 from hashigo.studies.restoration_report import write_autoencode
-from hashigo.studies.restoration_settings import Condition, RestorationSettings
+from hashigo.studies.restoration_settings import ONCE, Condition, RestorationSettings
 from hashigo.studies.setting import command
 from hashigo.words import Words
 

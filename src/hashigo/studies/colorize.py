@@ -16,19 +16,10 @@ from numpy.typing import NDArray
 
 from hashigo.errors import DataError
 from hashigo.studies.claims import Claim, Interval, both, interval, paired_higher
-from hashigo.studies.restoration import (
-    ONCE,
-    Part,
-    Say,
-    gap,
-    measure_originals,
-    open_folder,
-    summarize,
-    train_and_measure,
-)
+from hashigo.studies.restoration import Part, Say, gap, measure_originals, open_folder, summarize, train_and_measure
 from hashigo.studies.restoration_data import Pictures, is_grey, load_pictures
 from hashigo.studies.restoration_report import write_colorize
-from hashigo.studies.restoration_settings import Condition, RestorationSettings
+from hashigo.studies.restoration_settings import ONCE, Condition, RestorationSettings
 from hashigo.studies.setting import command
 from hashigo.words import Words
 

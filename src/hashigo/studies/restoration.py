@@ -31,14 +31,10 @@ from hashigo.studies.restoration_data import Pictures
 from hashigo.studies.restoration_settings import Condition, RestorationSettings
 from hashigo.training import train
 from hashigo.training.panels import GAP, grid, save_png
-from hashigo.words import Words
 
 Say = Callable[[str], None]
 Part = dict[str, Any]
 """What is stored of a finished condition, see `train_and_measure`."""
-
-ONCE = Words("one training run each", "学習は各1回")
-"""What the evidence of a claim says of its basis, since intervals over pictures leave out what another run would give."""
 
 SHOWN = 25
 """Pictures on each panel of the page: more could not be made out."""

@@ -9,6 +9,9 @@ from hashigo.errors import RecipeError
 from hashigo.recipe import DataRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
 from hashigo.words import Words
 
+ONCE = Words("one training run each", "学習は各1回")
+"""What the evidence of a claim says of its basis, since intervals over pictures leave out what another run would give."""
+
 
 @dataclass(frozen=True)
 class RestorationSettings:
