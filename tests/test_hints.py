@@ -118,7 +118,8 @@ def test_no_strength_changes_nothing() -> None:
     y = luma()
     for same in (
         damage.toned(y, NOTHING), damage.faded(y, NOTHING, NOTHING), damage.blurred(y, NOTHING),
-        damage.compressed(y, NOTHING), damage.old_photo(y, PictureRng(0, 0, np.arange(4)), 0.0),
+        damage.compressed(y, NOTHING), damage.contrasted(y, NOTHING), damage.filmed(batch(40, 52), np.ones((4, 3, 1, 1)), NOTHING),
+        damage.old_photo(batch(40, 52), PictureRng(0, 0, np.arange(4)), 0.0),
     ):  # fmt: skip
         np.testing.assert_allclose(same, y, atol=2e-4)
 
@@ -130,6 +131,26 @@ def test_tones() -> None:
     assert faded.min() >= 0.25
     assert faded.max() <= 0.75
     np.testing.assert_allclose(damage.faded(column(0.0, 1.0), column(0.4, 0.4), column(0.8, 0.8)).ravel(), [0.1, 0.8])
+
+
+def test_film_that_sees_some_colours_only() -> None:
+    rgb = batch(40, 52)
+    blue = np.tile(np.array([1e-6, 1e-6, 1], np.float32).reshape(1, 3, 1, 1), (4, 1, 1, 1))
+    np.testing.assert_allclose(damage.filmed(rgb, blue, FULL), rgb[:, 2:], atol=1e-5)
+    half = damage.filmed(rgb, blue, 0.5 * FULL)
+    np.testing.assert_allclose(half, (color.luma(rgb) + rgb[:, 2:]) / 2, atol=1e-5)
+    grey = np.repeat(luma(), 3, axis=1)
+    np.testing.assert_allclose(damage.filmed(grey, 5 * blue + 1, FULL), luma(), atol=1e-5)
+
+
+def test_contrast_is_about_the_mean() -> None:
+    y = 0.3 + 0.4 * luma()
+    more = damage.contrasted(y, FULL)
+    np.testing.assert_allclose(more.mean(axis=(1, 2, 3)), y.mean(axis=(1, 2, 3)), atol=1e-3)
+    np.testing.assert_allclose(more.std(axis=(1, 2, 3)), 1.6 * y.std(axis=(1, 2, 3)), rtol=1e-3)
+    hard = damage.contrasted(luma(), FULL)
+    assert hard.min() >= 0
+    assert hard.max() <= 1
 
 
 def test_blur_and_compression_lose_detail_and_keep_the_mean() -> None:
@@ -155,12 +176,12 @@ def test_compression_is_jpegs_transform() -> None:
 
 
 def test_old_photos_are_damaged_each_in_its_own_way() -> None:
-    y = np.tile(luma(), (50, 1, 1, 1))
-    old = damage.old_photo(y, rng(), 0.5)
+    rgb = np.tile(batch(40, 52), (50, 1, 1, 1))
+    y, old = color.luma(rgb), damage.old_photo(rgb, rng(), 0.5)
     assert old.min() >= 0
     assert old.max() <= 1
     away = np.abs(old - y).mean(axis=(1, 2, 3))
     assert 0.35 < (away < 1e-4).mean() < 0.65, "half are spared"
     assert away.max() > 0.1
-    part = damage.old_photo(y[7:9], PictureRng(3, 1, np.array([7, 8])), 0.5)
+    part = damage.old_photo(rgb[7:9], PictureRng(3, 1, np.array([7, 8])), 0.5)
     np.testing.assert_array_equal(part, old[7:9])

@@ -10,29 +10,51 @@ import math
 import numpy as np
 from array_api_compat import array_namespace, device
 
-from hashigo.color import Array
+from hashigo.color import LUMA_WEIGHTS, Array
 from hashigo.randomness import PictureRng
 
 BLOCK = 8
 """Side of JPEG's blocks."""
 
 
-def old_photo(y: Array, rng: PictureRng, share: float = 1.0) -> Array:
-    """Luma (N, 1, H, W) with tones, blur, JPEG and grain of random strength in a `share` of the pictures, 0..1."""
-    xp = array_namespace(y)
+def old_photo(rgb: Array, rng: PictureRng, share: float = 1.0) -> Array:
+    """The luma (N, 1, H, W), 0..1, of pictures (N, 3, H, W), a `share` of them as an old photo's that was scanned.
+
+    In the order in which it happens: the film sees some colours better than others, the lens blurs, exposure and paper decide
+    on tones and contrast, film has grain, the print fades, the scan is kept as JPEG.
+    """
+    xp = array_namespace(rgb)
 
     def strength() -> Array:
         # half of the damaged pictures are spared each kind
         return xp.clip(rng.uniform(1, 1, 1, low=-1.0, high=1.0), 0.0, None) * given
 
     given = xp.astype(rng.uniform(1, 1, 1) < share, xp.float32)
-    direction = rng.uniform(1, 1, 1, low=-1.0, high=1.0)
-    y = toned(y, direction * given)
-    y = faded(y, strength(), strength())
+    y = filmed(rgb, -xp.log(1.0 - rng.uniform(3, 1, 1)), strength())
     y = blurred(y, 1.2 * strength())
-    y = compressed(y, 0.02 * strength())
+    y = toned(y, rng.uniform(1, 1, 1, low=-1.0, high=1.0) * given)  # tones go both ways: nearly no photo's are right
+    y = contrasted(y, strength())
     y = y + 0.05 * strength() * rng.normal(*y.shape[1:])
-    return xp.clip(y, 0.0, 1.0)
+    y = faded(y, strength(), strength())
+    return xp.clip(compressed(y, 0.02 * strength()), 0.0, 1.0)
+
+
+def filmed(rgb: Array, response: Array, strength: Array) -> Array:
+    """What film makes of pictures (N, 3, H, W): the luma, at strength 1 R, G and B mixed by `response` (N, 3, 1, 1), > 0.
+
+    Early plates saw blue only, orthochromatic film no red. All three exponentially distributed: any mixture is as likely.
+    """
+    xp = array_namespace(rgb)
+    usual = xp.asarray(LUMA_WEIGHTS, device=device(rgb), dtype=rgb.dtype)[:, None, None]
+    weights = usual + strength * (response / xp.sum(response, axis=1, keepdims=True) - usual)
+    return xp.sum(weights * rgb, axis=1, keepdims=True)
+
+
+def contrasted(y: Array, strength: Array) -> Array:
+    """Up to 1.6 times the contrast, about the picture's own mean; what leaves 0..1 is lost."""
+    xp = array_namespace(y)
+    middle = xp.mean(y, axis=(-2, -1), keepdims=True)
+    return xp.clip(middle + (1.0 + 0.6 * strength) * (y - middle), 0.0, 1.0)
 
 
 def toned(y: Array, strength: Array) -> Array:

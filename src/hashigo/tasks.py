@@ -108,7 +108,7 @@ class Task:
         Raises:
             RecipeError: the task takes none, or a hint lies outside the photo.
         """
-        raise RecipeError(f"the task {self.name!r} takes no colour hints; use a model of colorize-bins")
+        raise RecipeError(f"the task {self.name!r} takes no colour hints; use the model 'colorizer', or one trained for colorize-bins")
 
     def with_hints(self, x: Array, hints: Sequence[Hint], size: tuple[int, int]) -> Array:
         """An input (in_channels, h, w) with colours that are known, in a photo of `size` (H, W).
@@ -126,7 +126,7 @@ class Task:
         Raises:
             RecipeError: the task has no such choice, or `vivid` is not within 0..1.
         """
-        raise RecipeError(f"the task {self.name!r} cannot be made more or less vivid; use a model of colorize-bins")
+        raise RecipeError(f"the task {self.name!r} cannot be made more or less vivid; use the model 'colorizer', or one trained for colorize-bins")
 
 
 @dataclass(frozen=True)
@@ -269,7 +269,7 @@ class ColorizeBins(Colorize):
 
     def vary(self, x: Array, rgb: Array, rng: PictureRng) -> Array:
         """The luma of an old photo, and random hints."""
-        y = old_photo(x[:, :1], rng, self.damaged) if self.damaged else x[:, :1]
+        y = old_photo(rgb, rng, self.damaged) if self.damaged else x[:, :1]
         hints = random_hints(color.chroma(rgb), rng, self.hinted) if self.hinted else x[:, 1:]
         return array_namespace(x).concat([y, hints], axis=-3)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from hashigo.errors import ModelError, PictureError, RecipeError
 if TYPE_CHECKING:
     from hashigo.apply import Model
     from hashigo.hints import Hint
-    from hashigo.jobs import Outcome
+    from hashigo.jobs import Job, Outcome
 
 DEFAULT_MODEL = "colorizer"
 
@@ -101,6 +102,8 @@ def run(args: argparse.Namespace) -> int:
     if args.hint and len(jobs) > 1:
         raise RecipeError(f"--hint: expected one photo, whose places it names, got {len(jobs)}; colour them one by one")
     model = _load(args)
+    if args.hint:
+        _check_hints(model, jobs, args)
     tally, outcomes = Tally(), []
     try:
         with progress("photos", len(jobs)) as bar:
@@ -121,6 +124,19 @@ def run(args: argparse.Namespace) -> int:
     finally:  # also when the run is interrupted
         _list_failures(outcomes, failures_path(args.inputs, jobs, args.output))
     return 1 if tally.failed else 0
+
+
+def _check_hints(model: Model, jobs: list[Job], args: argparse.Namespace) -> None:
+    """Whether the hints can be, before anything is written; that a photo cannot be read is its job's to say.
+
+    Raises:
+        RecipeError: the model takes none, or one lies outside the photo.
+    """
+    from hashigo.image import read
+
+    for job in jobs:
+        with contextlib.suppress(PictureError, OSError):
+            model.task.check_hints(args.hint, read(job.source, max_pixels=_max_pixels(args)).size)
 
 
 def _list_failures(outcomes: list[Outcome], path: Path) -> None:
