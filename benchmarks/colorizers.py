@@ -31,6 +31,7 @@ from hashigo.image import Photo, photo_of
 from hashigo.metrics import colourfulness, delta_e
 from hashigo.models import load_network
 from hashigo.recipe import Recipe
+from hashigo.tasks import VIVID as VIVID_BY_DEFAULT
 from hashigo.training import train
 from hashigo.training.run import colourful
 from surroundings import surroundings
@@ -63,7 +64,7 @@ NETWORKS: dict[str, tuple[str, ...]] = {
     "crops of 128 instead of 96": ("--data.crop", "128"),
 }  # fmt: skip
 GROUPS = {"objectives": OBJECTIVES, "networks": NETWORKS}
-VIVID = (0.0, 0.4, 0.8)
+VIVID = (0.0, 0.5, VIVID_BY_DEFAULT)
 RECIPE = Path(__file__).parent.parent / "recipes" / "vivid.yaml"
 
 
@@ -86,10 +87,14 @@ def main() -> None:
     held_out = open_dataset(args.data / "val").subset(slice(1, None, 2)).limited(args.photos)
     found: dict[str, Any] = {}
     models: dict[str, Model] = {}
+    data = training, validation.limited(100)
+    folders = {name: args.run / name.replace(",", "").replace(" ", "-").lower() for name in contenders}
+    # all speeds first, so that the machine has to be quiet for some minutes only
+    rates = {name: _rate(contenders[name], folder, data) for name, folder in folders.items() if _unfinished(folder)}
     for name, words in contenders.items():
-        folder = args.run / name.replace(",", "").replace(" ", "-").lower()
-        if not (folder / "about.json").is_file():
-            _train(name, words, folder, args.minutes, (training, validation.limited(100)))
+        folder = folders[name]
+        if name in rates:
+            _train(name, words, folder, rates[name], args.minutes, data)
         models[name] = load(folder)
         about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
         found[name] = {**about, "ms": _milliseconds(models[name]), "measured": _measure(models[name], held_out)}
@@ -104,16 +109,23 @@ def _recipe(words: tuple[str, ...]) -> Recipe:
     return parse([str(RECIPE), *off, "--optimizer.warmup", "100", *words]).recipe
 
 
-def _train(
-    name: str, words: tuple[str, ...], folder: Path, minutes: float, data: tuple[PictureSet, PictureSet]
-) -> None:
-    """One contender for so many minutes, or two half ones where it starts from another objective."""
+def _unfinished(folder: Path) -> bool:
+    return not (folder / "about.json").is_file()
+
+
+def _rate(words: tuple[str, ...], folder: Path, data: tuple[PictureSet, PictureSet]) -> float:
+    """Training pictures per second, the better of two short runs."""
     shutil.rmtree(folder, ignore_errors=True)  # of a stop before it was finished
+    recipe = replace(_recipe(words), epochs=1)
+    few = data[0].limited(12 * recipe.batch_size), data[1].limited(1)
+    return max(train(recipe, folder / part, data=few, onnx=False).pictures_per_second for part in ("probe", "probe-2"))
+
+
+def _train(
+    name: str, words: tuple[str, ...], folder: Path, rate: float, minutes: float, data: tuple[PictureSet, PictureSet]
+) -> None:
+    """One contender for so many minutes at its rate, or two half ones where it starts from another objective."""
     recipe = _recipe(words)
-    few = data[0].limited(12 * recipe.batch_size)
-    probe = train(replace(recipe, epochs=1), folder / "probe", data=(few, data[1].limited(1)), onnx=False)
-    warm = train(replace(recipe, epochs=1), folder / "probe-2", data=(few, data[1].limited(1)), onnx=False)
-    rate = max(probe.pictures_per_second, warm.pictures_per_second)
     parts = {"run": recipe}
     if ", then " in name:
         first = _recipe(OBJECTIVES[name.split(", then ")[0]])

@@ -30,8 +30,12 @@ RARE = 2e-5
 REBALANCE = 0.5
 """How far classes are weighted by their rarity, 0 to 1: 1 - λ of Zhang et al., and their value."""
 
-TEMPERATURE = 0.38
-"""Of the annealed mean, as Zhang et al. found it; 0.25 was no nearer to the originals at equal vividness (`benchmarks/decoding.py`)."""
+LUMA = 0.55
+"""Classes are compared as colours of this luma; each pixel's own luma measured no better (`docs/decisions.md`)."""
+
+SOFTNESS = 1.2
+"""In units of CIEDE2000: classes whose expected error is greater by less than about this share in an answer, so that it changes
+smoothly over a picture. 0.5 is as near to the originals and leaves patches."""
 
 
 @dataclass(frozen=True)
@@ -89,18 +93,67 @@ class ChromaBins:
             shares.append((along if down else 1 - along) * (across if right else 1 - across))
         return classes, shares
 
+    @cached_property
+    def shown(self) -> NDArray[np.float32]:
+        """Chroma of each class as a colour of `LUMA` has it, the strongest a little weaker: (K, 2)."""
+        chroma: NDArray[np.float32] = color.chroma(self._colours)[:, 0].T.astype(np.float32)
+        return chroma
+
+    @cached_property
+    def errors(self) -> NDArray[np.float32]:
+        """CIEDE2000 between any two classes as colours of `LUMA`: (K, K)."""
+        lab = color.lab(self._colours)[:, 0]
+        between: NDArray[np.float32] = color.ciede2000(lab[:, :, None], lab[:, None, :]).astype(np.float32)
+        return between
+
+    @property
+    def _colours(self) -> NDArray[np.float64]:
+        """Each class at `LUMA`, in gamut: sRGB (3, 1, K)."""
+        rgb: NDArray[np.float64] = color.merge(np.full((1, 1, len(self)), LUMA), self.centres.T[:, None])
+        return rgb
+
+    def unweighted(self, logits: Array, rebalance: float) -> Array:
+        """Logits (..., K, H, W) of a network that was trained with `weights(rebalance)`, without what these added."""
+        xp = array_namespace(logits)
+        added = xp.asarray(np.log(self.weights(rebalance)), device=device(logits), dtype=logits.dtype)
+        return logits - added[:, None, None]
+
     def mean(self, logits: Array, temperature: float = 1.0) -> Array:
-        """The annealed mean of an answer: logits (..., K, H, W) → chroma (..., 2, H, W).
+        """The annealed mean of an answer (Zhang et al. 2016): logits (..., K, H, W) → chroma (..., 2, H, W).
 
         At temperature 1 it is the expected chroma, muted where the network is in doubt; towards 0 the most likely class.
         """
+        odds = _odds(logits / temperature)
+        return _weighed(self.centres, odds, logits.shape)
+
+    def nearest(self, logits: Array, reward: float = 0.0) -> Array:
+        """The chroma whose expected CIEDE2000 is least: logits (..., K, H, W) → (..., 2, H, W).
+
+        reward: what chroma is worth beside it, in CIEDE2000 for a chroma of 1 (the distance from grey in the CbCr
+        plane, 0..0.5): 0 gives the calmest answer, more a stronger colour wherever that is hardly farther off.
+        """
         xp = array_namespace(logits)
-        scaled = logits / temperature
-        odds = xp.exp(scaled - xp.max(scaled, axis=-3, keepdims=True))
-        flat = xp.reshape(odds, (*odds.shape[:-2], odds.shape[-2] * odds.shape[-1]))
-        centres = xp.asarray(self.centres, device=device(logits), dtype=logits.dtype)
-        summed = xp.matmul(xp.permute_dims(centres, (1, 0)), flat) / xp.sum(flat, axis=-2, keepdims=True)
-        return xp.reshape(summed, (*logits.shape[:-3], 2, *logits.shape[-2:]))
+        worth = reward * np.hypot(*self.shown.T)
+        errors, worth = (xp.asarray(one, device=device(logits), dtype=logits.dtype) for one in (self.errors, worth))
+        expected = xp.matmul(errors, _odds(logits)) - worth[:, None]
+        odds = xp.exp((xp.min(expected, axis=-2, keepdims=True) - expected) / SOFTNESS)
+        return _weighed(self.shown, odds, logits.shape)
+
+
+def _weighed(centres: NDArray[np.float32], odds: Array, shape: tuple[int, ...]) -> Array:
+    """The mean of classes (K, 2), each weighing as `odds` (..., K, H·W) say, of any sum: (..., 2, H, W)."""
+    xp = array_namespace(odds)
+    places = xp.asarray(centres.T, device=device(odds), dtype=odds.dtype)
+    mean = xp.matmul(places, odds) / xp.sum(odds, axis=-2, keepdims=True)
+    return xp.reshape(mean, (*shape[:-3], 2, *shape[-2:]))
+
+
+def _odds(logits: Array) -> Array:
+    """The softmax of logits (..., K, H, W) over their classes: (..., K, H·W)."""
+    xp = array_namespace(logits)
+    flat = xp.reshape(logits, (*logits.shape[:-2], logits.shape[-2] * logits.shape[-1]))
+    odds = xp.exp(flat - xp.max(flat, axis=-2, keepdims=True))
+    return odds / xp.sum(odds, axis=-2, keepdims=True)
 
 
 @cache

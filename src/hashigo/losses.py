@@ -58,11 +58,13 @@ def get_loss(name: str) -> Callable[[Tensor, Tensor], Tensor]:
     return LOSSES[name]
 
 
-def rebalanced_cross_entropy(output: Tensor, target: Tensor, bins: ChromaBins, rebalance: float) -> Tensor:
+def rebalanced_cross_entropy(
+    output: Tensor, target: Tensor, bins: ChromaBins, rebalance: float, reward: float = 0.0
+) -> Tensor:
     """Cross-entropy of classes of chroma, rare ones weighted up (Zhang, Isola & Efros 2016).
 
     output: logits (N, K, H, W). target: chroma (N, 2, H, W), of which each of the four classes around it gets its
-    bilinear share. A pixel counts by the mean weight of its classes.
+    bilinear share. A pixel counts by the mean weight of its classes. `reward` is nothing to it.
     """
     import torch
 
@@ -74,13 +76,15 @@ def rebalanced_cross_entropy(output: Tensor, target: Tensor, bins: ChromaBins, r
     return -((shares * logs.gather(1, classes)).sum(dim=1) * heavy).mean()
 
 
-def vivid_cross_entropy(output: Tensor, target: Tensor, bins: ChromaBins, rebalance: float) -> Tensor:
+def vivid_cross_entropy(
+    output: Tensor, target: Tensor, bins: ChromaBins, rebalance: float, reward: float = 0.0
+) -> Tensor:
     """Rebalanced cross-entropy, and how far each picture's colourfulness is from its original's, as a share of it.
 
-    Colourfulness is M3 of Hasler & Süsstrunk 2003, which chroma alone decides on, of the expected chroma. For a network
-    that has learnt the classes before.
+    Colourfulness is M3 of Hasler & Süsstrunk 2003, which chroma alone decides on, of the answer as it is given in use
+    (`ChromaBins.nearest` with that `reward`). For a network that has learnt the classes before.
     """
-    colourful, wanted = _colourfulness(bins.mean(output)), _colourfulness(target)
+    colourful, wanted = _colourfulness(bins.nearest(bins.unweighted(output, rebalance), reward)), _colourfulness(target)
     away = (colourful - wanted).abs() / (wanted + 0.02)
     return rebalanced_cross_entropy(output, target, bins, rebalance) + away.mean()
 
@@ -97,15 +101,17 @@ def _colourfulness(chroma: Tensor) -> Tensor:
     return colourful
 
 
-CLASS_LOSSES: dict[str, Callable[[Tensor, Tensor, ChromaBins, float], Tensor]] = {
+CLASS_LOSSES: dict[str, Callable[[Tensor, Tensor, ChromaBins, float, float], Tensor]] = {
     "rebalanced_cross_entropy": rebalanced_cross_entropy,
     "vivid_cross_entropy": vivid_cross_entropy,
 }
 """Every loss over classes of chroma by its name."""
 
 
-def get_class_loss(name: str, bins: ChromaBins, rebalance: float = REBALANCE) -> Callable[[Tensor, Tensor], Tensor]:
-    """The loss over classes called `name`, for these classes; `rebalance`: see `ChromaBins.weights`.
+def get_class_loss(
+    name: str, bins: ChromaBins, rebalance: float = REBALANCE, reward: float = 0.0
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """The loss over classes called `name`, for these classes; `rebalance`: see `ChromaBins.weights`, `reward`: see `nearest`.
 
     Raises:
         RecipeError: no such loss; the right names are listed.
@@ -113,4 +119,4 @@ def get_class_loss(name: str, bins: ChromaBins, rebalance: float = REBALANCE) ->
     if name not in CLASS_LOSSES:
         raise RecipeError(f"expected the name of a loss over classes, got {name!r}; {did_you_mean(name, CLASS_LOSSES)}")
     loss = CLASS_LOSSES[name]
-    return lambda output, target: loss(output, target, bins, rebalance)
+    return lambda output, target: loss(output, target, bins, rebalance, reward)

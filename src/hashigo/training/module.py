@@ -149,7 +149,8 @@ class Restorer(LightningModule):
         rng = PictureRng(self.seed + 1, 0, batch.indices)
         x = self.task.encode(self.task.degrade(batch.rgb, rng))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._autocast):
-            answer = self.task.answer(self(x))
+            output = self(x)
+        answer = self.task.answer(output)
         if answer.shape[-2:] != x.shape[-2:]:
             answer = nn.functional.interpolate(answer, x.shape[-2:], mode="bilinear")
         return self.task.shown(x).clamp(0, 1), self.task.decode(x, answer)
