@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hashigo import color
-from hashigo.bins import REACH, STEP, TEMPERATURE, ChromaBins, every_bin, fitted_bins
+from hashigo.bins import LUMA, REACH, SOFTNESS, STEP, ChromaBins, every_bin, fitted_bins
 from hashigo.errors import RecipeError
 from hashigo.losses import CLASS_LOSSES, get_class_loss
-from hashigo.tasks import ColorizeBins, make_task
+from hashigo.tasks import MOST_REWARD, ColorizeBins, make_task
 from photos import batch
 
 
@@ -97,27 +97,52 @@ def test_a_task_learns_its_classes_once() -> None:
     assert fitted.vivid == 0.3  # type: ignore[attr-defined]
 
 
-def test_vivid_favours_rare_colours_however_training_did() -> None:
+def test_the_nearest_colour_is_that_of_least_expected_difference() -> None:
+    bins = fitted_bins([batch(64, 64)])
+    rng = np.random.default_rng(0)
+    odds = rng.dirichlet(np.full(len(bins), 0.05), 6)
+    found = bins.nearest(np.log(odds + 1e-12).T[:, None])[:, 0]
+    greys = np.full((1, 1, len(bins)), LUMA)
+    labs = color.lab(color.merge(greys, bins.centres.T[:, None].astype(float)))
+    for share, cbcr in zip(odds, found.T, strict=True):
+        answer = color.lab(color.merge(np.full((1, 1, 1), LUMA), cbcr.reshape(2, 1, 1).astype(float)))
+        expected = (share * color.ciede2000(answer, labs)[0]).sum()
+        each = share @ bins.errors
+        assert expected < each.min() + SOFTNESS
+        mean = bins.mean(np.log(share + 1e-12)[:, None, None])
+        lab = color.lab(color.merge(np.full((1, 1, 1), LUMA), mean.astype(float)))
+        assert expected < (share * color.ciede2000(lab, labs)[0]).sum() + SOFTNESS
+    theirs = bins.nearest(torch.from_numpy(np.log(odds + 1e-12).T[:, None].copy()))
+    np.testing.assert_allclose(found, theirs[:, 0].numpy(), atol=1e-6)
+
+
+def test_a_certain_answer_keeps_its_colour() -> None:
+    bins = fitted_bins([batch(64, 64)])
+    certain = np.where(np.eye(len(bins)) > 0, 12.0, 0.0).astype(np.float32)[:, None]
+    for reward, near in ((0.0, 0.03), (MOST_REWARD, 0.06)):
+        away = np.hypot(*(bins.nearest(certain, reward)[:, 0] - bins.shown.T))
+        assert np.median(away) < near / 2
+        assert np.quantile(away, 0.9) < near
+    assert np.abs(bins.shown - bins.centres).max(axis=1).mean() < STEP / 2, "only the strongest are out of gamut"
+
+
+def test_vivid_makes_strong_colours_worth_more_however_training_weighed() -> None:
     fitted = make_task("colorize-bins").fitted([batch(32, 32)])
     assert isinstance(fitted, ColorizeBins)
-    odds = np.array(fitted.frequencies)  # a network in doubt: each class as likely as it is common
+    rng = np.random.default_rng(1)
+    odds = rng.dirichlet(20 * np.array(fitted.frequencies), 50).T + 1e-9  # in doubt: about as likely as they are common
     for rebalance in (0.0, 0.2, 0.5):
         task = replace(fitted, rebalance=rebalance)
-        logits = np.log(odds * task.bins.weights(rebalance))[:, None, None].astype(
-            np.float32
-        )  # as it is trained to answer
-        strength = [float(np.hypot(*task.with_vivid(vivid).answer(logits)[:, 0, 0])) for vivid in (0, 0.5, 1)]
-        spread = [np.abs(task.with_vivid(vivid).answer(logits)).max() for vivid in (0, 0.5, 1)]
-        assert len({round(float(one), 5) for one in spread}) == 3, "the knob moves it"
+        # as it is trained to answer
+        logits = np.log(odds * task.bins.weights(rebalance)[:, None])[:, None].astype(np.float32)
+        strength = [float(np.hypot(*task.with_vivid(v).answer(logits)).mean()) for v in (0, 0.25, 0.5, 0.75, 1)]
+        assert strength == sorted(strength)
+        assert strength[-1] > 1.5 * strength[0]
         if rebalance == 0.0:
             first = strength
         np.testing.assert_allclose(strength, first, rtol=1e-3)
-    by_hand = fitted.bins.mean(np.log(odds).astype(np.float32)[:, None, None], TEMPERATURE)
-    calm = replace(fitted, rebalance=0.0, vivid=0.0).answer(np.log(odds).astype(np.float32)[:, None, None])
-    np.testing.assert_allclose(calm, by_hand, atol=1e-6)
-    task = fitted
     with pytest.raises(RecipeError, match=r"vivid: expected a number from 0 to 1, got 1\.5"):
-        task.with_vivid(1.5)
+        fitted.with_vivid(1.5)
     with pytest.raises(RecipeError, match="colorize-bins"):
         make_task("colorize").with_vivid(0.5)
 

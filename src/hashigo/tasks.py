@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
-from array_api_compat import array_namespace, device
+from array_api_compat import array_namespace
 
 from hashigo import color, losses
 from hashigo.bins import REACH, REBALANCE, ChromaBins, every_bin, fitted_bins
@@ -114,7 +114,9 @@ class Task:
         Raises:
             RecipeError: the task takes none, or a hint lies outside the photo.
         """
-        raise RecipeError(f"the task {self.name!r} takes no colour hints; use the model 'colorizer', or one trained for colorize-bins")
+        raise RecipeError(
+            f"the task {self.name!r} takes no colour hints; use the model 'colorizer', or one trained for colorize-bins"
+        )
 
     def with_hints(self, x: Array, hints: Sequence[Hint], size: tuple[int, int]) -> Array:
         """An input (in_channels, h, w) with colours that are known, in a photo of `size` (H, W).
@@ -132,7 +134,9 @@ class Task:
         Raises:
             RecipeError: the task has no such choice, or `vivid` is not within 0..1.
         """
-        raise RecipeError(f"the task {self.name!r} cannot be made more or less vivid; use the model 'colorizer', or one trained for colorize-bins")
+        raise RecipeError(
+            f"the task {self.name!r} cannot be made more or less vivid; use the model 'colorizer', or one trained for colorize-bins"
+        )
 
 
 @dataclass(frozen=True)
