@@ -16,7 +16,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 
-from hashigo.recipe import DataRecipe, MachineRecipe, OptimizerRecipe, Recipe, TaskRecipe
+from hashigo.recipe import DataRecipe, MachineRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
 from hashigo.training import Run, read_metrics, train
 from tiny import album, recipe
 
@@ -81,6 +81,7 @@ def check_equal(resumed: Path, whole: Path) -> None:
     """Weights, optimizer, schedule, metrics, panels and the finished model of two runs."""
     for name in ("last.ckpt", "best.ckpt"):
         one, other = (torch.load(folder / "checkpoints" / name, weights_only=False) for folder in (resumed, whole))
+        equal(one.get("current_model_state"), other.get("current_model_state"), f"{name}: beside the running mean")
         for part in ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step"):
             count = equal(one[part], other[part], f"{name}: {part}")
             assert count > 10 or part not in ("state_dict", "optimizer_states")
@@ -149,6 +150,26 @@ def test_stopped_again_and_again(minutes: float, pictures: Path, whole: Run, tmp
             train(made(pictures, minutes), tmp_path, resume=True, callbacks=[Stopped(step)], onnx=False)
     train(made(pictures, minutes), tmp_path, resume=True, onnx=False)
     check_equal(tmp_path, whole.folder)
+
+
+def test_stopped_with_a_running_mean_hints_and_a_model_to_start_from(
+    pictures: Path, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    vivid = replace(
+        made(pictures, 1e-6),
+        task=TaskRecipe("colorize-bins", {"hinted": 0.5, "damaged": 0.5, "rebalance": 0.2}),
+        network=NetworkRecipe(options={"width": 4, "depth": 2, "stem": 2, "residual": True, "context": True}),
+        data=DataRecipe(train=str(pictures), validation_share=0.2, crop=24, zoom=0.7),
+        ema=0.9, epochs=2,
+    )  # fmt: skip
+    first = train(replace(vivid, epochs=1, seed=3), tmp_path_factory.mktemp("first"), onnx=False)
+    vivid = replace(vivid, start=str(first.folder))
+    unbroken = train(vivid, tmp_path_factory.mktemp("whole"), onnx=False)
+    for step in (3, STEPS, STEPS + 5):
+        with pytest.raises(Stop):
+            train(vivid, tmp_path, resume=True, callbacks=[Stopped(step)], onnx=False)
+    train(vivid, tmp_path, resume=True, onnx=False)
+    check_equal(tmp_path, unbroken.folder)
 
 
 def test_more_epochs_for_a_finished_run(pictures: Path, whole: Run, tmp_path: Path) -> None:

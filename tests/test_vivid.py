@@ -20,6 +20,7 @@ from hashigo.data import open_dataset
 from hashigo.errors import PictureError, RecipeError
 from hashigo.evaluation import evaluate, random_hints
 from hashigo.loader import Loader, ResidentPictures
+from hashigo.metrics import colourfulness
 from hashigo.networks import UNet
 from hashigo.randomness import PictureRng
 from hashigo.recipe import DataRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
@@ -152,6 +153,11 @@ def test_a_run_starts_from_a_model(run: Run, pictures: Path, tmp_path: Path) -> 
     warm = train(again, tmp_path / "warm", onnx=False)
     assert isinstance(warm.model.task, ColorizeBins)
     assert warm.model.task.cells == run.model.task.cells  # type: ignore[attr-defined]
+    plain = replace(again, task=TaskRecipe("colorize-bins", {"vivid": 0.3}))
+    made = train(plain, tmp_path / "plain", onnx=False).model.task
+    assert isinstance(made, ColorizeBins)
+    assert (made.vivid, made.hinted, made.damaged) == (0.3, 0.0, 0.0), "the recipe's options, not the first model's"
+    assert made.cells == warm.model.task.cells
     assert warm.metrics[0]["val_loss"] == pytest.approx(min(row["val_loss"] for row in run.metrics), rel=0.05)
     other = replace(again, network=NetworkRecipe(options={"width": 4, "depth": 2}))
     with pytest.raises(RecipeError, match="start: expected a network like this recipe's"):
@@ -231,12 +237,22 @@ def test_both_engines_agree(run: Run) -> None:
     assert np.abs(ours - theirs).max() < 3 / 255
 
 
+@pytest.mark.parametrize("size", [(64, 96), (33, 50), (128, 8), (1, 7)])
+def test_engines_give_equal_classes_at_any_size(run: Run, size: tuple[int, int]) -> None:
+    x = np.random.default_rng(0).random((1, 4, *size), np.float32)
+    ours, theirs = (load(run.folder, engine=engine, precision="f32").engine(x) for engine in ("openvino", "torch"))
+    assert ours.shape == theirs.shape == (1, run.model.task.network_channels, -(-size[0] // 2), -(-size[1] // 2))
+    np.testing.assert_allclose(ours, theirs, atol=2e-3 * np.abs(theirs).max())
+
+
 def test_vivid_changes_the_colours(run: Run) -> None:
     rgb = batch(64, 96)
     calm, usual, vivid = (color.chroma(load(run.folder, vivid=v)(rgb)) for v in (0.0, None, 1.0))
     assert np.abs(vivid - calm).max() > 1 / 255
     # how much a few steps of training leave to the knob depends on the machine: the order is all that can be said
     assert 0 < np.abs(usual - calm).mean() < np.abs(vivid - calm).mean()
+    strength = [float(colourfulness(rgb, load(run.folder, vivid=v)(rgb))) for v in (0.0, 0.5, 1.0)]
+    assert strength == sorted(strength)
 
 
 def test_hints_change_the_colour(model: Model) -> None:

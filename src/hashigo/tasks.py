@@ -59,6 +59,10 @@ class Task:
         """The task with what it must know of the training pictures, batches (N, 3, H, W), 0..1. Itself by default."""
         return self
 
+    def fitted_as(self, other: Task) -> Task:
+        """The task with what `other`, a task of the same kind, knows of its training pictures. Itself by default."""
+        return self
+
     def criterion(self, loss: str) -> Callable[[Any, Any], Any]:
         """The loss of that name, of (network's output, target): torch (N, network_channels, H, W) and (N, out_channels, H, W).
 
@@ -267,6 +271,12 @@ class ColorizeBins(Colorize):
             return self
         found = fitted_bins(pictures)
         return replace(self, cells=found.cells, frequencies=found.frequencies)
+
+    def fitted_as(self, other: Task) -> ColorizeBins:
+        """The task with the classes of `other`, unless it has some."""
+        if self.cells or not isinstance(other, ColorizeBins):
+            return self
+        return replace(self, cells=other.cells, frequencies=other.frequencies)
 
     def criterion(self, loss: str) -> Callable[[Any, Any], Any]:
         """A loss over classes."""

@@ -11,7 +11,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -126,7 +126,7 @@ def _begin(recipe: Recipe, loader: Loader, last: Path | None) -> tuple[Task, tor
     if start is not None:
         if type(start.task) is not type(task):
             raise RecipeError(f"start: expected a model of the task {task.name!r}, got one of {start.task.name!r}")
-        task = replace(start.task, **recipe.task.options)
+        task = task.fitted_as(start.task)
     task = task.fitted(loader.sample(FITTED))
     options = network_options(recipe, task)
     seed_everything(recipe.seed, verbose=False)
