@@ -251,7 +251,7 @@ def test_vivid_changes_the_colours(run: Run) -> None:
     assert np.abs(vivid - calm).max() > 1 / 255
     # how much a few steps of training leave to the knob depends on the machine: the order is all that can be said
     assert 0 < np.abs(usual - calm).mean() < np.abs(vivid - calm).mean()
-    strength = [float(colourfulness(rgb, load(run.folder, vivid=v)(rgb))) for v in (0.0, 0.5, 1.0)]
+    strength = [float(np.mean(colourfulness(rgb, load(run.folder, vivid=v)(rgb)))) for v in (0.0, 0.5, 1.0)]
     assert strength == sorted(strength)
 
 

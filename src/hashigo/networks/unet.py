@@ -191,7 +191,7 @@ class UNet(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["unet"
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) → (N, out_channels, H/stem, W/stem), rounded up: padded to `multiple`, cropped back."""
-        height, width = (-(-side // self.stem) for side in x.shape[-2:])
+        height, width = (_up_to(side, self.stem) // self.stem for side in x.shape[-2:])
         latent, skips = self.encode(self.pad(x))
         return self.decode(latent, skips)[..., :height, :width]
 
@@ -217,6 +217,7 @@ class UNet(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["unet"
 
 
 def _up_to(length: int, step: int) -> int:
+    # of positive numbers only: ONNX divides toward zero, so that -(-a // b) would be another number there
     return (length + step - 1) // step * step
 
 
