@@ -27,7 +27,7 @@ from hashigo.recipe import DataRecipe, NetworkRecipe, OptimizerRecipe, Recipe, T
 from hashigo.tasks import ColorizeBins
 from hashigo.training import load_data, train
 from hashigo.training.callbacks import running_mean
-from hashigo.training.module import Restorer
+from hashigo.training.module import Restorer, _reduced
 from hashigo.training.run import Run
 from photos import batch
 from tiny import album, as_trained, photo, recipe
@@ -107,6 +107,17 @@ def test_zoomed_crops_are_parts_of_the_picture_at_another_scale() -> None:
     torch.testing.assert_close(again.batch(3, 0).rgb, loader.batch(3, 0).rgb)
 
 
+def test_zoomed_crops_of_large_pictures_do_not_alias() -> None:
+    from hashigo.data import PictureSet
+
+    fine = np.indices((160, 160)).sum(axis=0) % 2 * 255  # a chessboard of pixels: from afar, grey
+    pictures = PictureSet.from_array(np.repeat(fine.astype(np.uint8)[None, :, :, None], 3, axis=3).repeat(8, 0))
+    loader = Loader(ResidentPictures(pictures), batch_size=8, crop=40, training=True, zoom=4.0)
+    assert loader.batch(0, 0).rgb.std() < 0.06
+    near = Loader(ResidentPictures(pictures), batch_size=8, crop=160, training=True, zoom=1.0)
+    assert near.batch(0, 0).rgb.std() > 0.3
+
+
 def test_small_pictures_are_enlarged_to_the_crop() -> None:
     from hashigo.data import PictureSet
 
@@ -145,6 +156,20 @@ def test_panels_are_coloured(run: Run) -> None:
     with Image.open(run.folder / "panels" / "epoch-0002.png") as panel:
         assert panel.size[0] > 2 * 64
         assert color.chroma(np.asarray(panel, np.float32).transpose(2, 0, 1) / 255).std() > 0.005
+
+
+@pytest.mark.parametrize(("size", "stem"), [((12, 16), 2), ((11, 15), 2), ((9, 14), 4), ((3, 5), 4)])
+def test_targets_are_the_means_of_what_a_place_stands_for(size: tuple[int, int], stem: int) -> None:
+    target = torch.rand(2, 2, *size)
+    rows, columns = (-(-side // stem) for side in size)
+    found = _reduced(target, torch.zeros(2, 7, rows, columns))
+    assert found.shape == (2, 2, rows, columns)
+    if min(size) >= stem:
+        torch.testing.assert_close(found[..., 0, 0], target[..., :stem, :stem].mean(dim=(2, 3)))
+    repeated = torch.nn.functional.pad(
+        target, (0, columns * stem - size[1], 0, rows * stem - size[0]), mode="replicate"
+    )
+    torch.testing.assert_close(found[..., -1, -1], repeated[..., -stem:, -stem:].mean(dim=(2, 3)))
 
 
 def test_a_run_starts_from_a_model(run: Run, pictures: Path, tmp_path: Path) -> None:

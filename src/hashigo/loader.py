@@ -20,6 +20,9 @@ from hashigo.data.pictures import evenly
 from hashigo.errors import RecipeError
 from hashigo.randomness import PictureRng
 
+FINEST = 4
+"""A zoomed crop's pixel is the mean of at most so many by so many points."""
+
 
 class Batch(NamedTuple):
     """A batch: `rgb` float32 (N, 3, h, w) in 0..1, channels last in memory, and where it comes from."""
@@ -147,6 +150,9 @@ class Loader:
             raise RecipeError(
                 "expected pictures of one size, got several sizes: set data.crop to the side of the crops to train on"
             )
+        # one number for all pictures of the set, so that a picture's crop does not depend on its batch
+        shortest = int(resident.sizes.amin(dim=1).amax())
+        self._finer = max(1, min(FINEST, shortest // min(self.size)))
         self.epoch = 0
         self.rank, self.world = 0, 1
         self._first = self._next = 0
@@ -227,7 +233,9 @@ class Loader:
         top = rng.uniform() * (sizes[:, 0] - scale * height).clamp(min=0)
         left = rng.uniform() * (sizes[:, 1] - scale * width).clamp(min=0)
         flip = rng.uniform() < (0.5 if self.flip else 0.0)
-        return self.resident.gather_scaled(indices, top, left, flip, scale, height, width)
+        finer = self._finer  # pixels that lie far apart stand for those between them
+        crops = self.resident.gather_scaled(indices, top, left, flip, scale / finer, height * finer, width * finer)
+        return crops if finer == 1 else torch.nn.functional.avg_pool2d(crops, finer)
 
     def __iter__(self) -> Iterator[Batch]:
         order, epoch = self.order(self.epoch), self.epoch

@@ -201,10 +201,17 @@ class Restorer(LightningModule):
 
 
 def _reduced(target: Tensor, output: Tensor) -> Tensor:
-    """The target at the size of the network's output, where that is smaller: the mean of what falls together."""
-    if target.shape[-2:] == output.shape[-2:]:
+    """The target at the size of the network's output, where that is smaller: the mean of the square that a place stands for.
+
+    Squares that reach beyond the picture repeat its edge, as the network's padding does.
+    """
+    (height, width), (rows, columns) = target.shape[-2:], output.shape[-2:]
+    if (height, width) == (rows, columns):
         return target
-    return nn.functional.adaptive_avg_pool2d(target, (output.shape[-2], output.shape[-1]))
+    side = -(-height // rows)
+    if (rows * side, columns * side) != (height, width):
+        target = nn.functional.pad(target, (0, columns * side - width, 0, rows * side - height), mode="replicate")
+    return nn.functional.avg_pool2d(target, side)
 
 
 def make_optimizer(
