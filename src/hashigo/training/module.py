@@ -80,6 +80,7 @@ class Restorer(LightningModule):
         super().__init__()
         self.about = about
         self.task, self.network = task, network
+        self._stem = int(getattr(network, "stem", 1))  # side of what one place of the network's answer stands for
         self.loss: Callable[[Tensor, Tensor], Tensor] = task.criterion(loss)
         self.optimizer_recipe, self.steps, self.seed = optimizer, steps, seed
         self.train_loss, self.val_loss = Average(), Average()
@@ -109,7 +110,7 @@ class Restorer(LightningModule):
             x, y = self.task.pair(batch.rgb, PictureRng(self.seed, batch.epoch, batch.indices))
         output = self(x)
         with torch.autocast(self.device.type, enabled=False):
-            loss = self.loss(output, _reduced(y, output))
+            loss = self.loss(output, _reduced(y, self._stem))
         self.train_loss.add(loss, len(batch.rgb))
         self._watch(loss, batch)
         return loss
@@ -142,7 +143,7 @@ class Restorer(LightningModule):
             x, y = self.task.pair(batch.rgb, PictureRng(self.seed + 1, 0, batch.indices))
         output = self(x)
         with torch.autocast(self.device.type, enabled=False):
-            self.val_loss.add(self.loss(output, _reduced(y, output)), len(batch.rgb))
+            self.val_loss.add(self.loss(output, _reduced(y, self._stem)), len(batch.rgb))
 
     def restore(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """A validation batch as a person sees it: what was left of the pictures and what the network made of it, (N, 3, H, W)."""
@@ -200,17 +201,16 @@ class Restorer(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-def _reduced(target: Tensor, output: Tensor) -> Tensor:
-    """The target at the size of the network's output, where that is smaller: the mean of the square that a place stands for.
+def _reduced(target: Tensor, side: int) -> Tensor:
+    """The target at a `side`-th of its height and width, rounded up: the means of squares of that side.
 
     Squares that reach beyond the picture repeat its edge, as the network's padding does.
     """
-    (height, width), (rows, columns) = target.shape[-2:], output.shape[-2:]
-    if (height, width) == (rows, columns):
+    if side == 1:
         return target
-    side = -(-height // rows)
-    if (rows * side, columns * side) != (height, width):
-        target = nn.functional.pad(target, (0, columns * side - width, 0, rows * side - height), mode="replicate")
+    down, right = (-length % side for length in target.shape[-2:])
+    if down or right:
+        target = nn.functional.pad(target, (0, right, 0, down), mode="replicate")
     return nn.functional.avg_pool2d(target, side)
 
 
