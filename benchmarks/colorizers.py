@@ -6,7 +6,7 @@
 DATA holds `train` and `val`, photos in tar shards. A contender that is finished in RUN is not trained again. All use
 recipes/vivid.yaml but for what its line in `OBJECTIVES` or `NETWORKS` says; nothing is compiled, so that no time goes into
 that. Photos of `val` at even places choose the best epoch, some at odd places are measured.
-RUN gets `results.json` and `photos.png`: photos that come with scikit-image and scikit-learn, through each contender.
+RUN gets `results.json` and `photos.jpg`: photos that come with scikit-image and scikit-learn, through each contender.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def main() -> None:
         print(_row(name, found[name]), flush=True)
     report = {"machine": surroundings(), "minutes": args.minutes, "photos": len(held_out), "contenders": found}
     (args.run / "results.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    _picture(models, args.run / "photos.png")
+    _picture(models, args.run / "photos.jpg")
 
 
 def _recipe(words: tuple[str, ...]) -> Recipe:
@@ -191,15 +191,15 @@ def _picture(models: dict[str, Model], path: Path) -> None:
     figure, axes = plt.subplots(
         len(photos), len(columns), figsize=(2.2 * len(columns), 1.9 * len(photos)), layout="constrained"
     )
+    for axis, name in zip(axes[0], columns, strict=True):
+        axis.set_title(name.replace(", ", ",\n").replace("with ", "\nwith "), fontsize=9)
     for row, photo in zip(axes, photos, strict=True):
         small = photo_of(photo.resized(round(photo.height * 240 / photo.width), 240).clip(0, 1))
         grey = photo_of(np.repeat(models[columns[1]].task.kept(small.rgb())[:1], 3, axis=0))
         for axis, name in zip(row, columns, strict=True):
             shown = {"grey": grey, "original": small}.get(name) or models[name].apply(small)
             _show(axis, small, shown)
-            if row is axes[0]:
-                axis.set_title(name.replace(", ", ",\n"), fontsize=8)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=100, pil_kwargs={"quality": 88})
 
 
 def _show(axis: Any, original: Photo, shown: Photo) -> None:

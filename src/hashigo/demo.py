@@ -39,7 +39,7 @@ def demo(folder: str | Path, say: Say = lambda _: None) -> Path:
     start = time.perf_counter()
     page = Page("hashigo: pictures in, pictures back")
     page.text(
-        "This page was made by `hashigo demo` on this machine: photos that came with scikit-image and scikit-learn, "
+        "This page was made by “hashigo demo” on this machine: photos that came with scikit-image and scikit-learn, "
         "coloured by the model that comes with hashigo, and two small U-Net autoencoders trained on handwritten digits."
     )
     say(f"colouring {len(photos)} photos")
