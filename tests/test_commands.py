@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -240,6 +241,8 @@ def test_evaluate(model: str, pictures: Path, tmp_path: Path, capsys: pytest.Cap
     assert "broken.png" in capsys.readouterr().err
     ratio = figures["mean"]["result"]["colourfulness"] / figures["mean"]["original"]["colourfulness"]
     assert figures["colourfulness_ratio"] == pytest.approx(ratio)
+    shares = [one["result"]["colourfulness"] / one["original"]["colourfulness"] for one in figures["each"]]
+    assert figures["colourfulness_ratio_median"] == pytest.approx(statistics.median(shares))
     better = np.mean([one["result"]["delta_e"] < one["input"]["delta_e"] for one in figures["each"]])
     assert figures["share_better_than_input"] == pytest.approx(better)
 

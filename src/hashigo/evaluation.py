@@ -60,6 +60,14 @@ class Evaluation:
         """Mean colourfulness of the results over that of the originals."""
         return self.mean("result")["colourfulness"] / max(1e-9, self.mean("original")["colourfulness"])
 
+    def median_ratio(self) -> float:
+        """Median over the pictures of the result's colourfulness over its original's, which a few vivid results do not move."""
+        shares = [
+            one.parts["result"]["colourfulness"] / max(1e-9, one.parts["original"]["colourfulness"])
+            for one in self.scores
+        ]
+        return float(np.median(shares))
+
     def as_dict(self) -> dict[str, Any]:
         """Everything as plain values for JSON; an infinite PSNR does not occur (it is capped at 100 dB)."""
         return {
@@ -68,6 +76,7 @@ class Evaluation:
             "hints": self.hints,
             "mean": {part: self.mean(part) for part in self.scores[0].parts},
             "colourfulness_ratio": self.ratio(),
+            "colourfulness_ratio_median": self.median_ratio(),
             "share_better_than_input": self.share_better(),
             "share_worse_than_input": float(np.mean([one.gained < 0 for one in self.scores])),
             "each": [{"name": one.name, **one.parts} for one in self.scores],

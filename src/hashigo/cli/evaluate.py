@@ -55,7 +55,10 @@ def run(args: argparse.Namespace) -> int:
     print(f"{'':<12}" + "".join(f"{name:>16}" for name in METRICS))
     for part, means in figures["mean"].items():
         print(f"{part:<12}" + "".join(f"{means[name]:>16.2f}" for name in METRICS))
-    print(f"\ncolourfulness relative to the originals {figures['colourfulness_ratio']:.2f}")
+    print(
+        f"\ncolourfulness relative to the originals {figures['colourfulness_ratio']:.2f}, "
+        f"median of the pictures {figures['colourfulness_ratio_median']:.2f}"
+    )
     print(
         f"nearer to the original than the input was: {100 * figures['share_better_than_input']:.0f} % of the pictures, "
         f"farther: {100 * figures['share_worse_than_input']:.0f} %"
