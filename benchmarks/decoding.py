@@ -1,10 +1,10 @@
-"""How a colorizer's classes become a colour: the annealed mean of Zhang et al. 2016 against the least expected CIEDE2000.
+"""How a colorizer's classes become a colour: the annealed mean of Zhang et al. 2016 against `ChromaBins.decide`.
 
     .venv/bin/python benchmarks/decoding.py colorizer ../shared/data/photos/val --limit 200
 
 At the size that the network sees: colourfulness as a share of the originals', CIEDE2000 as a share of grey's, and the share
 of photos nearer to the original than grey. "favour" is how far rare classes are favoured before the annealed mean is taken
-(1: as Zhang et al. do in training), "reward" is what chroma is worth (`ChromaBins.nearest`), `--vivid` times `MOST_REWARD`.
+(1: as Zhang et al. do in training), "reward" is what chroma is worth (`ChromaBins.decide`), `--vivid` times `MOST_REWARD`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from hashigo.tasks import ColorizeBins
 
 FAVOURS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 TEMPERATURES = (1.0, 0.38, 0.25)
-REWARDS = (0.0, 6.0, 12.0, 16.0, 20.0, 24.0)
+REWARDS = (0.0, 15.0, 30.0, 37.0, 41.0, 46.0)
 
 
 def main() -> None:
@@ -63,7 +63,7 @@ def main() -> None:
 def _answers(bins: ChromaBins, logits: Array) -> Iterator[tuple[str, Array]]:
     """Each way's name and chroma."""
     for reward in REWARDS:
-        yield f"least expected CIEDE2000, reward {reward:g}", bins.nearest(logits, reward)
+        yield f"decided, reward {reward:g}", bins.decide(logits, reward)
     for temperature in TEMPERATURES:
         for favour in FAVOURS:
             added = favour * np.log(bins.weights())[:, None, None]

@@ -17,10 +17,12 @@ from hashigo import color
 from hashigo.apply import Model, load
 from hashigo.damage import old_photo
 from hashigo.data import open_dataset
+from hashigo.errors import RecipeError
 from hashigo.evaluation import originals
 from hashigo.image import Photo, resize
 from hashigo.metrics import colourfulness, delta_e
 from hashigo.randomness import PictureRng
+from hashigo.tasks import Colorize
 
 
 def main() -> None:
@@ -34,6 +36,10 @@ def main() -> None:
     print("CIEDE2000  colourfulness  input  model")
     for name in args.models:
         model = load(name)
+        if not isinstance(model.task, Colorize):
+            raise RecipeError(
+                f"expected a model that gives chroma (colorize, colorize-bins), got one of {model.task.name}"
+            )
         found = np.array([_scores(model, photo, number) for number, photo in enumerate(photos)])
         grey, colourful = found[:, 0].mean(), found[:, 1].mean()
         for kind, away, strong in (("clean", 2, 3), ("old", 4, 5)):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hashigo import color
-from hashigo.bins import LUMA, REACH, SOFTNESS, STEP, ChromaBins, every_bin, fitted_bins
+from hashigo.bins import LUMA, REACH, STEP, ChromaBins, every_bin, fitted_bins
 from hashigo.errors import RecipeError
 from hashigo.losses import CLASS_LOSSES, get_class_loss
 from hashigo.tasks import MOST_REWARD, ColorizeBins, make_task
@@ -97,33 +97,38 @@ def test_a_task_learns_its_classes_once() -> None:
     assert fitted.vivid == 0.3  # type: ignore[attr-defined]
 
 
-def test_the_nearest_colour_is_that_of_least_expected_difference() -> None:
+def test_a_decision_is_nearer_than_an_annealed_mean_as_strong() -> None:
     bins = fitted_bins([batch(64, 64)])
-    rng = np.random.default_rng(0)
-    odds = rng.dirichlet(np.full(len(bins), 0.05), 6)
-    found = bins.nearest(np.log(odds + 1e-12).T[:, None])[:, 0]
-    greys = np.full((1, 1, len(bins)), LUMA)
-    labs = color.lab(color.merge(greys, bins.centres.T[:, None].astype(float)))
-    for share, cbcr in zip(odds, found.T, strict=True):
-        answer = color.lab(color.merge(np.full((1, 1, 1), LUMA), cbcr.reshape(2, 1, 1).astype(float)))
-        expected = (share * color.ciede2000(answer, labs)[0]).sum()
-        each = share @ bins.errors
-        assert expected < each.min() + SOFTNESS
-        mean = bins.mean(np.log(share + 1e-12)[:, None, None])
-        lab = color.lab(color.merge(np.full((1, 1, 1), LUMA), mean.astype(float)))
-        assert expected < (share * color.ciede2000(lab, labs)[0]).sum() + SOFTNESS
-    theirs = bins.nearest(torch.from_numpy(np.log(odds + 1e-12).T[:, None].copy()))
-    np.testing.assert_allclose(found, theirs[:, 0].numpy(), atol=1e-6)
+    odds = np.random.default_rng(0).dirichlet(np.full(len(bins), 0.1), 400)
+    logits = np.log(odds + 1e-12).T[:, None].astype(np.float32)
+    grey = np.full((1, 1, len(odds)), LUMA)
+    classes = color.lab(color.merge(np.full((1, 1, len(bins)), LUMA), bins.centres.T[:, None].astype(float)))[:, 0]
+
+    def measured(chroma: np.ndarray) -> tuple[float, float]:
+        """Mean expected CIEDE2000, and mean chroma."""
+        rgb = color.merge(grey, chroma.astype(float))
+        away = color.ciede2000(color.lab(rgb)[:, 0, :, None], classes[:, None])
+        return float((away * odds).sum(axis=1).mean()), float(np.hypot(*color.chroma(rgb)[:, 0]).mean())
+
+    calm, strong = (measured(bins.decide(logits, reward)) for reward in (0.0, 40.0))
+    assert calm[0] < strong[0]
+    assert calm[1] < strong[1]
+    for decided in (calm, strong):
+        means = [measured(bins.mean(logits, t)) for t in np.geomspace(0.05, 2, 20)]
+        nearer = [away for away, chroma in means if chroma >= decided[1]]
+        assert all(decided[0] < away for away in nearer), "no mean that is as strong is as near"
+    theirs = bins.decide(torch.from_numpy(logits), 40.0)
+    np.testing.assert_allclose(bins.decide(logits, 40.0), theirs.numpy(), atol=1e-5)
 
 
-def test_a_certain_answer_keeps_its_colour() -> None:
-    bins = fitted_bins([batch(64, 64)])
-    certain = np.where(np.eye(len(bins)) > 0, 12.0, 0.0).astype(np.float32)[:, None]
-    for reward, near in ((0.0, 0.03), (MOST_REWARD, 0.06)):
-        away = np.hypot(*(bins.nearest(certain, reward)[:, 0] - bins.shown.T))
-        assert np.median(away) < near / 2
-        assert np.quantile(away, 0.9) < near
-    assert np.abs(bins.shown - bins.centres).max(axis=1).mean() < STEP / 2, "only the strongest are out of gamut"
+@pytest.mark.parametrize("reward", [0.0, 40.0, MOST_REWARD])
+def test_a_certain_answer_keeps_its_colour(reward: float) -> None:
+    bins = every_bin()
+    for rgb in ((1, 0, 0), (1, 1, 0), (0.1, 0.1, 1), (0.1, 0.8, 0.1), (0.6, 0.45, 0.4), (0.5, 0.5, 0.5)):
+        chroma = color.chroma(np.array(rgb, np.float64).reshape(1, 3, 1, 1))
+        certain, mean = bins.decide(logits_of(bins, chroma), reward), bins.mean(logits_of(bins, chroma))
+        assert np.abs(certain - mean).max() < STEP, "between the same four classes"
+        assert np.hypot(*(certain - chroma)[0]) < 1.1 * STEP
 
 
 def test_vivid_makes_strong_colours_worth_more_however_training_weighed() -> None:
@@ -159,9 +164,10 @@ def test_options_that_cannot_be(options: dict[str, object]) -> None:
         make_task("colorize-bins", **options)
 
 
+@pytest.mark.parametrize("side", [16, 2, 1])
 @pytest.mark.parametrize("name", CLASS_LOSSES)
-def test_the_right_answer_loses_least(name: str) -> None:
-    rgb = batch(16, 16)
+def test_the_right_answer_loses_least(name: str, side: int) -> None:
+    rgb = batch(side, side)
     bins, chroma = fitted_bins([rgb]), color.chroma(rgb)
     loss, target = get_class_loss(name, bins), torch.from_numpy(chroma)
     right = torch.from_numpy(logits_of(bins, chroma)).float().requires_grad_()

@@ -72,6 +72,18 @@ def test_odd_sizes_have_the_same_colours(model: Model, size: tuple[int, int]) ->
     assert np.abs(made[:, ::20, ::20][:, :14, :21] - usual[:, ::20, ::20][:, :14, :21]).mean() < 0.02
 
 
+@pytest.mark.parametrize("size", [(32, 64), (33, 50), (1, 7)])
+def test_engines_agree_at_any_size(name: str, size: tuple[int, int]) -> None:
+    x = np.random.default_rng(0).random((1, open_model(name).task.in_channels, *size), np.float32)
+    ours, theirs = (load(name, engine=engine, precision="f32").engine(x) for engine in ("openvino", "torch"))
+    assert ours.shape == theirs.shape
+    np.testing.assert_allclose(ours, theirs, atol=5e-3 * np.abs(theirs).max())
+
+
+def test_a_strip_of_one_pixel(model: Model) -> None:
+    assert model(np.zeros((1, 60), np.uint8)).shape == (1, 60, 3)
+
+
 def test_a_grey_border_leaves_the_colours(model: Model) -> None:
     grey = np.repeat(color.luma(picture("chelsea")), 3, axis=0)
     bordered = np.pad(grey, ((0, 0), (15, 15), (22, 22)), constant_values=0.9)

@@ -170,6 +170,7 @@ def test_stopped_with_a_running_mean_hints_and_a_model_to_start_from(
             train(vivid, tmp_path, resume=True, callbacks=[Stopped(step)], onnx=False)
     train(vivid, tmp_path, resume=True, onnx=False)
     check_equal(tmp_path, unbroken.folder)
+    assert "current_model_state" in torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=False)
 
 
 def test_more_epochs_for_a_finished_run(pictures: Path, whole: Run, tmp_path: Path) -> None:

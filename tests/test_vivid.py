@@ -110,12 +110,20 @@ def test_zoomed_crops_are_parts_of_the_picture_at_another_scale() -> None:
 def test_zoomed_crops_of_large_pictures_do_not_alias() -> None:
     from hashigo.data import PictureSet
 
-    fine = np.indices((160, 160)).sum(axis=0) % 2 * 255  # a chessboard of pixels: from afar, grey
+    fine = (np.indices((160, 160)) // 2).sum(axis=0) % 2 * 255  # a chessboard, from afar grey
     pictures = PictureSet.from_array(np.repeat(fine.astype(np.uint8)[None, :, :, None], 3, axis=3).repeat(8, 0))
     loader = Loader(ResidentPictures(pictures), batch_size=8, crop=40, training=True, zoom=4.0)
     assert loader.batch(0, 0).rgb.std() < 0.06
-    near = Loader(ResidentPictures(pictures), batch_size=8, crop=160, training=True, zoom=1.0)
-    assert near.batch(0, 0).rgb.std() > 0.3
+    found = []
+    for beside in (160, 44):  # what else is in the set is nothing to a picture's crop
+        cut = [np.asarray(pictures.picture(0))[:side, :side].reshape(-1, 3) for side in (beside, 44)]
+        sides = np.array([[beside, beside], [44, 44]], np.int32)
+        both = PictureSet(np.concatenate(cut), sides, None, ("beside", "small"))
+        loader = Loader(ResidentPictures(both), batch_size=2, crop=40, training=True, zoom=0.9)
+        rgb, indices = loader.batch(0, 0)[:2]
+        found.append(rgb[indices.tolist().index(1)])
+    assert torch.equal(*found)
+    assert found[0].std() > 0.1
 
 
 def test_small_pictures_are_enlarged_to_the_crop() -> None:

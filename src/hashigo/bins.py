@@ -34,8 +34,7 @@ LUMA = 0.55
 """Classes are compared as colours of this luma; each pixel's own luma measured no better (`docs/decisions.md`)."""
 
 SOFTNESS = 1.2
-"""In units of CIEDE2000: classes whose expected error is greater by less than about this share in an answer, so that it changes
-smoothly over a picture. 0.5 is as near to the originals and leaves patches."""
+"""In units of CIEDE2000: a class that would be farther off by this much weighs e times less in an answer. Less gives patches."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ class ChromaBins:
 
     @cached_property
     def shown(self) -> NDArray[np.float32]:
-        """Chroma of each class as a colour of `LUMA` has it, the strongest a little weaker: (K, 2)."""
+        """Chroma of each class as a colour of `LUMA` has it, the strongest up to a third weaker: (K, 2)."""
         chroma: NDArray[np.float32] = color.chroma(self._colours)[:, 0].T.astype(np.float32)
         return chroma
 
@@ -126,18 +125,20 @@ class ChromaBins:
         odds = _odds(logits / temperature)
         return _weighed(self.centres, odds, logits.shape)
 
-    def nearest(self, logits: Array, reward: float = 0.0) -> Array:
-        """The chroma whose expected CIEDE2000 is least: logits (..., K, H, W) → (..., 2, H, W).
+    def decide(self, logits: Array, reward: float = 0.0) -> Array:
+        """A colour that is likely, near to whatever else is likely, and as strong as `reward` asks: (..., K, H, W) → (..., 2, H, W).
 
-        reward: what chroma is worth beside it, in CIEDE2000 for a chroma of 1 (the distance from grey in the CbCr
-        plane, 0..0.5): 0 gives the calmest answer, more a stronger colour wherever that is hardly farther off.
+        Each class weighs p · exp((reward · chroma - error) / SOFTNESS): p is how likely it is, `error` the expected CIEDE2000
+        if it were the answer. reward: what chroma is worth, in CIEDE2000 for a chroma of 1 (the distance from grey in the
+        CbCr plane, 0..0.5). A class that is certain is the answer whatever the reward.
         """
         xp = array_namespace(logits)
-        worth = reward * np.hypot(*self.shown.T)
-        errors, worth = (xp.asarray(one, device=device(logits), dtype=logits.dtype) for one in (self.errors, worth))
-        expected = xp.matmul(errors, _odds(logits)) - worth[:, None]
-        odds = xp.exp((xp.min(expected, axis=-2, keepdims=True) - expected) / SOFTNESS)
-        return _weighed(self.shown, odds, logits.shape)
+        errors, chroma = (
+            xp.asarray(one, device=device(logits), dtype=logits.dtype) for one in (self.errors, np.hypot(*self.shown.T))
+        )
+        odds = _odds(logits)
+        gain = (reward * chroma[:, None] - xp.matmul(errors, odds)) / SOFTNESS
+        return _weighed(self.centres, odds * xp.exp(gain - xp.max(gain, axis=-2, keepdims=True)), logits.shape)
 
 
 def _weighed(centres: NDArray[np.float32], odds: Array, shape: tuple[int, ...]) -> Array:

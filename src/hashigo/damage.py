@@ -1,6 +1,7 @@
 """What time and cameras do to black-and-white photos, for training on pictures that are too clean.
 
-Each function takes luma (N, 1, H, W), 0..1, NumPy or torch, and a strength per picture (N, 1, 1, 1); 0 changes nothing.
+`old_photo` makes luma of pictures and does it all. The others take luma (N, 1, H, W), `filmed` pictures (N, 3, H, W), 0..1,
+NumPy or torch, and a strength per picture (N, 1, 1, 1), of which 0 changes nothing.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ def filmed(rgb: Array, response: Array, strength: Array) -> Array:
 def contrasted(y: Array, strength: Array) -> Array:
     """Up to 1.6 times the contrast, about the picture's own mean; what leaves 0..1 is lost."""
     xp = array_namespace(y)
-    middle = xp.mean(y, axis=(-2, -1), keepdims=True)
+    # row by row: one sum over a whole picture would be split among threads, with another rounding than in a larger batch
+    middle = xp.mean(xp.mean(y, axis=-1, keepdims=True), axis=-2, keepdims=True)
     return xp.clip(middle + (1.0 + 0.6 * strength) * (y - middle), 0.0, 1.0)
 
 

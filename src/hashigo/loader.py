@@ -150,9 +150,8 @@ class Loader:
             raise RecipeError(
                 "expected pictures of one size, got several sizes: set data.crop to the side of the crops to train on"
             )
-        # one number for all pictures of the set, so that a picture's crop does not depend on its batch
         shortest = int(resident.sizes.amin(dim=1).amax())
-        self._finer = max(1, min(FINEST, shortest // min(self.size)))
+        self._coarsest = max(1, min(FINEST, shortest // min(self.size)))
         self.epoch = 0
         self.rank, self.world = 0, 1
         self._first = self._next = 0
@@ -233,9 +232,18 @@ class Loader:
         top = rng.uniform() * (sizes[:, 0] - scale * height).clamp(min=0)
         left = rng.uniform() * (sizes[:, 1] - scale * width).clamp(min=0)
         flip = rng.uniform() < (0.5 if self.flip else 0.0)
-        finer = self._finer  # pixels that lie far apart stand for those between them
-        crops = self.resident.gather_scaled(indices, top, left, flip, scale / finer, height * finer, width * finer)
-        return crops if finer == 1 else torch.nn.functional.avg_pool2d(crops, finer)
+        if self._coarsest == 1:
+            return self.resident.gather_scaled(indices, top, left, flip, scale, height, width)
+        crops = torch.empty((len(indices), 3, height, width), device=scale.device, memory_format=torch.channels_last)
+        steps = scale.long().clamp(1, self._coarsest)
+        for step in range(1, self._coarsest + 1):  # pixels that lie `step` apart are the means of those between them
+            some = (steps == step).nonzero()[:, 0]
+            if len(some):
+                fine = self.resident.gather_scaled(
+                    indices[some], top[some], left[some], flip[some], scale[some] / step, height * step, width * step
+                )
+                crops[some] = torch.nn.functional.avg_pool2d(fine, step)
+        return crops
 
     def __iter__(self) -> Iterator[Batch]:
         order, epoch = self.order(self.epoch), self.epoch

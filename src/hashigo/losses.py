@@ -82,12 +82,12 @@ def vivid_cross_entropy(
     """Rebalanced cross-entropy, and how far each picture's colourfulness is from its original's, as a share of it.
 
     Colourfulness is M3 of Hasler & Süsstrunk 2003, which chroma alone decides on, of the answer as it is given in use
-    (`ChromaBins.nearest` with that `reward`). For a network that has learnt the classes before.
+    (`ChromaBins.decide` with that `reward`). For a network that has learnt the classes before.
     """
     some = bins.unweighted(
         output[..., ::2, ::2], rebalance
     )  # a quarter of the places is enough for a picture's statistics
-    colourful, wanted = _colourfulness(bins.nearest(some, reward)), _colourfulness(target[..., ::2, ::2])
+    colourful, wanted = _colourfulness(bins.decide(some, reward)), _colourfulness(target[..., ::2, ::2])
     away = (colourful - wanted).abs() / (wanted + 0.02)
     return rebalanced_cross_entropy(output, target, bins, rebalance) + away.mean()
 
@@ -98,7 +98,7 @@ def _colourfulness(chroma: Tensor) -> Tensor:
     opponents = ((red - green).flatten(1), ((red + green) / 2 - blue).flatten(1))
     spread, mean = (
         sum(part.square() for part in parts).add(1e-8).sqrt()
-        for parts in zip(*((one.std(dim=1), one.mean(dim=1)) for one in opponents), strict=True)
+        for parts in zip(*((one.std(dim=1, correction=0), one.mean(dim=1)) for one in opponents), strict=True)
     )
     colourful: Tensor = spread + 0.3 * mean
     return colourful
@@ -114,7 +114,7 @@ CLASS_LOSSES: dict[str, Callable[[Tensor, Tensor, ChromaBins, float, float], Ten
 def get_class_loss(
     name: str, bins: ChromaBins, rebalance: float = REBALANCE, reward: float = 0.0
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """The loss over classes called `name`, for these classes; `rebalance`: see `ChromaBins.weights`, `reward`: see `nearest`.
+    """The loss over classes called `name`, for these classes; `rebalance`: see `ChromaBins.weights`, `reward`: see `decide`.
 
     Raises:
         RecipeError: no such loss; the right names are listed.

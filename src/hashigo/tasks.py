@@ -23,11 +23,11 @@ from hashigo.errors import RecipeError, did_you_mean
 from hashigo.hints import CHANNELS, RADIUS, Hint, no_hints, random_hints, set_hints
 from hashigo.randomness import PictureRng
 
-VIVID = 0.85
-"""How vivid answers are by default: `docs/results.md` has what was measured."""
+VIVID = 0.9
+"""How vivid answers are by default: chosen with `benchmarks/vividness.py`."""
 
-MOST_REWARD = 24.0
-"""What chroma is worth at most, see `ChromaBins.nearest`; from about 30 on, everything is as strong as can be."""
+MOST_REWARD = 46.0
+"""What chroma is worth at most, see `ChromaBins.decide`: at about this the default model's photos are as colourful as their originals."""
 
 
 @dataclass(frozen=True)
@@ -224,8 +224,8 @@ class ColorizeBins(Colorize):
     Its input is the luma and three channels of hints (`hints`), its output one value per class (`bins`).
 
     Args:
-        vivid: What strong colours are worth beside true ones in an answer, 0 (the colour that is nearest to what it may be,
-            calm) to 1 (strong wherever that is hardly farther off, vivid).
+        vivid: What strong colours are worth beside true ones in an answer, 0 (as near as can be to what it may be, calm) to 1
+            (strong wherever that is hardly farther off, vivid).
         damaged: Share of training pictures whose luma is made to look like an old photo's.
         hinted: Share of training pictures that get random hints.
         rebalance: How far training weights rare colours up, 0 (all pixels count the same) to 1 (all classes do).
@@ -273,9 +273,15 @@ class ColorizeBins(Colorize):
         return replace(self, cells=found.cells, frequencies=found.frequencies)
 
     def fitted_as(self, other: Task) -> ColorizeBins:
-        """The task with the classes of `other`, unless it has some."""
-        if self.cells or not isinstance(other, ColorizeBins):
+        """The task with the classes of `other`.
+
+        Raises:
+            RecipeError: it has classes of its own, which would not be what the network has learnt.
+        """
+        if not isinstance(other, ColorizeBins):
             return self
+        if self.cells and self.cells != other.cells:
+            raise RecipeError("start: expected the classes of the model to start from, got other cells; leave them out")
         return replace(self, cells=other.cells, frequencies=other.frequencies)
 
     def criterion(self, loss: str) -> Callable[[Any, Any], Any]:
@@ -298,12 +304,12 @@ class ColorizeBins(Colorize):
         return color.luma(rgb)
 
     def answer(self, output: Array) -> Array:
-        """The chroma of least expected CIEDE2000, less what `vivid` makes chroma worth: (..., 2, H, W).
+        """The chroma that the classes make likely, as strong as `vivid` says: (..., 2, H, W).
 
-        Bayes' decision, where Zhang et al. 2016 take an annealed mean: for as much colour it is nearer to the originals
-        (`benchmarks/decoding.py`). What training has weighted up is taken back first.
+        Where Zhang et al. 2016 take an annealed mean, `ChromaBins.decide` looks at expected CIEDE2000 too: for as much colour it
+        is nearer to the originals (`benchmarks/decoding.py`). What training has weighted up is taken back first.
         """
-        return self.bins.nearest(self.bins.unweighted(output, self.rebalance), MOST_REWARD * self.vivid)
+        return self.bins.decide(self.bins.unweighted(output, self.rebalance), MOST_REWARD * self.vivid)
 
     def decode(self, input: Array, output: Array) -> Array:
         """The luma of `input` with the chroma of `output`; chroma outside the gamut goes toward grey."""

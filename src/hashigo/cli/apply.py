@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
         raise RecipeError(f"--hint: expected one photo, whose places it names, got {len(jobs)}; colour them one by one")
     model = _load(args)
     if args.hint:
-        _check_hints(model, jobs, args)
+        _check_hints(model, jobs[0], args)
     tally, outcomes = Tally(), []
     try:
         with progress("photos", len(jobs)) as bar:
@@ -126,17 +126,16 @@ def run(args: argparse.Namespace) -> int:
     return 1 if tally.failed else 0
 
 
-def _check_hints(model: Model, jobs: list[Job], args: argparse.Namespace) -> None:
+def _check_hints(model: Model, job: Job, args: argparse.Namespace) -> None:
     """Whether the hints can be, before anything is written; that a photo cannot be read is its job's to say.
 
     Raises:
-        RecipeError: the model takes none, or one lies outside the photo.
+        RecipeError: the model takes none, or one lies outside the photo, even if its result is there already.
     """
     from hashigo.image import read
 
-    for job in jobs:
-        with contextlib.suppress(PictureError, OSError):
-            model.task.check_hints(args.hint, read(job.source, max_pixels=_max_pixels(args)).size)
+    with contextlib.suppress(PictureError):
+        model.task.check_hints(args.hint, read(job.source, max_pixels=_max_pixels(args)).size)
 
 
 def _list_failures(outcomes: list[Outcome], path: Path) -> None:

@@ -51,7 +51,7 @@ class Restorer(LightningModule):
 
     Args:
         task: gives input, target and what is random.
-        network: any network whose channels fit the task.
+        network: any network whose channels fit the task; if it answers at a part of the size, `stem` says which.
         loss: name of the loss, of those that the task has.
         optimizer: how the weights are moved.
         steps: all steps of the run, for the schedule.
