@@ -186,6 +186,8 @@ def test_resuming_a_finished_run_changes_nothing(pictures: Path, whole: Run) -> 
     again = train(made(pictures, 0), whole.folder, resume=True, onnx=False)
     assert ((whole.folder / "metrics.csv").read_bytes(), whole.model.weights.read_bytes()) == before
     assert again.metrics == whole.metrics
+    assert again.pictures_per_second == 0
+    assert "all in earlier sittings" in (again.model.path / "README.md").read_text(encoding="utf-8")
 
 
 def test_resuming_nothing_starts_a_run(pictures: Path, tmp_path: Path) -> None:

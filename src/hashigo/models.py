@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 BUNDLED = Path(__file__).parent / "bundled"
-MODELS: dict[str, str] = {"colorizer": "colorizer"}
+MODELS: dict[str, str] = {"colorizer": "colorizer", "tiny": "tiny"}
 """Every model that comes with the package: name → folder in `bundled`."""
 
 

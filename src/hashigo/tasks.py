@@ -23,7 +23,7 @@ from hashigo.errors import RecipeError, did_you_mean
 from hashigo.hints import CHANNELS, RADIUS, Hint, no_hints, random_hints, set_hints
 from hashigo.randomness import PictureRng
 
-VIVID = 0.9
+VIVID = 0.95
 """How vivid answers are by default: chosen with `benchmarks/vividness.py`."""
 
 MOST_REWARD = 46.0

@@ -28,6 +28,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 INTERRUPTED = 130
 
+PHOTO_BY_PHOTO = ("colorize", "apply", "evaluate")
+"""Commands that have a photo on every core: NumPy's own threads for products of matrices would only be in their way (half the time
+of `evaluate` on two cores, and far more beside other work)."""
+
 
 def usage() -> str:
     """What `hashigo --help` prints."""
@@ -62,6 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words[0] not in COMMANDS:
         print(f"hashigo: no command {words[0]!r}; {did_you_mean(words[0], COMMANDS)}", file=sys.stderr)
         return 2
+    if words[0] in PHOTO_BY_PHOTO:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is imported
     return _run(words[0], words[1:])
 
 

@@ -45,7 +45,7 @@ tags: [unet, autoencoder, {task.name}]
 {_skipped(training)}| validation pictures | {len(validation):,}, {validation.source} |
 | loss | {recipe.loss or task.loss}: {best["val_loss"]:.5g} on the validation pictures (epoch {best["epoch"]} of {recipe.epochs}) |
 | machine | {machine(setup)} |
-| time | {pace[0] / 60:.1f} minutes in the last sitting, {pace[1]:.0f} pictures/s with validation and panels |
+| time | {_time(*pace)} |
 | made with | hashigo {version("hashigo")}, torch {torch.__version__}, {datetime.now(UTC):%Y-%m-%d} |
 
 Use it: `hashigo apply FOLDER photo.jpg`, or in Python `hashigo.load("FOLDER")("photo.jpg")`.
@@ -55,6 +55,12 @@ The recipe, for `hashigo train`:
 ```yaml
 {yaml.safe_dump(recipe.as_dict(), sort_keys=False)}```
 """
+
+
+def _time(seconds: float, rate: float) -> str:
+    if not rate:
+        return "all in earlier sittings"
+    return f"{seconds / 60:.1f} minutes in the last sitting, {rate:.0f} pictures/s with validation and panels"
 
 
 def _skipped(pictures: PictureSet) -> str:

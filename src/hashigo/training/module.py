@@ -85,7 +85,7 @@ class Restorer(LightningModule):
         self.optimizer_recipe, self.steps, self.seed = optimizer, steps, seed
         self.train_loss, self.val_loss = Average(), Average()
         self.metrics: dict[str, float] = {}
-        self.first_step = 0
+        self.first_step: int | None = None
         self._bad: Tensor | None = None
         self._channels_last = channels_last
         if channels_last:
@@ -101,7 +101,7 @@ class Restorer(LightningModule):
         return self._run(x).float()
 
     def on_train_start(self) -> None:
-        """Notes where this sitting begins."""
+        """Notes where this sitting begins; a finished run that is resumed never comes here."""
         self.first_step = self.trainer.global_step
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

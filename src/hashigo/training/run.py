@@ -99,7 +99,8 @@ def train(
     seconds = time.perf_counter() - start
     _restore_best(network, folder)
     metrics = read_metrics(folder / "metrics.csv")
-    rate = (trainer.global_step - module.first_step) * loaders[0].batch_size * trainer.world_size / seconds
+    steps = 0 if module.first_step is None else trainer.global_step - module.first_step
+    rate = steps * loaders[0].batch_size * trainer.world_size / seconds
     card = model_card(recipe, task, training, validation, metrics, setup, (seconds, rate), network)
     model = save_model(
         folder / "model", network, task, size=_side(recipe, loaders[0]), card=card, half=recipe.half, onnx=onnx
