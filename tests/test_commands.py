@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
+import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -258,3 +261,18 @@ def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor"]) == 0
     said = capsys.readouterr().out
     assert all(word in said for word in ("Python", "torch", "openvino", "training", "colouring"))
+
+
+def test_photos_in_parallel_leave_no_threads_to_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "OPENBLAS_NUM_THREADS"
+    monkeypatch.setenv(name, "x")  # so that it is put back
+    for words, expected in ((["doctor", "--help"], None), (["colorize", "--help"], "1"), (["evaluate", "--help"], "1")):
+        monkeypatch.delenv(name, raising=False)
+        assert main(words) == 0
+        assert os.environ.get(name) == expected
+    monkeypatch.setenv(name, "2")
+    main(["apply", "--help"])
+    assert os.environ[name] == "2", "who has set it knows why"
+    code = "import sys, hashigo.cli.main; print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False", "or it would be too late"

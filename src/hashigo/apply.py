@@ -92,10 +92,10 @@ class Model:
 
     def apply(self, photo: Photo, hints: Sequence[Hint] = ()) -> Photo:
         """The photo through the model: same size, alpha and metadata."""
-        if hints:
-            self.task.check_hints(hints, photo.size)
         if self.works_whole(photo.size):
             return self.finish(photo, self.engine(self.prepare(photo, hints)[None])[0])
+        if hints:  # tasks that work at full size take none, and say so
+            self.task.check_hints(hints, photo.size)
         return self._tiled(photo)
 
     def works_whole(self, size: tuple[int, int]) -> bool:

@@ -118,19 +118,18 @@ class ChromaBins:
         return logits - added[:, None, None]
 
     def mean(self, logits: Array, temperature: float = 1.0) -> Array:
-        """The annealed mean of an answer (Zhang et al. 2016): logits (..., K, H, W) → chroma (..., 2, H, W).
+        """The annealed mean of an answer (Zhang et al. 2016), to which `decide` is compared: logits (..., K, H, W) → (..., 2, H, W).
 
         At temperature 1 it is the expected chroma, muted where the network is in doubt; towards 0 the most likely class.
         """
-        odds = _odds(logits / temperature)
-        return _weighed(self.centres, odds, logits.shape)
+        return _weighed(self.centres, _odds(logits / temperature), logits.shape)
 
     def decide(self, logits: Array, reward: float = 0.0) -> Array:
         """A colour that is likely, near to whatever else is likely, and as strong as `reward` asks: (..., K, H, W) → (..., 2, H, W).
 
         Each class weighs p · exp((reward · chroma - error) / SOFTNESS): p is how likely it is, `error` the expected CIEDE2000
         if it were the answer. reward: what chroma is worth, in CIEDE2000 for a chroma of 1 (the distance from grey in the
-        CbCr plane, 0..0.5). A class that is certain is the answer whatever the reward.
+        CbCr plane, 0..0.5). A class that is certain is the answer whatever the reward; between neighbours the stronger one gains.
         """
         xp = array_namespace(logits)
         errors, chroma = (

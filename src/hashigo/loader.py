@@ -150,8 +150,10 @@ class Loader:
             raise RecipeError(
                 "expected pictures of one size, got several sizes: set data.crop to the side of the crops to train on"
             )
-        shortest = int(resident.sizes.amin(dim=1).amax())
-        self._coarsest = max(1, min(FINEST, shortest // min(self.size)))
+        self._coarsest = 1
+        if zoom:  # scales reach from the crop to the largest short side
+            widest = int(resident.sizes.amin(dim=1).amax())
+            self._coarsest = max(1, min(FINEST, widest // min(self.size)))
         self.epoch = 0
         self.rank, self.world = 0, 1
         self._first = self._next = 0

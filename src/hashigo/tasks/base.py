@@ -1,0 +1,128 @@
+"""What every task is: what is taken away from a picture, and how a network's answer is put back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from array_api_compat import array_namespace
+
+from hashigo import losses
+from hashigo.color import Array
+from hashigo.errors import RecipeError
+from hashigo.hints import Hint
+from hashigo.randomness import PictureRng
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a network is trained for: the base of all tasks, itself the plain autoencoder's behaviour.
+
+    The law, tested for every task: if `(x, y) = pair(rgb)` without randomness, then `decode(x, y) ≈ rgb`.
+    """
+
+    name: ClassVar[str]
+    in_channels: ClassVar[int] = 3
+    out_channels: ClassVar[int] = 3
+    loss: ClassVar[str] = "sum_squared_error"
+    output_activation: ClassVar[str] = "sigmoid"
+    suffix: ClassVar[str] = "out"
+    """What a result's file name gets before its extension: stem.SUFFIX.ext."""
+    adds_colour: ClassVar[bool] = False
+    """Whether what is taken away is colour."""
+    reduces: ClassVar[bool] = False
+    """True: the network sees a reduced photo and its answer is scaled up to the photo before `decode`.
+    False: the network sees the photo at its own size."""
+
+    @property
+    def network_channels(self) -> int:
+        """Channels of the network's output; `out_channels` unless `answer` makes something else of it."""
+        return self.out_channels
+
+    def fitted(self, pictures: Iterable[Array]) -> Task:
+        """The task with what it must know of the training pictures, batches (N, 3, H, W), 0..1. Itself by default."""
+        return self
+
+    def fitted_as(self, other: Task) -> Task:
+        """The task with what `other`, a task of the same kind, knows of its training pictures. Itself by default."""
+        return self
+
+    def criterion(self, loss: str) -> Callable[[Any, Any], Any]:
+        """The loss of that name, of (network's output, target): torch (N, network_channels, H, W) and (N, out_channels, H, W).
+
+        Raises:
+            RecipeError: no such loss, or not one for this task; the right ones are listed.
+        """
+        return losses.get_loss(loss)
+
+    def degrade(self, rgb: Array, rng: PictureRng) -> Array:
+        """The picture with the random damage that the task is about; (N, 3, H, W). Nothing by default."""
+        return rgb
+
+    def encode(self, rgb: Array) -> Array:
+        """What the network sees: (..., 3, H, W) → (..., in_channels, H, W)."""
+        return rgb
+
+    def vary(self, x: Array, rgb: Array, rng: PictureRng) -> Array:
+        """An input (N, in_channels, H, W) as it may come in use, for training only; `rgb` is the picture. Nothing by default."""
+        return x
+
+    def target(self, rgb: Array) -> Array:
+        """What the network should answer: (..., 3, H, W) → (..., out_channels, H, W)."""
+        return rgb
+
+    def answer(self, output: Array) -> Array:
+        """The network's output as `target` would have it: (..., network_channels, H, W) → (..., out_channels, H, W)."""
+        return output
+
+    def kept(self, rgb: Array) -> Array:
+        """What `decode` needs of a photo as its input: what the network sees, or less."""
+        return self.encode(rgb)
+
+    def decode(self, input: Array, output: Array) -> Array:
+        """The picture from the network's input and answer (same H and W): → (..., 3, H, W), 0..1."""
+        return array_namespace(output).clip(output, 0.0, 1.0)
+
+    def pair(self, rgb: Array, rng: PictureRng | None = None) -> tuple[Array, Array]:
+        """Training pair (input, target) of a picture or a batch; without `rng` nothing is degraded. Never overridden."""
+        if rng is None:
+            return self.encode(rgb), self.target(rgb)
+        return self.vary(self.encode(self.degrade(rgb, rng)), rgb, rng), self.target(rgb)
+
+    def shown(self, x: Array) -> Array:
+        """An input as a person sees it: (..., in_channels, H, W) → (..., 3, H, W)."""
+        if x.shape[-3] == 3:
+            return x
+        grey = x[..., :1, :, :]
+        return array_namespace(x).concat([grey, grey, grey], axis=-3)
+
+    def check_hints(self, hints: Sequence[Hint], size: tuple[int, int]) -> None:
+        """Whether the task takes these hints, of which there are some, for a photo of `size` (H, W).
+
+        Raises:
+            RecipeError: the task takes none, or a hint lies outside the photo.
+        """
+        raise RecipeError(
+            f"the task {self.name!r} takes no colour hints; use the model 'colorizer', or one trained for colorize-bins"
+        )
+
+    def with_hints(self, x: Array, hints: Sequence[Hint], size: tuple[int, int]) -> Array:
+        """An input (in_channels, h, w) with colours that are known, in a photo of `size` (H, W).
+
+        Raises:
+            RecipeError: as `check_hints`.
+        """
+        if hints:
+            self.check_hints(hints, size)
+        return x
+
+    def with_vivid(self, vivid: float) -> Task:
+        """The task with answers from 0, calm, to 1, vivid.
+
+        Raises:
+            RecipeError: the task has no such choice, or `vivid` is not within 0..1.
+        """
+        raise RecipeError(
+            f"the task {self.name!r} cannot be made more or less vivid; use the model 'colorizer', or one trained for colorize-bins"
+        )

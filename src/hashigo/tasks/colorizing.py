@@ -1,0 +1,199 @@
+"""Tasks that take colour away: all of RGB back, chroma back, or a class of chroma for each pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from hashigo import color, losses
+from hashigo.bins import REACH, REBALANCE, ChromaBins, every_bin, fitted_bins
+from hashigo.color import Array
+from hashigo.damage import old_photo
+from hashigo.errors import RecipeError
+from hashigo.hints import CHANNELS, RADIUS, Hint, no_hints, random_hints, set_hints
+from hashigo.randomness import PictureRng
+from hashigo.tasks.base import Task
+
+VIVID = 0.95
+"""How vivid answers are by default: chosen with `benchmarks/vividness.py`."""
+
+MOST_REWARD = 46.0
+"""What chroma is worth at most, see `ChromaBins.decide`: at about this the default model's photos are as colourful as their originals."""
+
+
+@dataclass(frozen=True)
+class ColorizeRgb(Task):
+    """Luma in, all of RGB out (the article's second experiment): the answer replaces the photo."""
+
+    name: ClassVar[str] = "colorize-rgb"
+    in_channels: ClassVar[int] = 1
+    suffix: ClassVar[str] = "color"
+    adds_colour: ClassVar[bool] = True
+
+    def encode(self, rgb: Array) -> Array:
+        """The luma, (..., 1, H, W)."""
+        return color.luma(rgb)
+
+
+@dataclass(frozen=True)
+class Colorize(Task):
+    """Luma in, chroma out: the photo keeps its own luma exactly and only its colour is the network's.
+
+    Colour varies slowly, so the network sees a reduced photo and its chroma is scaled up; a large photo costs the
+    network no more than a small one.
+    """
+
+    name: ClassVar[str] = "colorize"
+    in_channels: ClassVar[int] = 1
+    out_channels: ClassVar[int] = 2
+    loss: ClassVar[str] = "huber"
+    output_activation: ClassVar[str] = "linear"
+    suffix: ClassVar[str] = "color"
+    adds_colour: ClassVar[bool] = True
+    reduces: ClassVar[bool] = True
+
+    def encode(self, rgb: Array) -> Array:
+        """The luma, (..., 1, H, W)."""
+        return color.luma(rgb)
+
+    def target(self, rgb: Array) -> Array:
+        """Cb and Cr, (..., 2, H, W), -0.5..0.5."""
+        return color.chroma(rgb)
+
+    def decode(self, input: Array, output: Array) -> Array:
+        """The luma of `input` with the chroma of `output`; chroma outside the gamut goes toward grey."""
+        return color.merge(input, output)
+
+
+@dataclass(frozen=True)
+class ColorizeBins(Colorize):
+    """Like `colorize`, but the network names a class of chroma for each pixel, and may be given colour hints.
+
+    Its input is the luma and three channels of hints (`hints`), its output one value per class (`bins`).
+
+    Args:
+        vivid: What strong colours are worth beside true ones in an answer, 0 (as near as can be to what it may be, calm) to 1
+            (strong wherever that is hardly farther off, vivid).
+        damaged: Share of training pictures whose luma is made to look like an old photo's.
+        hinted: Share of training pictures that get random hints.
+        rebalance: How far training weights rare colours up, 0 (all pixels count the same) to 1 (all classes do).
+        cells: The classes, (Cb, Cr) in grid steps; found from the training pictures.
+        frequencies: The share of pixels in each class; found from the training pictures.
+    """
+
+    name: ClassVar[str] = "colorize-bins"
+    in_channels: ClassVar[int] = 1 + CHANNELS
+    loss: ClassVar[str] = "rebalanced_cross_entropy"
+    vivid: float = VIVID
+    damaged: float = 0.0
+    hinted: float = 0.0
+    rebalance: float = REBALANCE
+    cells: tuple[tuple[int, int], ...] = ()
+    frequencies: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("vivid", "damaged", "hinted", "rebalance"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0.0 <= value <= 1.0:
+                raise RecipeError(f"colorize-bins: {name}: expected a number from 0 to 1, got {value}")
+        object.__setattr__(self, "cells", tuple((int(cb), int(cr)) for cb, cr in self.cells))  # JSON has lists
+        object.__setattr__(self, "frequencies", tuple(float(share) for share in self.frequencies))
+        if len(self.cells) != len(self.frequencies) or any(abs(place) > REACH for cell in self.cells for place in cell):
+            raise RecipeError(
+                f"colorize-bins: expected a frequency for each cell and cells within {REACH}; leave both out"
+            )
+
+    @cached_property
+    def bins(self) -> ChromaBins:
+        """The classes: those of the training pictures, or all there can be."""
+        return ChromaBins(self.cells, self.frequencies) if self.cells else every_bin()
+
+    @property
+    def network_channels(self) -> int:
+        """One for each class."""
+        return len(self.bins)
+
+    def fitted(self, pictures: Iterable[Array]) -> ColorizeBins:
+        """The task with the classes of the pictures, unless it has some."""
+        if self.cells:
+            return self
+        found = fitted_bins(pictures)
+        return replace(self, cells=found.cells, frequencies=found.frequencies)
+
+    def fitted_as(self, other: Task) -> ColorizeBins:
+        """The task with the classes of `other`.
+
+        Raises:
+            RecipeError: it has classes of its own, which would not be what the network has learnt.
+        """
+        if not isinstance(other, ColorizeBins):
+            return self
+        if self.cells and self.cells != other.cells:
+            raise RecipeError("start: expected the classes of the model to start from, got other cells; leave them out")
+        return replace(self, cells=other.cells, frequencies=other.frequencies)
+
+    def criterion(self, loss: str) -> Callable[[Any, Any], Any]:
+        """A loss over classes."""
+        return losses.get_class_loss(loss, self.bins, self.rebalance, MOST_REWARD * self.vivid)
+
+    def encode(self, rgb: Array) -> Array:
+        """The luma, and no hints: (..., 4, H, W)."""
+        y = color.luma(rgb)
+        return array_namespace(y).concat([y, no_hints(y)], axis=-3)
+
+    def vary(self, x: Array, rgb: Array, rng: PictureRng) -> Array:
+        """The luma of an old photo, and random hints."""
+        y = old_photo(rgb, rng, self.damaged) if self.damaged else x[:, :1]
+        hints = random_hints(color.chroma(rgb), rng, self.hinted) if self.hinted else x[:, 1:]
+        return array_namespace(x).concat([y, hints], axis=-3)
+
+    def kept(self, rgb: Array) -> Array:
+        """The luma, (..., 1, H, W)."""
+        return color.luma(rgb)
+
+    def answer(self, output: Array) -> Array:
+        """The chroma that the classes make likely, as strong as `vivid` says: (..., 2, H, W).
+
+        Where Zhang et al. 2016 take an annealed mean, `ChromaBins.decide` looks at expected CIEDE2000 too: from half of the
+        originals' colourfulness on it is nearer to them for as much colour (`benchmarks/decoding.py`). What training has weighted up is taken back first.
+        """
+        return self.bins.decide(self.bins.unweighted(output, self.rebalance), MOST_REWARD * self.vivid)
+
+    def decode(self, input: Array, output: Array) -> Array:
+        """The luma of `input` with the chroma of `output`; chroma outside the gamut goes toward grey."""
+        return color.merge(input[..., :1, :, :], output)
+
+    def with_hints(self, x: Array, hints: Sequence[Hint], size: tuple[int, int]) -> Array:
+        """An input (4, h, w) with colours that are known, in a photo of `size` (H, W).
+
+        A hint's colour is brought to the brightness that the photo has there, as the result will be, and so into gamut.
+        """
+        if not hints:
+            return x
+        self.check_hints(hints, size)
+        points = [((hint.x + 0.5) / size[1], (hint.y + 0.5) / size[0]) for hint in hints]
+        rgb = np.array([hint.rgb for hint in hints], np.float32).T[:, :, None]
+        places = [(int(down * x.shape[-2]), int(across * x.shape[-1])) for across, down in points]
+        around = [[slice(max(0, at - RADIUS), at + RADIUS + 1) for at in place] for place in places]
+        y = np.array([x[0, rows, columns].mean() for rows, columns in around], np.float32)
+        known = color.chroma(color.merge(y[None, :, None], color.chroma(rgb)))[:, :, 0].T
+        return np.concatenate([x[:1], set_hints(points, known, *x.shape[-2:])]).astype(np.float32)
+
+    def check_hints(self, hints: Sequence[Hint], size: tuple[int, int]) -> None:
+        """Only that they lie within the photo."""
+        height, width = size
+        for hint in hints:
+            if not (0 <= hint.x < width and 0 <= hint.y < height):
+                raise RecipeError(
+                    f"a hint at x {hint.x:g}, y {hint.y:g}: expected a place within the photo, {width} pixels wide and "
+                    f"{height} high"
+                )
+
+    def with_vivid(self, vivid: float) -> ColorizeBins:
+        """The task with answers from 0, calm, to 1, vivid."""
+        return replace(self, vivid=vivid)

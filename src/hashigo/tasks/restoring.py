@@ -1,0 +1,70 @@
+"""Tasks whose answer is the picture itself: autoencoding, with all colours or luma only, and taking noise away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from array_api_compat import array_namespace
+
+from hashigo import color
+from hashigo.color import Array
+from hashigo.errors import RecipeError
+from hashigo.randomness import PictureRng
+from hashigo.tasks.base import Task
+
+
+@dataclass(frozen=True)
+class Autoencode(Task):
+    """The picture itself, through the network and back (the article's first experiment)."""
+
+    name: ClassVar[str] = "autoencode"
+
+
+@dataclass(frozen=True)
+class AutoencodeGrey(Task):
+    """Like `autoencode` with luma only: one channel in, one out (the article's MNIST networks)."""
+
+    name: ClassVar[str] = "autoencode-grey"
+    in_channels: ClassVar[int] = 1
+    out_channels: ClassVar[int] = 1
+
+    def encode(self, rgb: Array) -> Array:
+        """The luma, (..., 1, H, W)."""
+        return color.luma(rgb)
+
+    def target(self, rgb: Array) -> Array:
+        """The luma, (..., 1, H, W)."""
+        return color.luma(rgb)
+
+    def decode(self, input: Array, output: Array) -> Array:
+        """A grey picture of three equal channels."""
+        xp = array_namespace(output)
+        grey = xp.clip(output, 0.0, 1.0)
+        return xp.concat([grey, grey, grey], axis=-3)
+
+
+@dataclass(frozen=True)
+class Denoise(Task):
+    """Takes Gaussian noise of an unknown strength away.
+
+    Args:
+        weakest: Smallest standard deviation of the noise in training, in units of the picture's 0..1 range.
+        strongest: Largest standard deviation; each picture gets its own, uniform between the two.
+    """
+
+    name: ClassVar[str] = "denoise"
+    suffix: ClassVar[str] = "clean"
+    weakest: float = 0.0
+    strongest: float = 0.2
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.weakest <= self.strongest < float("inf"):
+            raise RecipeError(
+                f"denoise: expected 0 <= weakest <= strongest, both finite, got {self.weakest} and {self.strongest}; swap or raise them"
+            )
+
+    def degrade(self, rgb: Array, rng: PictureRng) -> Array:
+        """The batch with noise of a random strength per picture; not clipped, as sensors' noise is not."""
+        strength = rng.uniform(1, 1, 1, low=self.weakest, high=self.strongest)
+        return rgb + strength * rng.normal(*rgb.shape[1:])
