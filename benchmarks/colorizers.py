@@ -60,8 +60,11 @@ NETWORKS: dict[str, tuple[str, ...]] = {
     "width 16": ("--network.options.width", "16"),
     "width 32": ("--network.options.width", "32"),
     "width 48, stem 4, depth 3": ("--network.options.stem", "4", "--network.options.depth", "3", "--network.options.width", "48"),
-    "width 32, depth 3": ("--network.options.depth", "3", "--network.options.width", "32"),
     "crops of 128 instead of 96": ("--data.crop", "128"),
+    "pretrained encoder": (
+        "--network.pretrained", "true", "--network.options.encoder", "efficientnet-lite0", "--optimizer.lr", "0.0006",
+    ),
+    "that encoder, not pretrained": ("--network.options.encoder", "efficientnet-lite0"),
 }  # fmt: skip
 GROUPS = {"objectives": OBJECTIVES, "networks": NETWORKS}
 VIVID = (0.0, 0.5, VIVID_BY_DEFAULT)

@@ -29,12 +29,14 @@ class NetworkRecipe:
 
     Args:
         name: Name of the network: unet.
-        options: The network's own options (width, depth, skips, bottleneck, residual, stem, context …); channels and the output
+        options: The network's own options (width, depth, skips, bottleneck, residual, stem, context, encoder …); channels and the output
             activation come from the task unless given here.
+        pretrained: Begins with an encoder that has learnt ImageNet's classes, where options.encoder has one.
     """
 
     name: str = "unet"
     options: dict[str, Any] = field(default_factory=dict)
+    pretrained: bool = False
 
 
 @dataclass

@@ -12,9 +12,9 @@ from typing import Any
 from torch import nn
 
 from hashigo.errors import RecipeError, did_you_mean
-from hashigo.networks.unet import UNet
+from hashigo.networks.unet import ENCODERS, UNet
 
-__all__ = ["ARTICLE_SMALL_UNET", "ARTICLE_UNET", "NETWORKS", "UNet", "make_network"]
+__all__ = ["ARTICLE_SMALL_UNET", "ARTICLE_UNET", "NETWORKS", "UNet", "load_pretrained", "make_network"]
 
 NETWORKS: dict[str, type[UNet]] = {"unet": UNet}
 """Every network by its name."""
@@ -49,3 +49,18 @@ def make_network(name: str, **options: Any) -> nn.Module:
         return NETWORKS[name](**options)
     except TypeError as error:
         raise RecipeError(f"network {name!r}: {error}") from error
+
+
+def load_pretrained(network: nn.Module) -> None:
+    """Gives a network's encoder the weights that are there for it.
+
+    Raises:
+        RecipeError: its encoder is a plain one, for which there are none. MissingExtraError: their package is missing.
+    """
+    encoder = getattr(network, "encoder", None)
+    if encoder is None:
+        raise RecipeError(
+            "network.pretrained: expected an encoder that has pretrained weights, got a plain one; "
+            f"set network.options.encoder to {', '.join(ENCODERS)}, or leave pretrained out"
+        )
+    encoder.load_pretrained()

@@ -11,12 +11,14 @@ Tensors travel by argument: `encode(x) → (latent, skips)`, `decode(latent, ski
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
 from hashigo.errors import RecipeError, did_you_mean
+from hashigo.networks.efficientnet import EfficientNetLite0
 
 SKIPS = ("concat", "none", "zeroed")
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -25,6 +27,8 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "sigmoid": nn.Sigmoid,
     "tanh": nn.Tanh,
 }
+ENCODERS: dict[str, type[EfficientNetLite0]] = {"efficientnet-lite0": EfficientNetLite0}
+"""Encoders that may take the place of the plain one, which has a block for each level."""
 
 
 class Block(nn.Module):
@@ -106,6 +110,8 @@ class UNet(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["unet"
         stem: Side of the squares of pixels that become channels of one place: the network works at, and answers in, a
             stem-th of the height and width. Four times as fast for 2.
         context: Adds what the whole picture is about to the latent.
+        encoder: "plain", a block for each level, or "efficientnet-lite0", whose weights may be pretrained (`networks.load_pretrained`):
+            that one needs a depth of 4 and a stem of 2, and its latent is (N, 320, H/32, W/32).
 
     Initialization and BatchNorm follow Keras, for the article's curves: Glorot-uniform weights, zero biases,
     momentum 0.99 (0.01 in torch's terms), epsilon 1e-3.
@@ -129,6 +135,7 @@ class UNet(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["unet"
         residual: bool = False,
         stem: int = 1,
         context: bool = False,
+        encoder: str = "plain",
     ) -> None:
         super().__init__()
         self.depth, self.stem = depth, stem
@@ -139,20 +146,25 @@ class UNet(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["unet"
             raise RecipeError(f"expected a stem of at least 1, and of 1 with a bottleneck, got {stem}")
         self.skips = _skips_per_level(skips, depth)
         channels = [width * 2**level for level in range(depth + 1)]
-        self.down = nn.ModuleList(
-            Block(inputs, outputs, residual=residual)
-            for inputs, outputs in zip([in_channels * stem**2, *channels], channels[:-1], strict=False)
-        )
-        last = "relu" if bottleneck else latent_activation
-        self.middle = Block(channels[-2] if depth else in_channels, channels[-1], last, residual)
+        self.encoder = _make_encoder(encoder, in_channels, depth, stem, bottleneck, latent_activation)
+        if self.encoder is None:
+            skip_channels = tuple(channels[:-1])
+            self.down = nn.ModuleList(
+                Block(inputs, outputs, residual=residual)
+                for inputs, outputs in zip([in_channels * stem**2, *channels], skip_channels, strict=False)
+            )
+            last = "relu" if bottleneck else latent_activation
+            self.middle = Block(channels[-2], channels[-1], last, residual)
+        else:
+            skip_channels, channels[-1] = self.encoder.skip_channels, self.encoder.latent_channels
         self.context = Context(channels[-1]) if context else None
         self.bottleneck: Bottleneck | None = None
         if bottleneck and self.size:
             self.bottleneck = Bottleneck((channels[-1], *(s // 2**depth for s in self.size)), bottleneck)
-        self.up = nn.ModuleList(nn.ConvTranspose2d(2 * c, c, 2, stride=2) for c in channels[:-1])
+        self.up = nn.ModuleList(nn.ConvTranspose2d(below, c, 2, stride=2) for c, below in pairwise(channels))
         self.fuse = nn.ModuleList(
-            Block(c if skip == "none" else 2 * c, c, residual=residual)
-            for c, skip in zip(channels[:-1], self.skips, strict=True)
+            Block(c if skip == "none" else skipped + c, c, residual=residual)
+            for c, skipped, skip in zip(channels[:-1], skip_channels, self.skips, strict=True)
         )
         self.head = nn.Conv2d(channels[0], out_channels, 1)
         self.activation = ACTIVATIONS[output_activation]()
@@ -162,8 +174,14 @@ class UNet(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["unet"
     def encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """(N, in_channels, H, W), H and W multiples of `multiple` → the latent and the skips, outermost first.
 
-        The latent is (N, width·2**depth, H/multiple, W/multiple), or (N, bottleneck) with a bottleneck.
+        The latent is (N, width·2**depth, H/multiple, W/multiple) of the plain encoder, or (N, bottleneck) with a bottleneck.
         """
+        x, skips = self._encode(x) if self.encoder is None else self.encoder(x)
+        if self.context is not None:
+            x = self.context(x)
+        return (x if self.bottleneck is None else self.bottleneck.encode(x)), skips
+
+    def _encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         skips = []
         if self.stem > 1:
             x = nn.functional.pixel_unshuffle(x, self.stem)
@@ -171,10 +189,7 @@ class UNet(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["unet"
             x = block(x)
             skips.append(x)
             x = self.pool(x)
-        x = self.middle(x)
-        if self.context is not None:
-            x = self.context(x)
-        return (x if self.bottleneck is None else self.bottleneck.encode(x)), skips
+        return self.middle(x), skips
 
     def decode(self, latent: Tensor, skips: Sequence[Tensor]) -> Tensor:
         """A latent and skips as `encode` gives them → (N, out_channels, H/stem, W/stem)."""
@@ -184,7 +199,7 @@ class UNet(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["unet"
             if self.skips[level] == "concat":
                 x = torch.cat([skips[level], x], dim=1)
             elif self.skips[level] == "zeroed":
-                x = torch.cat([torch.zeros_like(x), x], dim=1)
+                x = torch.cat([torch.zeros_like(skips[level]), x], dim=1)
             x = self.fuse[level](x)
         y: Tensor = self.activation(self.head(x))
         return y
@@ -243,6 +258,22 @@ def _skips_per_level(skips: str | Sequence[str], depth: int) -> tuple[str, ...]:
             f"expected one kind of skip for each of the {depth} levels, got {len(levels)}; name one or {depth}"
         )
     return levels
+
+
+def _make_encoder(
+    name: str, in_channels: int, depth: int, stem: int, bottleneck: int | None, latent: str
+) -> EfficientNetLite0 | None:
+    """The encoder called `name`, None for the plain one."""
+    if name == "plain":
+        return None
+    if name not in ENCODERS:
+        raise RecipeError(f"expected the name of an encoder, got {name!r}; {did_you_mean(name, ['plain', *ENCODERS])}")
+    if (depth, stem, bottleneck, latent) != (4, 2, None, "relu"):
+        raise RecipeError(
+            f"the encoder {name!r} needs depth 4, stem 2, no bottleneck and the usual latent activation, got depth {depth}, "
+            f"stem {stem}, bottleneck {bottleneck} and {latent!r}"
+        )
+    return ENCODERS[name](in_channels)
 
 
 def _check_options(

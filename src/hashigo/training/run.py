@@ -28,7 +28,7 @@ from hashigo.files import atomic_path
 from hashigo.loader import Loader, ResidentPictures
 from hashigo.metrics import colourfulness
 from hashigo.models import ModelFolder, load_network, open_model, save_model
-from hashigo.networks import make_network
+from hashigo.networks import load_pretrained, make_network
 from hashigo.recipe import DataRecipe, Recipe
 from hashigo.tasks import Task, make_task
 from hashigo.training.callbacks import AtomicCheckpoints, BestCheckpoint, MetricsCsv, Panels, RunningMean, read_metrics
@@ -116,7 +116,7 @@ def _begin(recipe: Recipe, loader: Loader, last: Path | None) -> tuple[Task, tor
     """The task with its statistics, and the network with its first weights; those of checkpoint `last` come later.
 
     Raises:
-        RecipeError: they cannot be, or do not fit the model to start from.
+        RecipeError: they cannot be, or do not fit the model to start from. MissingExtraError: no package of pretrained weights.
     """
     saved = {} if last is None else torch.load(last, map_location="cpu", weights_only=False, mmap=True).get("task", {})
     if saved:  # the statistics that the run began with, whatever became of the model it started from
@@ -132,6 +132,8 @@ def _begin(recipe: Recipe, loader: Loader, last: Path | None) -> tuple[Task, tor
     options = network_options(recipe, task)
     seed_everything(recipe.seed, verbose=False)
     network = make_network(recipe.network.name, **options)
+    if start is None and recipe.network.pretrained:
+        load_pretrained(network)
     if start is not None:
         try:
             network.load_state_dict(load_network(start).state_dict())

