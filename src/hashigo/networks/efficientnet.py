@@ -1,6 +1,6 @@
 """EfficientNet-Lite0 as the encoder of a U-Net: inverted residuals that ImageNet has taught what pictures show.
 
-    x ─ stem ─ 1 ── skip 0 (a half of x's sides)
+    x ─ stem ─ 1 ── skip 0 (a half of x's sides; with x itself, four pixels to a place)
                └ 2 ── skip 1 (a quarter)
                  └ 3 ── skip 2 (an eighth)
                    └ 4, 5 ── skip 3 (a sixteenth)
@@ -16,6 +16,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pixel_unshuffle
 
 STAGES = (
     # repeats, kernel, stride, expansion, channels
@@ -47,11 +48,19 @@ class ConvNorm(nn.Module):
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, before if even else 0, groups=groups, bias=False)
         self.norm = nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.01)
         self.act = nn.Identity() if linear else nn.ReLU6()
+        self.slow_in_bf16 = groups > 1 and (kernel, stride) != (3, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in, H, W) → (N, out, H/stride, W/stride)."""
-        y: Tensor = self.act(self.norm(self.conv(self.pad(x))))
+        y: Tensor = self.act(self.norm(self._convolve(self.pad(x))))
         return y
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        # oneDNN differentiates such convolutions of bfloat16 on CPUs by loops that take three to ten times as long as in float32
+        if self.slow_in_bf16 and self.training and x.device.type == "cpu":
+            with torch.autocast("cpu", enabled=False):
+                return self.conv(x.float())  # type: ignore[no-any-return]
+        return self.conv(x)  # type: ignore[no-any-return]
 
 
 class InvertedResidual(nn.Module):
@@ -75,11 +84,12 @@ class InvertedResidual(nn.Module):
 class EfficientNetLite0(nn.Module):
     """(N, in_channels, H, W), H and W multiples of 32 → the latent (N, 320, H/32, W/32) and four skips, outermost first."""
 
-    skip_channels: ClassVar[tuple[int, ...]] = tuple(STAGES[stage][-1] for stage in SKIPS_AFTER)
     latent_channels: ClassVar[int] = STAGES[-1][-1]
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
+        outermost, *others = (STAGES[stage][-1] for stage in SKIPS_AFTER)
+        self.skip_channels = (outermost + 4 * in_channels, *others)
         self.stem = ConvNorm(in_channels, 32, 3, 2)
         self.stages = nn.ModuleList()
         inputs = 32
@@ -92,12 +102,13 @@ class EfficientNetLite0(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """(N, in_channels, H, W) → the latent and the skips."""
+        pixels = pixel_unshuffle(x, 2)
         x = self.stem(x)
-        skips = []
+        skips: list[Tensor] = []
         for number, stage in enumerate(self.stages):
             x = stage(x)
             if number in SKIPS_AFTER:
-                skips.append(x)
+                skips.append(x if skips else torch.cat([x, pixels], dim=1))
         return x, skips
 
     @torch.no_grad()
