@@ -31,7 +31,8 @@ class NetworkRecipe:
         name: Name of the network: unet.
         options: The network's own options (width, depth, skips, bottleneck, residual, stem, context, encoder …); channels and the output
             activation come from the task unless given here.
-        pretrained: Begins with an encoder that has learnt ImageNet's classes, where options.encoder has one.
+        pretrained: Begins with an encoder that has learnt ImageNet's classes: with options.encoder efficientnet-lite0 only, needs
+            hashigo[pretrained]. Not together with start.
     """
 
     name: str = "unet"
@@ -170,6 +171,8 @@ class Recipe:
             raise RecipeError(f"machine.devices: expected at least 1, or -1 for all, got {self.machine.devices}")
         if not 0.0 < self.data.validation_share < 1.0:
             raise RecipeError(f"data.validation_share: expected between 0 and 1, got {self.data.validation_share}")
+        if self.start and self.network.pretrained:
+            raise RecipeError("network.pretrained: expected false where training starts from a model (start), got true")
         if self.ema >= 1.0:
             raise RecipeError(f"ema: expected below 1, such as 0.999, got {self.ema}")
         if self.optimizer.lr <= 0:

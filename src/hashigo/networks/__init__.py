@@ -12,9 +12,19 @@ from typing import Any
 from torch import nn
 
 from hashigo.errors import RecipeError, did_you_mean
-from hashigo.networks.unet import ENCODERS, UNet
+from hashigo.networks.efficientnet import ENCODERS, check_pretrained
+from hashigo.networks.unet import UNet
 
-__all__ = ["ARTICLE_SMALL_UNET", "ARTICLE_UNET", "NETWORKS", "UNet", "load_pretrained", "make_network"]
+__all__ = [
+    "ARTICLE_SMALL_UNET",
+    "ARTICLE_UNET",
+    "ENCODERS",
+    "NETWORKS",
+    "UNet",
+    "check_pretrained",
+    "load_pretrained",
+    "make_network",
+]
 
 NETWORKS: dict[str, type[UNet]] = {"unet": UNet}
 """Every network by its name."""
@@ -57,10 +67,6 @@ def load_pretrained(network: nn.Module) -> None:
     Raises:
         RecipeError: its encoder is a plain one, for which there are none. MissingExtraError: their package is missing.
     """
-    encoder = getattr(network, "encoder", None)
-    if encoder is None:
-        raise RecipeError(
-            "network.pretrained: expected an encoder that has pretrained weights, got a plain one; "
-            f"set network.options.encoder to {', '.join(ENCODERS)}, or leave pretrained out"
-        )
+    encoder: Any = getattr(network, "encoder", None)
+    check_pretrained(next((name for name, kind in ENCODERS.items() if type(encoder) is kind), "plain"))
     encoder.load_pretrained()

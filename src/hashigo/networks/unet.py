@@ -18,7 +18,7 @@ from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
 from hashigo.errors import RecipeError, did_you_mean
-from hashigo.networks.efficientnet import EfficientNetLite0
+from hashigo.networks.efficientnet import ENCODERS, EfficientNetLite0
 
 SKIPS = ("concat", "none", "zeroed")
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -27,8 +27,6 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "sigmoid": nn.Sigmoid,
     "tanh": nn.Tanh,
 }
-ENCODERS: dict[str, type[EfficientNetLite0]] = {"efficientnet-lite0": EfficientNetLite0}
-"""Encoders that may take the place of the plain one, which has a block for each level."""
 
 
 class Block(nn.Module):
@@ -99,8 +97,8 @@ class UNet(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["unet"
     Args:
         in_channels: Channels in.
         out_channels: Channels out.
-        width: Channels of the outermost level; each level below has twice as many.
-        depth: Number of poolings, and so of possible skip connections.
+        width: Channels of the outermost level, of the decoder at least; each level below has twice as many.
+        depth: How often sides are halved after the stem, and so the number of possible skip connections.
         skips: "concat", "none" or "zeroed" (concat's parameters, but zeros flow), for all levels or one for each, outermost first.
         bottleneck: Units of a dense bottleneck in the middle, or None for none. Fixes the picture size to `size`.
         size: (H, W) of the pictures; needed with a bottleneck only.
@@ -110,8 +108,9 @@ class UNet(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["unet"
         stem: Side of the squares of pixels that become channels of one place: the network works at, and answers in, a
             stem-th of the height and width. Four times as fast for 2.
         context: Adds what the whole picture is about to the latent.
-        encoder: "plain", a block for each level, or "efficientnet-lite0", whose weights may be pretrained (`networks.load_pretrained`):
-            that one needs a depth of 4 and a stem of 2, and its latent is (N, 320, H/32, W/32).
+        encoder: "plain", a block for each level, or "efficientnet-lite0" (`networks.efficientnet`), which may begin with pretrained
+            weights (`networks.load_pretrained`). That one needs a depth of 4 and a stem of 2 (its first convolution's stride), and its
+            latent is (N, 320, H/32, W/32), without activation.
 
     Initialization and BatchNorm follow Keras, for the article's curves: Glorot-uniform weights, zero biases,
     momentum 0.99 (0.01 in torch's terms), epsilon 1e-3.
@@ -155,6 +154,7 @@ class UNet(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["unet"
             )
             last = "relu" if bottleneck else latent_activation
             self.middle = Block(channels[-2], channels[-1], last, residual)
+            self.pool = nn.MaxPool2d(2)
         else:
             skip_channels, channels[-1] = self.encoder.skip_channels, self.encoder.latent_channels
         self.context = Context(channels[-1]) if context else None
@@ -168,7 +168,6 @@ class UNet(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["unet"
         )
         self.head = nn.Conv2d(channels[0], out_channels, 1)
         self.activation = ACTIVATIONS[output_activation]()
-        self.pool = nn.MaxPool2d(2)
         self.apply(_keras_initialize)
 
     def encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -176,12 +175,12 @@ class UNet(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["unet"
 
         The latent is (N, width·2**depth, H/multiple, W/multiple) of the plain encoder, or (N, bottleneck) with a bottleneck.
         """
-        x, skips = self._encode(x) if self.encoder is None else self.encoder(x)
+        x, skips = self._encode_plainly(x) if self.encoder is None else self.encoder.encode(x)
         if self.context is not None:
             x = self.context(x)
         return (x if self.bottleneck is None else self.bottleneck.encode(x)), skips
 
-    def _encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def _encode_plainly(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         skips = []
         if self.stem > 1:
             x = nn.functional.pixel_unshuffle(x, self.stem)
@@ -243,7 +242,12 @@ def keras_batch_norm(channels: int) -> nn.BatchNorm2d:
 
 def _keras_initialize(module: nn.Module) -> None:
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-        nn.init.xavier_uniform_(module.weight)
+        if (
+            isinstance(module, nn.Conv2d) and module.groups > 1
+        ):  # each channel by itself: Glorot would count all of them
+            nn.init.kaiming_normal_(module.weight)
+        else:
+            nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
 
@@ -266,14 +270,17 @@ def _make_encoder(
     """The encoder called `name`, None for the plain one."""
     if name == "plain":
         return None
-    if name not in ENCODERS:
-        raise RecipeError(f"expected the name of an encoder, got {name!r}; {did_you_mean(name, ['plain', *ENCODERS])}")
-    if (depth, stem, bottleneck, latent) != (4, 2, None, "relu"):
+    if not isinstance(name, str) or name not in ENCODERS:
         raise RecipeError(
-            f"the encoder {name!r} needs depth 4, stem 2, no bottleneck and the usual latent activation, got depth {depth}, "
-            f"stem {stem}, bottleneck {bottleneck} and {latent!r}"
+            f"expected the name of an encoder, got {name!r}; {did_you_mean(str(name), ['plain', *ENCODERS])}"
         )
-    return ENCODERS[name](in_channels)
+    encoder = ENCODERS[name]
+    if (depth, stem, bottleneck, latent) != (encoder.depth, encoder.stem_side, None, "relu"):
+        raise RecipeError(
+            f"the encoder {name!r} needs depth {encoder.depth} and stem {encoder.stem_side}, and no bottleneck and no latent_activation, "
+            f"got depth {depth}, stem {stem}, bottleneck {bottleneck} and latent_activation {latent!r}"
+        )
+    return encoder(in_channels)
 
 
 def _check_options(

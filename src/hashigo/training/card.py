@@ -41,7 +41,7 @@ tags: [unet, autoencoder, {task.name}]
 | | |
 | --- | --- |
 | network | {recipe.network.name}, {parameters:,} parameters, {_plain(recipe.network.options)} |
-| training pictures | {len(training):,}, {training.source} |
+{_began(recipe)}| training pictures | {len(training):,}, {training.source} |
 {_skipped(training)}| validation pictures | {len(validation):,}, {validation.source} |
 | loss | {recipe.loss or task.loss}: {best["val_loss"]:.5g} on the validation pictures (epoch {best["epoch"]} of {recipe.epochs}) |
 | machine | {machine(setup)} |
@@ -55,6 +55,14 @@ The recipe, for `hashigo train`:
 ```yaml
 {yaml.safe_dump(recipe.as_dict(), sort_keys=False)}```
 """
+
+
+def _began(recipe: Recipe) -> str:
+    if recipe.start:
+        return f"| began with | {recipe.start} |\n"
+    if recipe.network.pretrained:
+        return f"| began with | {recipe.network.options['encoder']}, trained by Google to tell the classes of ImageNet's photos |\n"
+    return ""
 
 
 def _time(seconds: float, rate: float) -> str:

@@ -28,7 +28,7 @@ from hashigo.files import atomic_path
 from hashigo.loader import Loader, ResidentPictures
 from hashigo.metrics import colourfulness
 from hashigo.models import ModelFolder, load_network, open_model, save_model
-from hashigo.networks import load_pretrained, make_network
+from hashigo.networks import check_pretrained, load_pretrained, make_network
 from hashigo.recipe import DataRecipe, Recipe
 from hashigo.tasks import Task, make_task
 from hashigo.training.callbacks import AtomicCheckpoints, BestCheckpoint, MetricsCsv, Panels, RunningMean, read_metrics
@@ -73,6 +73,7 @@ def train(
         RecipeError: the recipe cannot be, or the folder holds another run and `resume` is not set.
         DataError: the pictures are not there.
         TrainingError: the loss was no longer finite.
+        MissingExtraError: `network.pretrained` without its package.
     """
     folder = Path(folder)
     last = _checkpoint_to_resume(folder, resume)
@@ -80,7 +81,7 @@ def train(
         _check_same(recipe, folder / "recipe.yaml")
     if recipe.machine.threads:
         torch.set_num_threads(recipe.machine.threads)
-    make_task(recipe.task.name, **recipe.task.options)  # before the pictures are read, in case it cannot be
+    _check_possible(recipe, resumed=last is not None)
     training, validation = data or load_data(recipe.data)
     loaders, setup, steps = _prepare(recipe, training, validation)
     task, network = _begin(recipe, loaders[0], last)
@@ -108,6 +109,13 @@ def train(
     return Run(folder, model, metrics, setup, seconds, rate)
 
 
+def _check_possible(recipe: Recipe, resumed: bool) -> None:
+    """What cannot be is told before the pictures are read."""
+    make_task(recipe.task.name, **recipe.task.options)
+    if recipe.network.pretrained and not resumed:
+        check_pretrained(recipe.network.options.get("encoder", "plain"))
+
+
 FITTED = 4_000
 """A task learns its statistics from at most so many training pictures, evenly spread."""
 
@@ -132,7 +140,7 @@ def _begin(recipe: Recipe, loader: Loader, last: Path | None) -> tuple[Task, tor
     options = network_options(recipe, task)
     seed_everything(recipe.seed, verbose=False)
     network = make_network(recipe.network.name, **options)
-    if start is None and recipe.network.pretrained:
+    if recipe.network.pretrained:
         load_pretrained(network)
     if start is not None:
         try:
@@ -155,9 +163,11 @@ MAY_CHANGE = ("machine", "epochs", "panels", "checkpoint_minutes", "half")
 
 def _check_same(recipe: Recipe, path: Path) -> None:
     """Raises RecipeError where `recipe` is not the one that the run in progress was started with."""
-    started, now = yaml.safe_load(path.read_text(encoding="utf-8")), recipe.as_dict()
+    started, now, usual = yaml.safe_load(path.read_text(encoding="utf-8")), recipe.as_dict(), Recipe().as_dict()
+    for key, value in usual.items():  # a key that there was not when the run was started has its default
+        started[key] = {**value, **started.get(key, {})} if isinstance(value, dict) else started.get(key, value)
     different = [
-        key for key in now if key not in MAY_CHANGE and yaml.safe_load(yaml.safe_dump(now[key])) != started.get(key)
+        key for key in now if key not in MAY_CHANGE and yaml.safe_load(yaml.safe_dump(now[key])) != started[key]
     ]
     if different:
         told = "; ".join(f"{key} was {started.get(key)}, now {now[key]}" for key in different)
@@ -179,6 +189,11 @@ def network_options(recipe: Recipe, task: Task) -> dict[str, Any]:
             raise RecipeError(
                 f"network.options.{name}: the task {task.name!r} needs {given[name]}, got {options[name]}; leave it out"
             )
+    if options.get("encoder", "plain") != "plain" and not task.reduces:
+        raise RecipeError(
+            f"network.options.encoder: expected plain for the task {task.name!r}, whose answers are of the photo's own size, got "
+            f"{options['encoder']!r}, which answers at half of it; leave it out"
+        )
     if options.get("stem", 1) != 1 and not task.reduces:
         raise RecipeError(
             f"network.options.stem: expected 1 for the task {task.name!r}, whose answers are of the photo's own size, "

@@ -46,12 +46,15 @@ class Together:
         pictures: the training pictures.
 
     Raises:
-        RecipeError: the recipe cannot be, or clips gradients, which here would be done over all networks at once.
+        RecipeError: the recipe cannot be, or asks for what is not done here: pretrained weights, or clipped gradients, which
+            would be clipped over all networks at once.
     """
 
     def __init__(self, recipe: Recipe, seeds: Sequence[int], pictures: PictureSet | ResidentPictures) -> None:
         if recipe.optimizer.clip:
             raise RecipeError("optimizer.clip: expected 0 for networks that are trained together, got another value")
+        if recipe.network.pretrained:
+            raise RecipeError("network.pretrained: expected false for networks that are trained together, got true")
         self.recipe, self.seeds = recipe, tuple(seeds)
         self.task = make_task(recipe.task.name, **recipe.task.options)
         self.setup = _setup(recipe.machine, len(self.seeds))
