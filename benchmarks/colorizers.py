@@ -52,6 +52,7 @@ OBJECTIVES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Each objective as flags; "A, then B" is half a run of A and, from there, half a run of B."""
 
+ENCODER = ("--network.options.encoder", "efficientnet-lite0", "--optimizer.lr", "0.0006")
 NETWORKS: dict[str, tuple[str, ...]] = {
     "width 24, stem 2, residual, context": (),
     "without context": ("--network.options.context", "false"),
@@ -61,10 +62,8 @@ NETWORKS: dict[str, tuple[str, ...]] = {
     "width 32": ("--network.options.width", "32"),
     "width 48, stem 4, depth 3": ("--network.options.stem", "4", "--network.options.depth", "3", "--network.options.width", "48"),
     "crops of 128 instead of 96": ("--data.crop", "128"),
-    "pretrained encoder": (
-        "--network.pretrained", "true", "--network.options.encoder", "efficientnet-lite0", "--optimizer.lr", "0.0006",
-    ),
-    "that encoder, not pretrained": ("--network.options.encoder", "efficientnet-lite0"),
+    "pretrained encoder": (*ENCODER, "--network.pretrained", "true"),
+    "that encoder, not pretrained": ENCODER,
 }  # fmt: skip
 GROUPS = {"objectives": OBJECTIVES, "networks": NETWORKS}
 VIVID = (0.0, 0.5, VIVID_BY_DEFAULT)

@@ -12,6 +12,8 @@ import argparse
 import time
 from pathlib import Path
 
+import numpy as np
+
 from hashigo.apply import Model, load
 from hashigo.data import PictureSet, open_dataset
 from hashigo.evaluation import evaluate
@@ -25,6 +27,9 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=0, help="photos of each half; 0: all")
     parser.add_argument("--sizes", type=int, nargs="*", default=[], help="short sides to try beside the model's own")
     parser.add_argument("--vivid", type=float, nargs="*", default=[0.0, 0.5, 0.8, 0.85, 0.9])
+    parser.add_argument(
+        "--apart", default="", help="also odd photos with and without this in their names, such as imagenet"
+    )
     args = parser.parse_args()
     model, photos = load(args.model), open_dataset(args.photos)
     even, odd = (photos.subset(slice(first, None, 2)).limited(args.limit or None) for first in (0, 1))
@@ -34,6 +39,11 @@ def main() -> None:
             _row(model, even, "even", size, vivid)
     for vivid, hints in ((None, 0), (0.5, 0), (0.0, 0), (None, 10)):
         _row(model, odd, "odd", model.size, vivid, hints)
+    for kind in (True, False) if args.apart else ():
+        some = odd.subset(np.array([(args.apart in name) == kind for name in odd.names]))
+        print(f"odd, {'' if kind else 'not '}of {args.apart}:")
+        for vivid in (None, 0.5, 0.0):
+            _row(model, some, "odd", model.size, vivid)
 
 
 def _row(model: Model, photos: PictureSet, which: str, size: int, vivid: float | None, hints: int = 0) -> None:
