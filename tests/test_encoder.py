@@ -223,6 +223,17 @@ def test_training_begins_with_the_weights_and_leaves_a_model_that_needs_no_packa
     assert "began with | efficientnet-lite0" in (run.model.path / "README.md").read_text(encoding="utf-8")
 
 
+def test_the_encoder_may_learn_more_slowly(pictures: Path, tmp_path: Path) -> None:
+    moved = {}
+    for share in (0.0, 1.0):
+        given = made(pictures, optimizer=OptimizerRecipe("adamw", lr=1e-3, encoder_lr=share))
+        state = load_network(train(given, tmp_path / str(share), onnx=False).model).state_dict()
+        before = stored_weights()["stages.3.0.expand.conv.weight"]
+        moved[share] = float((state["encoder.stages.3.0.expand.conv.weight"] - before).abs().mean())
+        assert state["head.bias"].abs().mean() > 1e-5, "the decoder learns"
+    assert moved[0.0] < 1e-7 < 1e-4 < moved[1.0]
+
+
 def test_a_resumed_run_does_not_begin_again(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given = made(pictures, epochs=2, optimizer=OptimizerRecipe("adamw", lr=1e-3))
     whole = train(given, tmp_path / "whole", onnx=False)

@@ -91,6 +91,8 @@ class OptimizerRecipe:
         schedule: constant, or cosine down to zero at the last step.
         warmup: Steps over which the learning rate rises linearly from zero.
         clip: Largest norm of the gradient; 0 does not clip.
+        encoder_lr: Learning rate of an encoder that is a network of its own (network.options.encoder), as a share of lr: less
+            keeps more of what it has learnt before.
     """
 
     name: Literal["sgd", "adamw"] = "sgd"
@@ -100,6 +102,7 @@ class OptimizerRecipe:
     schedule: Literal["constant", "cosine"] = "constant"
     warmup: int = 0
     clip: float = 0.0
+    encoder_lr: float = 1.0
 
 
 @dataclass
@@ -200,6 +203,7 @@ _LEAST = {
     "optimizer.weight_decay": 0,
     "optimizer.warmup": 0,
     "optimizer.clip": 0,
+    "optimizer.encoder_lr": 0,
     "machine.threads": 0,
 }
 """The smallest value that each number of a recipe may have."""

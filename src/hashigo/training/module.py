@@ -197,7 +197,13 @@ class Restorer(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimizer and its schedule, both as the recipe says."""
-        optimizer, schedule = make_optimizer(self.network.parameters(), self.optimizer_recipe, self.steps)
+        encoder = getattr(self.network, "encoder", None)
+        slow = [] if encoder is None else list(encoder.parameters())
+        apart = {id(one) for one in slow}
+        groups: list[dict[str, Any]] = [{"params": [one for one in self.network.parameters() if id(one) not in apart]}]
+        if slow:
+            groups.append({"params": slow, "lr": self.optimizer_recipe.lr * self.optimizer_recipe.encoder_lr})
+        optimizer, schedule = make_optimizer(groups, self.optimizer_recipe, self.steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
@@ -215,7 +221,7 @@ def _reduced(target: Tensor, side: int) -> Tensor:
 
 
 def make_optimizer(
-    parameters: Iterable[Tensor], recipe: OptimizerRecipe, steps: int
+    parameters: Iterable[Tensor] | Iterable[dict[str, Any]], recipe: OptimizerRecipe, steps: int
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
     """The optimizer that a recipe names and its schedule over `steps` steps, to be moved on after each step."""
     optimizer: torch.optim.Optimizer
