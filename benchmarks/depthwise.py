@@ -11,23 +11,11 @@ from __future__ import annotations
 import time
 
 import torch
+from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-SHAPES = (
-    # channels, side, kernel, stride
-    (32, 48, 3, 1),
-    (96, 48, 3, 2),
-    (144, 24, 3, 1),
-    (144, 24, 5, 2),
-    (240, 12, 5, 1),
-    (240, 12, 3, 2),
-    (480, 6, 3, 1),
-    (480, 6, 5, 1),
-    (672, 6, 5, 1),
-    (672, 6, 5, 2),
-    (1152, 3, 5, 1),
-    (1152, 3, 3, 1),
-)
+from hashigo.networks.efficientnet import EfficientNetLite0
+
 ROUNDS = 7
 
 
@@ -35,13 +23,30 @@ def main() -> None:
     """Prints a row for each shape."""
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
     print("channels side kernel stride  bfloat16  float32  ratio")
-    for channels, side, kernel, stride in SHAPES:
+    for channels, side, kernel, stride in shapes():
         best = {torch.bfloat16: float("inf"), torch.float32: float("inf")}
         for _ in range(ROUNDS):
             for kind in best:
                 best[kind] = min(best[kind], 1000 * step(kind, channels, side, kernel, stride))
         low, full = best.values()
         print(f"{channels:8} {side:4} {kernel:6} {stride:6}  {low:8.1f}  {full:7.1f}  {low / full:5.2f}")
+
+
+def shapes() -> list[tuple[int, int, int, int]]:
+    """(channels, side, kernel, stride) of every depthwise convolution of the encoder, each once."""
+    found: dict[tuple[int, int, int, int], None] = {}
+
+    def keep(conv: nn.Conv2d, _inputs: tuple[Tensor], output: Tensor) -> None:
+        stride = conv.stride[0]
+        found[conv.in_channels, output.shape[-1] * stride, conv.kernel_size[0], stride] = None
+
+    encoder = EfficientNetLite0(1).eval()
+    for module in encoder.modules():
+        if isinstance(module, nn.Conv2d) and module.groups > 1:
+            module.register_forward_hook(keep)
+    with torch.no_grad():
+        encoder.encode(torch.zeros(1, 1, 96, 96))
+    return list(found)
 
 
 def step(kind: torch.dtype, channels: int, side: int, kernel: int, stride: int) -> float:

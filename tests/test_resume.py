@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from lightning.pytorch import Callback
 
+from hashigo.errors import RecipeError
 from hashigo.recipe import DataRecipe, MachineRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
 from hashigo.training import Run, read_metrics, train
 from tiny import album, recipe
@@ -188,6 +190,18 @@ def test_resuming_a_finished_run_changes_nothing(pictures: Path, whole: Run) -> 
     assert again.metrics == whole.metrics
     assert again.pictures_per_second == 0
     assert "all in earlier sittings" in (again.model.path / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_run_from_before_a_recipe_had_some_key_goes_on(pictures: Path, tmp_path: Path) -> None:
+    train(replace(made(pictures, 0), epochs=1), tmp_path, onnx=False)
+    path = tmp_path / "recipe.yaml"
+    started = yaml.safe_load(path.read_text(encoding="utf-8"))
+    del started["network"]["pretrained"], started["optimizer"]["encoder_lr"], started["ema"]
+    path.write_text(yaml.safe_dump(started), encoding="utf-8")
+    train(made(pictures, 0), tmp_path, resume=True, onnx=False)
+    path.write_text(yaml.safe_dump(started), encoding="utf-8")
+    with pytest.raises(RecipeError, match=r"ema was 0\.0, now 0\.5"):
+        train(replace(made(pictures, 0), ema=0.5), tmp_path, resume=True, onnx=False)
 
 
 def test_resuming_nothing_starts_a_run(pictures: Path, tmp_path: Path) -> None:

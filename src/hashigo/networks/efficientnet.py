@@ -185,7 +185,7 @@ def check_pretrained(name: str) -> None:
     Raises:
         RecipeError: it has none. MissingExtraError: their package is not installed.
     """
-    if name not in ENCODERS:
+    if str(name) not in ENCODERS:
         raise RecipeError(
             f"network.pretrained: expected an encoder that has pretrained weights, got {name!r}; set network.options.encoder "
             f"to {', '.join(ENCODERS)}, or leave pretrained out"

@@ -241,15 +241,16 @@ def keras_batch_norm(channels: int) -> nn.BatchNorm2d:
 
 
 def _keras_initialize(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-        if (
-            isinstance(module, nn.Conv2d) and module.groups > 1
-        ):  # each channel by itself: Glorot would count all of them
-            nn.init.kaiming_normal_(module.weight)
-        else:
-            nn.init.xavier_uniform_(module.weight)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
+    if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        return
+    if (
+        isinstance(module, nn.Conv2d) and module.groups > 1
+    ):  # each channel by itself, while Glorot would count all of them
+        nn.init.kaiming_normal_(module.weight)
+    else:
+        nn.init.xavier_uniform_(module.weight)
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)
 
 
 def _skips_per_level(skips: str | Sequence[str], depth: int) -> tuple[str, ...]:

@@ -20,10 +20,10 @@ from hashigo.randomness import PictureRng
 from hashigo.tasks.base import Task
 
 VIVID = 0.95
-"""How vivid answers are by default: chosen with `benchmarks/vividness.py`."""
+"""How vivid a newly trained model's answers are; bundled models have their own, chosen with `benchmarks/vividness.py`."""
 
 MOST_REWARD = 46.0
-"""What chroma is worth at most, see `ChromaBins.decide`: at about this the default model's photos are as colourful as their originals."""
+"""What chroma is worth at most, see `ChromaBins.decide`: at this the default model's photos are about as colourful as their originals."""
 
 
 @dataclass(frozen=True)
@@ -159,8 +159,9 @@ class ColorizeBins(Colorize):
     def answer(self, output: Array) -> Array:
         """The chroma that the classes make likely, as strong as `vivid` says: (..., 2, H, W).
 
-        Where Zhang et al. 2016 take an annealed mean, `ChromaBins.decide` looks at expected CIEDE2000 too: from half of the
-        originals' colourfulness on it is nearer to them for as much colour (`benchmarks/decoding.py`). What training has weighted up is taken back first.
+        Where Zhang et al. 2016 take an annealed mean, `ChromaBins.decide` looks at expected CIEDE2000 too: from about 0.6 of the
+        originals' colourfulness on it is nearer to them for as much colour (`benchmarks/decoding.py`). What training has weighted up
+        is taken back first.
         """
         return self.bins.decide(self.bins.unweighted(output, self.rebalance), MOST_REWARD * self.vivid)
 

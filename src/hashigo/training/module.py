@@ -197,13 +197,13 @@ class Restorer(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimizer and its schedule, both as the recipe says."""
-        encoder = getattr(self.network, "encoder", None)
-        slow = [] if encoder is None else list(encoder.parameters())
-        apart = {id(one) for one in slow}
-        groups: list[dict[str, Any]] = [{"params": [one for one in self.network.parameters() if id(one) not in apart]}]
-        if slow:
-            groups.append({"params": slow, "lr": self.optimizer_recipe.lr * self.optimizer_recipe.encoder_lr})
-        optimizer, schedule = make_optimizer(groups, self.optimizer_recipe, self.steps)
+        parts: dict[bool, list[nn.Parameter]] = {False: [], True: []}
+        for name, parameter in self.network.named_parameters():
+            parts[name.startswith("encoder.")].append(parameter)
+        recipe = self.optimizer_recipe
+        rates = {False: recipe.lr, True: recipe.lr * recipe.encoder_lr}
+        groups = [{"params": part, "lr": rates[encoder]} for encoder, part in parts.items() if part]
+        optimizer, schedule = make_optimizer(groups, recipe, self.steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
