@@ -21,6 +21,9 @@ from hashigo.errors import RecipeError, did_you_mean
 from hashigo.networks.efficientnet import ENCODERS, EfficientNetLite0
 
 SKIPS = ("concat", "none", "zeroed")
+GAIN = 10.0
+"""What hints' values are multiplied by: chroma is about a tenth, and weights that begin at zero learn slowly from so little."""
+
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "linear": nn.Identity,
     "relu": nn.ReLU,
@@ -259,7 +262,7 @@ def _known(hints: Tensor, stem: int, depth: int) -> list[Tensor]:
     for side in (stem, *[2] * depth):
         hints = nn.functional.avg_pool2d(hints, side) if side > 1 else hints
         values, share = hints[:, :-1], hints[:, -1:]
-        sizes.append(torch.cat([values / share.clamp(min=least), (share > 0).to(hints.dtype)], dim=1))
+        sizes.append(torch.cat([GAIN * values / share.clamp(min=least), (share > 0).to(hints.dtype)], dim=1))
     return sizes
 
 

@@ -87,6 +87,9 @@ class Restorer(LightningModule):
         self.metrics: dict[str, float] = {}
         self.first_step: int | None = None
         self._bad: Tensor | None = None
+        if optimizer.encoder_lr == 0:  # no gradients then, which are half of the work
+            for name, parameter in network.named_parameters():
+                parameter.requires_grad_(not name.startswith("encoder."))
         self._channels_last = channels_last
         if channels_last:
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -199,7 +202,8 @@ class Restorer(LightningModule):
         """The optimizer and its schedule, both as the recipe says."""
         parts: dict[bool, list[nn.Parameter]] = {False: [], True: []}
         for name, parameter in self.network.named_parameters():
-            parts[name.startswith("encoder.")].append(parameter)
+            if parameter.requires_grad:
+                parts[name.startswith("encoder.")].append(parameter)
         recipe = self.optimizer_recipe
         rates = {False: recipe.lr, True: recipe.lr * recipe.encoder_lr}
         groups = [{"params": part, "lr": rates[encoder]} for encoder, part in parts.items() if part]
