@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
 
 from hashigo import color, damage
-from hashigo.apply import load
 from hashigo.errors import PictureError, RecipeError
 from hashigo.hints import Hint, parse_hint, random_hints, set_hints
-from hashigo.models import save_model
-from hashigo.networks import UNet
 from hashigo.randomness import PictureRng
 from hashigo.tasks import make_task
 from photos import batch
-from tiny import as_trained
 
 
 def many(count: int = 200, side: int = 24) -> np.ndarray:
@@ -104,79 +97,6 @@ def test_training_varies_the_input_only() -> None:
     assert x[:, 3].any()
     assert x[:, 0].min() >= 0
     assert x[:, 0].max() <= 1
-
-
-# --- beside a network's encoder -------------------------------------------------------------------------
-
-
-def hinted_input() -> torch.Tensor:
-    """Four photos' luma and true hints: (4, 4, 64, 96)."""
-    task, rgb = make_task("colorize-bins", hinted=1.0), torch.from_numpy(batch(64, 96))
-    return task.pair(rgb, PictureRng(0, 0, torch.arange(len(rgb))))[0]
-
-
-def beside(**options: Any) -> UNet:
-    torch.manual_seed(0)
-    return as_trained(UNet(**{"in_channels": 4, "out_channels": 2, "width": 4, "depth": 2, "hints": 3, **options}))
-
-
-ENCODERS = pytest.mark.parametrize(
-    "options", [{"stem": 4}, {"encoder": "efficientnet-lite0", "depth": 4, "stem": 2}], ids=["plain", "efficientnet"]
-)
-
-
-@ENCODERS
-def test_each_skip_and_the_latent_have_the_mean_of_the_hints_in_their_places(options: dict[str, Any]) -> None:
-    x, network = hinted_input(), beside(**options)
-    latent, skips = network.encode(x)
-    given = x[:, 1:].numpy()
-    for found in (*skips, latent):
-        height, width = found.shape[-2:]
-        squares = given.reshape(4, 3, height, 64 // height, width, 96 // width)
-        total = squares.sum(axis=(3, 5))
-        expected = np.concatenate([10 * total[:, :2] / np.maximum(total[:, 2:], 1), total[:, 2:] > 0], axis=1)
-        np.testing.assert_allclose(found[:, -3:].detach().numpy(), expected, atol=1e-5)
-    assert 0.05 < expected[:, 2].mean() < 0.95
-
-
-@ENCODERS
-def test_the_encoder_sees_no_hints_and_the_answer_does(options: dict[str, Any]) -> None:
-    x, network = hinted_input(), beside(**options)
-    without = x.clone()
-    without[:, 1:] = 0
-    ours, theirs = (network.encode(one) for one in (x, without))
-    for a, b in zip((ours[0], *ours[1]), (theirs[0], *theirs[1]), strict=True):
-        torch.testing.assert_close(a[:, :-3], b[:, :-3])
-        assert (b[:, -3:] == 0).all()
-    assert (network(x) - network(without)).abs().max() > 1e-3
-
-
-def test_one_pixels_hint_reaches_as_far_as_the_latent_does() -> None:
-    network = beside(depth=4)
-    x = hinted_input()
-    x[:, 1:] = 0
-    hinted = x.clone()
-    hinted[:, 1:, 30, 40] = torch.tensor([0.2, -0.1, 1.0])
-    far = (network(hinted) - network(x)).abs().amax(dim=1)
-    assert (far[:, 16:48, 16:64] > 1e-6).float().mean() > 0.9
-
-
-@ENCODERS
-def test_exported_networks_take_hints_at_any_size(options: dict[str, Any], tmp_path: Path) -> None:
-    task = make_task("colorize-bins")
-    network = beside(**options, out_channels=task.out_channels, output_activation="linear")
-    model = save_model(tmp_path / "model", network.eval(), task, size=64).path
-    x = hinted_input().numpy()[:2, :, :33, :81]
-    ours, theirs = (load(model, engine=engine, precision="f32").engine(x) for engine in ("openvino", "torch"))
-    np.testing.assert_allclose(ours, theirs, atol=1e-3 * np.abs(theirs).max())
-
-
-@pytest.mark.parametrize(
-    "options", [{"hints": 1}, {"hints": 4}, {"hints": -1}, {"hints": 3, "bottleneck": 4, "size": (16, 16)}]
-)
-def test_hints_that_do_not_fit_the_network(options: dict[str, Any]) -> None:
-    with pytest.raises(RecipeError, match=f"expected hints of 0, or of 2 to 3 .*, got {options['hints']}"):
-        beside(**options)
 
 
 # --- damage ---------------------------------------------------------------------------------------------

@@ -21,9 +21,6 @@ from hashigo.errors import RecipeError, did_you_mean
 from hashigo.networks.efficientnet import ENCODERS, EfficientNetLite0
 
 SKIPS = ("concat", "none", "zeroed")
-GAIN = 10.0
-"""What hints' values are multiplied by: chroma is about a tenth, and weights that begin at zero learn slowly from so little."""
-
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "linear": nn.Identity,
     "relu": nn.ReLU,
@@ -114,9 +111,6 @@ class UNet(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["unet"
         encoder: "plain", a block for each level, or "efficientnet-lite0" (`networks.efficientnet`), which may begin with pretrained
             weights (`networks.load_pretrained`). That one needs a depth of 4 and a stem of 2 (its first convolution's stride), and its
             latent is (N, 320, H/32, W/32), without activation.
-        hints: How many of the channels, the last ones, are values known at few places (`hashigo.hints`) and, as the last, 1 where they
-            are and 0 elsewhere. The encoder does not see them; each skip connection and the latent have so many channels more, the
-            mean of what is known in their places. 0: the encoder sees all channels.
 
     Initialization and BatchNorm follow Keras, for the article's curves: Glorot-uniform weights, zero biases,
     momentum 0.99 (0.01 in torch's terms), epsilon 1e-3.
@@ -141,37 +135,28 @@ class UNet(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["unet"
         stem: int = 1,
         context: bool = False,
         encoder: str = "plain",
-        hints: int = 0,
     ) -> None:
         super().__init__()
         self.depth, self.stem = depth, stem
-        self.in_channels, self.out_channels, self.hints = in_channels, out_channels, hints
+        self.in_channels, self.out_channels = in_channels, out_channels
         self.size = None if size is None else (int(size[0]), int(size[1]))
         _check_options(width, depth, bottleneck, self.size, latent_activation, output_activation)
         if stem < 1 or (stem > 1 and bottleneck):
             raise RecipeError(f"expected a stem of at least 1, and of 1 with a bottleneck, got {stem}")
-        if hints and (not 2 <= hints < in_channels or bottleneck):
-            raise RecipeError(
-                f"expected hints of 0, or of 2 to {in_channels - 1} (of {in_channels} channels in) and no bottleneck, got {hints}"
-                + (f" and a bottleneck of {bottleneck}" if bottleneck else "")
-            )
         self.skips = _skips_per_level(skips, depth)
-        seen = in_channels - hints
         channels = [width * 2**level for level in range(depth + 1)]
-        self.encoder = _make_encoder(encoder, seen, depth, stem, bottleneck, latent_activation)
+        self.encoder = _make_encoder(encoder, in_channels, depth, stem, bottleneck, latent_activation)
         if self.encoder is None:
             skip_channels = tuple(channels[:-1])
             self.down = nn.ModuleList(
                 Block(inputs, outputs, residual=residual)
-                for inputs, outputs in zip([seen * stem**2, *channels], skip_channels, strict=False)
+                for inputs, outputs in zip([in_channels * stem**2, *channels], skip_channels, strict=False)
             )
             last = "relu" if bottleneck else latent_activation
             self.middle = Block(channels[-2], channels[-1], last, residual)
             self.pool = nn.MaxPool2d(2)
         else:
             skip_channels, channels[-1] = self.encoder.skip_channels, self.encoder.latent_channels
-        skip_channels = tuple(skipped + hints for skipped in skip_channels)
-        channels[-1] += hints
         self.context = Context(channels[-1]) if context else None
         self.bottleneck: Bottleneck | None = None
         if bottleneck and self.size:
@@ -188,14 +173,9 @@ class UNet(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["unet"
     def encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """(N, in_channels, H, W), H and W multiples of `multiple` → the latent and the skips, outermost first.
 
-        The latent is (N, width·2**depth + hints, H/multiple, W/multiple) of the plain encoder, or (N, bottleneck) with a bottleneck.
+        The latent is (N, width·2**depth, H/multiple, W/multiple) of the plain encoder, or (N, bottleneck) with a bottleneck.
         """
-        seen, given = x[:, : self.in_channels - self.hints], x[:, self.in_channels - self.hints :]
-        x, skips = self._encode_plainly(seen) if self.encoder is None else self.encoder.encode(seen)
-        if self.hints:
-            *outer, inmost = _known(given, self.stem, self.depth)
-            skips = [torch.cat([skip, known.to(skip.dtype)], dim=1) for skip, known in zip(skips, outer, strict=True)]
-            x = torch.cat([x, inmost.to(x.dtype)], dim=1)
+        x, skips = self._encode_plainly(x) if self.encoder is None else self.encoder.encode(x)
         if self.context is not None:
             x = self.context(x)
         return (x if self.bottleneck is None else self.bottleneck.encode(x)), skips
@@ -253,17 +233,6 @@ class UNet(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["unet"
 def _up_to(length: int, step: int) -> int:
     # of positive numbers only: ONNX divides toward zero, so that -(-a // b) would be another number there
     return (length + step - 1) // step * step
-
-
-def _known(hints: Tensor, stem: int, depth: int) -> list[Tensor]:
-    """Hints (N, C, H, W) at a `stem`-th of the sides and at halves of that, `depth` times: means over what is known, and where that is."""
-    sizes = []
-    least = 0.5 / (stem * 2**depth) ** 2  # half a pixel of the largest place: only nothing is less
-    for side in (stem, *[2] * depth):
-        hints = nn.functional.avg_pool2d(hints, side) if side > 1 else hints
-        values, share = hints[:, :-1], hints[:, -1:]
-        sizes.append(torch.cat([GAIN * values / share.clamp(min=least), (share > 0).to(hints.dtype)], dim=1))
-    return sizes
 
 
 def keras_batch_norm(channels: int) -> nn.BatchNorm2d:
