@@ -103,6 +103,19 @@ def test_a_hint_colours_its_place(model: Model) -> None:
         assert gained[75:85, 115:125].mean() > 3 * abs(gained[-60:, -60:].mean()), "more there than far away"
 
 
+@pytest.mark.parametrize("code", ["#3050e0", "#e03030", "#30a040", "#909090"])
+def test_a_hints_place_has_its_colour(code: str, model: Model) -> None:
+    if model.task.in_channels == 1:
+        pytest.skip("takes no hints")
+    y = color.luma(picture("chelsea"))
+    made = color.chroma(model(np.repeat(y, 3, axis=0), [(120, 80, code)]))[:, 79:82, 119:122].mean(axis=(1, 2))
+    rgb = np.array([int(code[i : i + 2], 16) / 255 for i in (1, 3, 5)], np.float32)[:, None, None]
+    wanted = color.chroma(color.merge(y[:, 79:82, 119:122].mean(axis=(1, 2), keepdims=True), color.chroma(rgb)))[
+        :, 0, 0
+    ]
+    assert np.abs(made - wanted).max() < 0.04
+
+
 def test_a_hints_place_is_that_of_the_upright_photo(model: Model, tmp_path: Path) -> None:
     if model.task.in_channels == 1:
         pytest.skip("takes no hints")

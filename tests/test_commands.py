@@ -260,7 +260,10 @@ def test_evaluate_several_inputs(model: str, pictures: Path, capsys: pytest.Capt
 def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor"]) == 0
     said = capsys.readouterr().out
-    assert all(word in said for word in ("Python", "torch", "openvino", "training", "colouring", "pretrained    efficientnet-lite0"))
+    assert all(
+        word in said
+        for word in ("Python", "torch", "openvino", "training", "colouring", "pretrained    efficientnet-lite0")
+    )
 
 
 def test_photos_in_parallel_leave_no_threads_to_numpy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ from hashigo.networks.efficientnet import ConvNorm, EfficientNetLite0, pretraine
 from hashigo.recipe import DataRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
 from hashigo.tasks import make_task
 from hashigo.training import train
+from hashigo.training.module import Restorer
 from hashigo.training.together import Together
 from photos import batch, picture
 from test_resume import Stop, Stopped
@@ -232,6 +233,17 @@ def test_the_encoder_may_learn_more_slowly(pictures: Path, tmp_path: Path) -> No
         moved[share] = float((state["encoder.stages.3.0.expand.conv.weight"] - before).abs().mean())
         assert state["head.bias"].abs().mean() > 1e-5, "the decoder learns"
     assert moved[0.0] < 1e-7 < 1e-4 < moved[1.0]
+
+
+def test_an_encoder_that_stays_costs_no_gradients() -> None:
+    task = make_task("colorize-bins")
+    network = UNet(in_channels=4, out_channels=len(task.bins), output_activation="linear", **OPTIONS)
+    module = Restorer(task, network, loss=task.loss, optimizer=OptimizerRecipe("adamw", encoder_lr=0.0), steps=1)
+    module(task.encode(torch.from_numpy(batch(32, 32)))).square().mean().backward()
+    moved = {name for name, parameter in network.named_parameters() if parameter.grad is not None}
+    assert moved == {name for name, _ in network.named_parameters() if not name.startswith("encoder.")}
+    groups = module.configure_optimizers()["optimizer"].param_groups
+    assert sum(len(group["params"]) for group in groups) == len(moved)
 
 
 def test_a_resumed_run_does_not_begin_again(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

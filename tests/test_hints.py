@@ -8,7 +8,7 @@ import torch
 
 from hashigo import color, damage
 from hashigo.errors import PictureError, RecipeError
-from hashigo.hints import Hint, parse_hint, random_hints, set_hints
+from hashigo.hints import ALIKE, FAINT, Hint, parse_hint, random_hints, set_hints, spread_hints
 from hashigo.randomness import PictureRng
 from hashigo.tasks import make_task
 from photos import batch
@@ -97,6 +97,79 @@ def test_training_varies_the_input_only() -> None:
     assert x[:, 3].any()
     assert x[:, 0].min() >= 0
     assert x[:, 0].max() <= 1
+
+
+# --- spreading them over an answer ----------------------------------------------------------------------
+
+
+def told(points: list[tuple[float, float]], chroma: list[tuple[float, float]], y: np.ndarray) -> np.ndarray:
+    """An input with hints: (4, H, W)."""
+    return np.concatenate([y[None], set_hints(points, np.array(chroma, np.float32), *y.shape)]).astype(np.float32)
+
+
+def answer(height: int, width: int) -> np.ndarray:
+    """Chroma that changes from place to place: (2, height, width)."""
+    return color.chroma(batch(height, width)[1])
+
+
+def test_without_hints_an_answer_stays_as_it_is() -> None:
+    given = answer(32, 48)
+    assert spread_hints(given, make_task("colorize-bins").encode(batch(64, 96)[0])) is given
+
+
+@pytest.mark.parametrize("side", [1, 2, 4])
+def test_a_hint_has_its_colour_at_its_place_and_the_less_the_farther(side: int) -> None:
+    given, red = answer(128 // side, 192 // side) * 0, (-0.1, 0.3)
+    made = spread_hints(given, told([(0.25, 0.5)], [red], np.full((128, 192), 0.5, np.float32)))
+    row = made[1, 64 // side]
+    assert 0.85 * 0.3 < row[48 // side] <= 0.3
+    np.testing.assert_allclose(made[0], made[1] * (-0.1 / 0.3), atol=1e-6)
+    assert (np.diff(row[48 // side + 2 :]) <= 1e-7).all()
+    assert row[-1] < 0.02
+
+
+def test_other_luma_and_other_colours_are_left_alone() -> None:
+    y = np.full((64, 96), 0.2, np.float32)
+    y[:, 48:] = 0.9
+    given = np.zeros((2, 64, 96), np.float32)
+    given[0, 40:] = 0.2
+    made = spread_hints(given, told([(0.4, 0.5)], [(0.0, 0.3)], y))
+    assert made[1, 32, 40] > 0.25
+    assert made[1, 32, 10] > 0.1
+    assert np.abs(made[1, :, 49:]).max() < 1e-3, "another luma"
+    assert np.abs(made[1, 41:]).max() < 1e-3, "another colour"
+
+
+def test_many_hints_are_all_followed_and_agree_with_a_plain_sum(monkeypatch: pytest.MonkeyPatch) -> None:
+    rgb = batch(96, 120)[0]
+    y, chroma = color.luma(rgb)[0], color.chroma(rgb)
+    rng = np.random.default_rng(0)
+    points = [tuple(one) for one in rng.uniform(0.05, 0.95, (40, 2))]
+    known = [tuple(chroma[:, int(v * 96), int(u * 120)]) for u, v in points]
+    x, given = told(points, known, y), chroma * 0.3
+    made = spread_hints(given, x)
+    assert np.abs(made - chroma).mean() < 0.6 * np.abs(given - chroma).mean()
+    # as the formula says, place by place
+    rows, columns = np.nonzero(x[3])
+    for row, column in ((0, 0), (50, 60), (95, 7)):
+        apart = np.hypot(rows - row, columns - column) / 96 / ALIKE[0]
+        luma = (y[rows, columns] - y[row, column]) / ALIKE[1]
+        hue = (given[:, rows, columns] - given[:, row, column, None]) / ALIKE[2]
+        weight = np.exp(-(apart**2 + luma**2 + (hue**2).sum(axis=0)) / 2) / 25
+        off = (x[1:3] - given)[:, rows, columns]
+        expected = given[:, row, column] + (weight * off).sum(axis=1) / (weight.sum() + FAINT)
+        np.testing.assert_allclose(made[:, row, column], expected, atol=1e-5)
+    monkeypatch.setattr("hashigo.hints.AT_ONCE", 1)
+    np.testing.assert_allclose(spread_hints(given, x), made, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 60), (33, 7)])
+def test_pictures_of_any_size_take_hints(size: tuple[int, int]) -> None:
+    small = tuple(-(-side // 2) for side in size)
+    x = told([(0.5, 0.5), (0.5, 0.5)], [(0.1, 0.1), (0.1, 0.1)], np.full(size, 0.5, np.float32))
+    made = spread_hints(np.zeros((2, *small), np.float32), x)
+    assert made.shape == (2, *small)
+    np.testing.assert_allclose(made[:, small[0] // 2, small[1] // 2], 0.1, atol=0.05)
 
 
 # --- damage ---------------------------------------------------------------------------------------------

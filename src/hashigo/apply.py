@@ -93,7 +93,8 @@ class Model:
     def apply(self, photo: Photo, hints: Sequence[Hint] = ()) -> Photo:
         """The photo through the model: same size, alpha and metadata."""
         if self.works_whole(photo.size):
-            return self.finish(photo, self.engine(self.prepare(photo, hints)[None])[0])
+            x = self.prepare(photo, hints)
+            return self.finish(photo, self.engine(x[None])[0], x)
         if hints:  # tasks that work at full size take none, and say so
             self.task.check_hints(hints, photo.size)
         return self._tiled(photo)
@@ -129,13 +130,13 @@ class Model:
             encoded = self.task.with_hints(encoded, hints, photo.size)
         return np.ascontiguousarray(encoded, np.float32)
 
-    def finish(self, photo: Photo, output: Floats) -> Photo:
-        """The photo with the network's output (C, h, w) put back, at the photo's own size.
+    def finish(self, photo: Photo, output: Floats, x: Floats) -> Photo:
+        """The photo with the network's output (C, h, w) for `x`, as `prepare` gave it, put back at the photo's own size.
 
         The answer is scaled up and decoded strip by strip, on all cores: no float copy of a large photo is made.
         """
         height, width = photo.size
-        output = self.task.answer(output)
+        output = self.task.follow_hints(self.task.answer(output), x)
         pixels = np.empty((height, width, 3), np.uint8)
         rows = max(1, STRIP_PIXELS // width)
         list(self._pool.map(lambda top: self._finish_strip(photo, output, pixels, top, rows), range(0, height, rows)))

@@ -228,7 +228,10 @@ class _Line:
         if photo is None:
             return loaded.outcome or Outcome(job, "failed", "not read")
         try:
-            result = self.model.apply(photo, self.hints) if output is None else self.model.finish(photo, output)
+            if output is None or loaded.x is None:
+                result = self.model.apply(photo, self.hints)
+            else:
+                result = self.model.finish(photo, output, loaded.x)
             write(result, job.target, quality=self.quality)
         except (HashigoError, OSError, MemoryError) as error:
             return _failure(job, error)

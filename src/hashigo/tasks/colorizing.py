@@ -15,7 +15,7 @@ from hashigo.bins import REACH, REBALANCE, ChromaBins, every_bin, fitted_bins
 from hashigo.color import Array
 from hashigo.damage import old_photo
 from hashigo.errors import RecipeError
-from hashigo.hints import CHANNELS, RADIUS, Hint, no_hints, random_hints, set_hints
+from hashigo.hints import CHANNELS, RADIUS, Hint, no_hints, random_hints, set_hints, spread_hints
 from hashigo.randomness import PictureRng
 from hashigo.tasks.base import Task
 
@@ -184,6 +184,10 @@ class ColorizeBins(Colorize):
         y = np.array([x[0, rows, columns].mean() for rows, columns in around], np.float32)
         known = color.chroma(color.merge(y[None, :, None], color.chroma(rgb)))[:, :, 0].T
         return np.concatenate([x[:1], set_hints(points, known, *x.shape[-2:])]).astype(np.float32)
+
+    def follow_hints(self, answer: Array, x: Array) -> Array:
+        """The chroma (2, h, w) with the hints' colours at their places and where it looks alike (`hints.spread_hints`)."""
+        return spread_hints(answer, x)
 
     def check_hints(self, hints: Sequence[Hint], size: tuple[int, int]) -> None:
         """Only that they lie within the photo."""

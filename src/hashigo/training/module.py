@@ -87,7 +87,7 @@ class Restorer(LightningModule):
         self.metrics: dict[str, float] = {}
         self.first_step: int | None = None
         self._bad: Tensor | None = None
-        if optimizer.encoder_lr == 0:  # no gradients then, which are half of the work
+        if optimizer.encoder_lr == 0:  # without its gradients a step takes 0.6 to 0.7 of the time
             for name, parameter in network.named_parameters():
                 parameter.requires_grad_(not name.startswith("encoder."))
         self._channels_last = channels_last
