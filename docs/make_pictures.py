@@ -1,4 +1,4 @@
-"""Makes the README's picture: grey, coloured by the bundled model, original. `.venv/bin/python docs/make_pictures.py`"""
+"""Makes the README's pictures: grey, coloured by the bundled model, original; and what hints do. `.venv/bin/python docs/make_pictures.py`"""
 
 from __future__ import annotations
 
@@ -6,33 +6,67 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from hashigo.apply import load
 from hashigo.demo import bundled_photos
-from hashigo.image import photo_of, write
+from hashigo.image import Photo, photo_of, write
 
 HEIGHT, GAP = 300, 6
 NAMES = ("astronaut", "coffee", "chelsea")
 
 
+HINTS = (
+    (110, 190, "#b02810"), (455, 190, "#b02810"), (300, 365, "#a02810"), (40, 370, "#c07838"), (570, 60, "#b07040"), (560, 320, "#905028"),
+    (300, 95, "#d08030"),
+)  # fmt: skip
+"""Colours told for the cup: x, y and colour."""
+
+
 def main() -> None:
-    """Writes docs/pictures/photos.jpg: a row for each kind, a column for each photo."""
+    """Writes both pictures."""
+    _kinds()
+    _hints()
+
+
+def _kinds() -> None:
+    """docs/pictures/photos.jpg: a row for each kind, a column for each photo."""
     model, photos = load("colorizer"), bundled_photos()
     rows = []
     for kind in ("grey", "coloured", "original"):
         row = []
         for name in NAMES:
             original = photos[name]
-            grey = replace(original, pixels=np.asarray(Image.fromarray(original.pixels).convert("L")))
-            photo = {"grey": grey, "coloured": model.apply(grey), "original": original}[kind]
-            width = round(HEIGHT * photo.width / photo.height)
-            row += [photo.resized(HEIGHT, width).clip(0, 1), np.ones((3, HEIGHT, GAP), np.float32)]
-        rows += [
-            np.concatenate(row[:-1], axis=2),
-            np.ones((3, GAP, sum(part.shape[2] for part in row[:-1])), np.float32),
-        ]
-    write(photo_of(np.concatenate(rows[:-1], axis=1)), Path(__file__).parent / "pictures" / "photos.jpg", quality=88)
+            photo = {"grey": _grey(original), "coloured": model.apply(_grey(original)), "original": original}[kind]
+            row.append(_at_height(photo))
+        rows.append(row)
+    _write(rows, "photos.jpg")
+
+
+def _hints() -> None:
+    """docs/pictures/hints.jpg: a grey photo with the hints, coloured without them and with them."""
+    model, grey = load("colorizer"), _grey(bundled_photos()["coffee"])
+    marked = Image.fromarray(grey.pixels).convert("RGB")
+    for x, y, code in HINTS:
+        ImageDraw.Draw(marked).ellipse((x - 12, y - 12, x + 12, y + 12), fill=code, outline="white", width=3)
+    shown = replace(grey, pixels=np.asarray(marked)), model(grey), model(grey, HINTS)
+    _write([[_at_height(one) for one in shown]], "hints.jpg")
+
+
+def _grey(photo: Photo) -> Photo:
+    return replace(photo, pixels=np.asarray(Image.fromarray(photo.pixels).convert("L")))
+
+
+def _at_height(photo: Photo) -> np.ndarray:
+    return photo.resized(HEIGHT, round(HEIGHT * photo.width / photo.height)).clip(0, 1)
+
+
+def _write(rows: list[list[np.ndarray]], name: str) -> None:
+    """Rows of pictures (3, HEIGHT, W), as wide as each other, with white between them."""
+    gap = ((0, 0), (0, GAP), (0, GAP))
+    lines = [np.concatenate([np.pad(one, gap, constant_values=1) for one in row], axis=2) for row in rows]
+    picture = np.concatenate(lines, axis=1)[:, :-GAP, :-GAP]
+    write(photo_of(picture), Path(__file__).parent / "pictures" / name, quality=88)
 
 
 if __name__ == "__main__":
