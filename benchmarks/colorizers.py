@@ -27,6 +27,7 @@ from hashigo.cli.train import parse
 from hashigo.data import PictureSet, open_dataset
 from hashigo.demo import bundled_photos
 from hashigo.evaluation import evaluate
+from hashigo.files import atomic_path
 from hashigo.image import Photo, photo_of
 from hashigo.metrics import colourfulness, delta_e
 from hashigo.models import load_network
@@ -78,7 +79,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=6.0, help="of training for each")
     parser.add_argument("--photos", type=int, default=100, help="held-out photos to measure on")
     parser.add_argument("--only", nargs="*", default=[], help="contenders whose names have one of these words")
-    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument(
+        "--run", type=Path, required=True, help="folder; what is there is kept, trained models and their figures"
+    )
     args = parser.parse_args()
     contenders = {
         name: words for name, words in GROUPS[args.group].items() if not args.only or any(w in name for w in args.only)
@@ -101,12 +104,13 @@ def main() -> None:
         about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
         kept = folder / f"measured-{args.photos}.json"
         if not kept.is_file():
-            kept.write_text(json.dumps(_measure(models[name], held_out)), encoding="utf-8")
+            with atomic_path(kept) as temporary:
+                temporary.write_text(json.dumps(_measure(models[name], held_out)), encoding="utf-8")
         found[name] = {**about, "measured": json.loads(kept.read_text(encoding="utf-8"))}
         print(_row(name, found[name]), flush=True)
     for name, taken in _milliseconds(models).items():
         found[name]["ms"] = taken
-        print(f"{name}: {taken:.1f} ms")
+        print(f"{name}: {taken:.1f} ms", flush=True)
     report = {"machine": surroundings(), "minutes": args.minutes, "photos": len(held_out), "contenders": found}
     (args.run / "results.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     _picture(models, args.run / "photos.jpg")

@@ -1,8 +1,9 @@
 """What colour hints bring, by their number: the network alone, and with its answer made to agree with them (`hashigo.hints.spread_hints`).
 
-    .venv/bin/python benchmarks/hints.py colorizer ../shared/data/photos/val
+    .venv/bin/python benchmarks/hints.py colorizer ../shared/data/photos/val [--choose 50]
 
-First how far a hint should reach, on the photos at even places, with 10 and 2 random hints each; then, on those at odd places, what came of it.
+With `--choose`, first how hints should spread, on so many photos at even places with 10 and 2 random hints each; then, on
+those at odd places, what comes of it. Photos at their own size, as `hashigo evaluate` measures them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from hashigo.apply import Model, load
 from hashigo.data import PictureSet, open_dataset
 from hashigo.evaluation import evaluate
 
-REACH, LUMA, CHROMA = (0.2, 0.3, 0.5), (0.05, 0.1, 0.2), (0.02, 0.03, 0.05)
+REACHES = ((0.3,), (0.3, 0.1), (0.2, 0.1, 0.03), (0.3, 0.1, 0.03), (0.5, 0.1, 0.03))
+LUMA, CHROMA, DAMPING = (0.05, 0.1, 0.2), (0.02, 0.03, 0.05), (0.03, 0.1, 0.3)
 
 
 def main() -> None:
@@ -25,33 +27,48 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("photos", type=Path)
-    parser.add_argument("--choose", type=int, default=0, help="photos at even places for the choice; 0: none, skip it")
+    parser.add_argument("--choose", type=int, default=0, help="photos at even places for the choice; 0: none")
     parser.add_argument("--limit", type=int, default=0, help="photos at odd places; 0: all")
-    parser.add_argument("--counts", type=int, nargs="*", default=[1, 2, 5, 10, 30], help="numbers of hints")
+    parser.add_argument("--counts", type=int, nargs="*", default=[1, 3, 10], help="numbers of hints")
     args = parser.parse_args()
     model, photos = load(args.model), open_dataset(args.photos)
-    chosen, faint = hints.ALIKE, hints.FAINT
     if args.choose:
-        even = photos.subset(slice(0, None, 2)).limited(args.choose)
-        for alike, share in itertools.product(itertools.product(REACH, LUMA, CHROMA), (0.03, 0.1, 0.3)):
-            hints.ALIKE, hints.FAINT = alike, share
-            found = "  ".join(f"{count} hints {_measured(model, even, count)[0]:.3f}" for count in (2, 10))
-            print(f"reach {alike[0]:g}, luma {alike[1]:g}, chroma {alike[2]:g}, faint {share:g}: {found}", flush=True)
+        _choose(model, photos.subset(slice(0, None, 2)).limited(args.choose))
     odd = photos.subset(slice(1, None, 2)).limited(args.limit or None)
-    hints.ALIKE, hints.FAINT = chosen, faint
-    plain = _measured(model, odd, 0)
-    print(f"no hints: CIEDE2000 {plain[0]:.2f}, nearer than grey {plain[1]:.0%}, {len(odd)} photos")
-    for count in args.counts:
-        rows = []
-        for kind, hints.FAINT in (("the network alone", math.inf), ("spread", faint)):
-            error, nearer, ratio = _measured(model, odd, count)
-            rows.append(
-                f"{kind} {error:.2f} ({error / plain[0] - 1:+.0%}), nearer {nearer:.0%}, colourfulness {ratio:.2f}"
-            )
-        print(f"{count} hints: {'; '.join(rows)}", flush=True)
+    plain, nearer, ratio = _measured(model, odd, 0)
+    print(
+        f"no hints: CIEDE2000 {plain:.2f}, nearer than grey {nearer:.0%}, colourfulness {ratio:.2f}, {len(odd)} photos",
+        flush=True,
+    )
+    usual = hints.DAMPING
+    for count, alone in itertools.product(args.counts, (True, False)):
+        hints.DAMPING = math.inf if alone else usual  # infinite: nothing is spread
+        error, nearer, ratio = _measured(model, odd, count)
+        print(
+            f"{count} hints, {'the network alone' if alone else 'spread'}: CIEDE2000 {error:.2f} ({error / plain - 1:+.0%}), "
+            f"nearer than grey {nearer:.0%}, colourfulness {ratio:.2f}", flush=True,
+        )  # fmt: skip
+
+
+def _choose(model: Model, even: PictureSet) -> None:
+    """Prints the shipped setting and those that differ from it in one thing; last the best."""
+    usual = hints.REACHES, hints.LIKE_LUMA, hints.LIKE_CHROMA, hints.DAMPING
+    settings = {usual: ""}
+    for place, values in enumerate((REACHES, LUMA, CHROMA, DAMPING)):
+        settings |= {(*usual[:place], value, *usual[place + 1 :]): "" for value in values}
+    found = []
+    for setting in settings:
+        hints.REACHES, hints.LIKE_LUMA, hints.LIKE_CHROMA, hints.DAMPING = setting
+        errors = [_measured(model, even, count)[0] for count in (2, 10)]
+        told = "reaches {}, luma {:g}, chroma {:g}, damping {:g}".format(*setting)
+        found.append((sum(errors), f"{told}: {errors[0]:.3f} with 2 hints, {errors[1]:.3f} with 10"))
+        print(found[-1][1] + (" (as it is)" if setting == usual else ""), flush=True)
+    hints.REACHES, hints.LIKE_LUMA, hints.LIKE_CHROMA, hints.DAMPING = usual
+    print(f"best: {min(found)[1]}")
 
 
 def _measured(model: Model, photos: PictureSet, count: int) -> tuple[float, float, float]:
+    """CIEDE2000, share nearer than grey, and colourfulness as a share of the originals', with so many random hints each."""
     scores = evaluate(model, [photos], hints=count)
     return scores.mean("result")["delta_e"], scores.share_better(), scores.ratio()
 

@@ -8,7 +8,7 @@ import torch
 
 from hashigo import color, damage
 from hashigo.errors import PictureError, RecipeError
-from hashigo.hints import ALIKE, FAINT, Hint, parse_hint, random_hints, set_hints, spread_hints
+from hashigo.hints import DAMPING, LIKE_CHROMA, LIKE_LUMA, Hint, parse_hint, random_hints, set_hints, spread_hints
 from hashigo.randomness import PictureRng
 from hashigo.tasks import make_task
 from photos import batch
@@ -117,12 +117,12 @@ def test_without_hints_an_answer_stays_as_it_is() -> None:
     assert spread_hints(given, make_task("colorize-bins").encode(batch(64, 96)[0])) is given
 
 
-@pytest.mark.parametrize("side", [1, 2, 4])
+@pytest.mark.parametrize("side", [1, 2, 4, 8])
 def test_a_hint_has_its_colour_at_its_place_and_the_less_the_farther(side: int) -> None:
     given, red = answer(128 // side, 192 // side) * 0, (-0.1, 0.3)
     made = spread_hints(given, told([(0.25, 0.5)], [red], np.full((128, 192), 0.5, np.float32)))
     row = made[1, 64 // side]
-    assert 0.85 * 0.3 < row[48 // side] <= 0.3
+    assert 0.95 * 0.3 < row[48 // side] <= 0.3
     np.testing.assert_allclose(made[0], made[1] * (-0.1 / 0.3), atol=1e-6)
     assert (np.diff(row[48 // side + 2 :]) <= 1e-7).all()
     assert row[-1] < 0.02
@@ -149,23 +149,43 @@ def test_many_hints_are_all_followed_and_agree_with_a_plain_sum(monkeypatch: pyt
     x, given = told(points, known, y), chroma * 0.3
     made = spread_hints(given, x)
     assert np.abs(made - chroma).mean() < 0.6 * np.abs(given - chroma).mean()
-    # as the formula says, place by place
+    # as the formula says, place by place, where hints are spread once
+    monkeypatch.setattr("hashigo.hints.REACHES", (0.2,))
+    made = spread_hints(given, x)
     rows, columns = np.nonzero(x[3])
     for row, column in ((0, 0), (50, 60), (95, 7)):
-        apart = np.hypot(rows - row, columns - column) / 96 / ALIKE[0]
-        luma = (y[rows, columns] - y[row, column]) / ALIKE[1]
-        hue = (given[:, rows, columns] - given[:, row, column, None]) / ALIKE[2]
+        apart = np.hypot(rows - row, columns - column) / 96 / 0.2
+        luma = (y[rows, columns] - y[row, column]) / LIKE_LUMA
+        hue = (given[:, rows, columns] - given[:, row, column, None]) / LIKE_CHROMA
         weight = np.exp(-(apart**2 + luma**2 + (hue**2).sum(axis=0)) / 2) / 25
         off = (x[1:3] - given)[:, rows, columns]
-        expected = given[:, row, column] + (weight * off).sum(axis=1) / (weight.sum() + FAINT)
+        expected = given[:, row, column] + (weight * off).sum(axis=1) / (weight.sum() + DAMPING)
         np.testing.assert_allclose(made[:, row, column], expected, atol=1e-5)
     monkeypatch.setattr("hashigo.hints.AT_ONCE", 1)
     np.testing.assert_allclose(spread_hints(given, x), made, atol=1e-6)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 60), (33, 7)])
-def test_pictures_of_any_size_take_hints(size: tuple[int, int]) -> None:
-    small = tuple(-(-side // 2) for side in size)
+@pytest.mark.parametrize("apart", [0.06, 0.2, 0.5])
+def test_neighbouring_hints_of_different_colours_are_both_followed(apart: float) -> None:
+    reds, greys = [(0.2, 0.5)], [(0.2 + apart, 0.5), (0.2 + apart, 0.4), (0.2 + apart, 0.6)]
+    x = told(reds + greys, [(0.0, 0.3)] + [(0.0, 0.0)] * 3, np.full((128, 128), 0.5, np.float32))
+    made = spread_hints(np.zeros((2, 64, 64), np.float32), x)[1]
+    assert made[32, int(0.2 * 64)] > 0.25
+    assert abs(made[32, int((0.2 + apart) * 64)]) < 0.06
+
+
+@pytest.mark.parametrize("at", [(0.0, 0.0), (0.999, 0.5), (0.5, 0.999)])
+def test_a_hint_at_the_border_is_followed(at: tuple[float, float]) -> None:
+    made = spread_hints(
+        np.zeros((2, 64, 96), np.float32), told([at], [(0.1, -0.2)], np.full((128, 192), 0.5, np.float32))
+    )
+    np.testing.assert_allclose(made[:, int(at[1] * 64), int(at[0] * 96)], (0.1, -0.2), atol=0.01)
+
+
+@pytest.mark.parametrize("stem", [2, 4, 16])
+@pytest.mark.parametrize("size", [(1, 1), (1, 60), (33, 7), (5, 90)])
+def test_pictures_of_any_size_take_hints(size: tuple[int, int], stem: int) -> None:
+    small = tuple(-(-side // stem) for side in size)
     x = told([(0.5, 0.5), (0.5, 0.5)], [(0.1, 0.1), (0.1, 0.1)], np.full(size, 0.5, np.float32))
     made = spread_hints(np.zeros((2, *small), np.float32), x)
     assert made.shape == (2, *small)

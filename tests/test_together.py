@@ -186,6 +186,8 @@ def test_it_can_be_broken_off() -> None:
 def test_clipping_is_refused_and_a_loss_that_is_not_finite_is_told() -> None:
     with pytest.raises(RecipeError, match=r"optimizer\.clip"):
         Together(recipe(optimizer=OptimizerRecipe(clip=1.0)), [0], DIGITS)
+    with pytest.raises(RecipeError, match=r"optimizer\.encoder_lr"):
+        Together(recipe(optimizer=OptimizerRecipe(encoder_lr=0.0)), [0], DIGITS)
     wild = Together(tiny.recipe(optimizer=OptimizerRecipe("sgd", lr=1e30)), [0, 1], DIGITS)
     with pytest.raises(TrainingError, match="seed 0"):
         [wild.train_epoch() for _ in range(3)]

@@ -342,6 +342,8 @@ def test_colorize_with_hints_and_vivid(
     assert main([*words, str(outs[1]), "--hint", "45,30,#ff0000", "--hint", "5,5,#0000ff"]) == 0
     assert main([*words, str(outs[2]), "--vivid", "1"]) == 0
     assert len({one.read_bytes() for one in outs}) == 3
+    expected = load(run.folder)(grey, hints=[(45, 30, "#ff0000"), (5, 5, "#0000ff")])
+    np.testing.assert_array_equal(np.asarray(Image.open(outs[1])), np.asarray(expected), "as in Python")
     capsys.readouterr()
     for wrong, told in (
         (["--hint", "45,30"], "x,y,#rrggbb"), (["--vivid", "2"], "0 to 1"), (["--hint", "45,30,#ff00"], "x,y,#rrggbb"),

@@ -1,7 +1,7 @@
 """Colour hints: a few points whose colour is known, as channels beside the luma (Zhang, Zhu, Isola et al. 2017).
 
 A hint is a small square; the channels are Cb, Cr and 1 inside and 0 elsewhere, so "no hint here" differs from "grey here".
-NumPy and torch alike.
+NumPy and torch alike, but for `spread_hints`.
 """
 
 from __future__ import annotations
@@ -32,14 +32,17 @@ USUAL = 8.0
 RADIUS = 2
 """A hint that is set covers so many pixels to each side, as the network sees the photo."""
 
-ALIKE = (0.3, 0.1, 0.03)
-"""How far a hint reaches: in short sides of the photo, in luma and in chroma. Chosen by photos at even places (`benchmarks/hints.py`)."""
+REACHES = (0.3, 0.1, 0.03)
+"""Standard deviations of the weights by which a hint spreads, in short sides of what the network sees: first far, then what is left near by."""
 
-FAINT = 0.1
-"""Where the weights of hints add up to so little, half of what they say is followed."""
+LIKE_LUMA, LIKE_CHROMA = 0.1, 0.03
+"""Those for differences in luma and in the answer's chroma. All chosen on photos at even places (`benchmarks/hints.py`)."""
 
-AT_ONCE = 1 << 21
-"""So many weights at most lie in memory at the same time."""
+DAMPING = 0.1
+"""Where hints' weights add up to no more than this, half of what they say is followed."""
+
+AT_ONCE = 1 << 20
+"""So many weights are worked on at a time, some 20 MB."""
 
 
 class Hint(NamedTuple):
@@ -109,37 +112,38 @@ def spread_hints(chroma: Floats, x: Floats) -> Floats:
 
     What the answer is off by at a hint is taken back there, and elsewhere the more the nearer a place is, and the more alike in
     luma and in the answer's own chroma: a mean over the hints, weighted by a Gaussian of that distance (Nadaraya 1964, Watson 1964),
-    with the weights of the bilateral filter (Tomasi & Manduchi 1998). That like luma near by has like colour is how Levin, Lischinski &
-    Weiss 2004 spread scribbles. Without hints the answer comes back as it is. NumPy only.
+    with the weights of the bilateral filter (Tomasi & Manduchi 1998). Such means smooth, so that neighbouring hints of different
+    colours would meet half-way; what they leave is spread less far, twice. That like luma near by has like colour is how Levin,
+    Lischinski & Weiss 2004 spread scribbles. Without hints the answer comes back as it is. One answer, NumPy only.
     """
     if not x[3].any():
         return chroma
     height, width = chroma.shape[1:]
     y, *painted, share = _reduced(x, height, width)
-    down, across = np.mgrid[:height, :width].astype(np.float32) / min(height, width)
-    features = np.stack([down / ALIKE[0], across / ALIKE[0], y / ALIKE[1], *(chroma / ALIKE[2])], axis=-1).reshape(
-        -1, 5
-    )
-    known = np.flatnonzero(share > 0.1)
-    told, weight = np.stack(painted).reshape(2, -1)[:, known], share.ravel()[known]
-    off = told / weight - chroma.reshape(2, -1)[:, known]
+    places = np.flatnonzero(share)
+    shares = share.ravel()[places]
+    colours = np.stack(painted).reshape(2, -1).T[places] / shares[:, None]
     pixels = math.prod(min(2 * RADIUS + 1, side) for side in x.shape[1:])
-    weight = weight * (x[3].size / share.size / pixels)  # a hint's weights add up to 1
-    spread = np.empty((height * width, 2), np.float32)
-    rows = max(1, AT_ONCE // len(known))
-    for first in range(0, len(features), rows):
-        some = slice(first, first + rows)
-        near = weight * np.exp(-0.5 * _squared_distances(features[some], features[known]))
-        spread[some] = near @ off.T / (near.sum(axis=1, keepdims=True) + FAINT)
-    made: Floats = chroma + spread.T.reshape(2, height, width)
-    return made
+    counts = shares * (x[3].size / share.size / pixels)  # a hint's add up to 1, to less where it is cut off or hidden
+    position = np.mgrid[:height, :width].astype(np.float32).reshape(2, -1).T / min(height, width)
+    looks = np.stack([y / LIKE_LUMA, *(chroma / LIKE_CHROMA)], axis=-1).reshape(-1, 3)
+    made = chroma.reshape(2, -1).T.astype(np.float32)
+    for reach in REACHES:
+        features = np.concatenate([position / reach, looks], axis=1, dtype=np.float32)
+        errors = colours - made[places]
+        step = max(1, AT_ONCE // len(places))
+        for first in range(0, len(made), step):
+            rows = slice(first, first + step)
+            weights = counts * np.exp(-0.5 * _squared_distances(features[rows], features[places]))
+            made[rows] += weights @ errors / (weights.sum(axis=1, keepdims=True) + DAMPING)
+    return np.ascontiguousarray(made.T).reshape(2, height, width)
 
 
 def _reduced(x: Floats, height: int, width: int) -> Floats:
     """Means of the squares of (C, H, W) that stand for the places of an answer (height, width); the edge is repeated as networks do."""
-    down, across = -(-x.shape[1] // height), -(-x.shape[2] // width)
-    x = np.pad(x, ((0, 0), (0, height * down - x.shape[1]), (0, width * across - x.shape[2])), mode="edge")
-    means: Floats = x.reshape(len(x), height, down, width, across).mean(axis=(2, 4))
+    side = max(-(-x.shape[1] // height), -(-x.shape[2] // width))
+    x = np.pad(x, ((0, 0), (0, height * side - x.shape[1]), (0, width * side - x.shape[2])), mode="edge")
+    means: Floats = x.reshape(len(x), height, side, width, side).mean(axis=(2, 4))
     return means
 
 

@@ -92,7 +92,8 @@ class OptimizerRecipe:
         warmup: Steps over which the learning rate rises linearly from zero.
         clip: Largest norm of the gradient; 0 does not clip.
         encoder_lr: Learning rate of an encoder that is a network of its own (network.options.encoder), as a share of lr: less
-            keeps more of what it has learnt before, 0 keeps its weights as they are (not its BatchNorms' statistics) and is faster.
+            keeps more of what it has learnt before. 0 keeps its weights as they are (not its BatchNorms' statistics) and is
+            faster; a pretrained encoder then learns nothing of hints.
     """
 
     name: Literal["sgd", "adamw"] = "sgd"

@@ -118,7 +118,10 @@ class Task:
         return x
 
     def follow_hints(self, answer: Array, x: Array) -> Array:
-        """An answer (out_channels, h, w) made to agree with the hints in the input x (in_channels, H, W); as it is where there are none."""
+        """What `answer` gave, (out_channels, h, w), made to agree with the hints in the input x (in_channels, H, W).
+
+        As it is where there are none. One picture, NumPy only, like `with_hints`.
+        """
         return answer
 
     def with_vivid(self, vivid: float) -> Task:

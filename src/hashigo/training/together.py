@@ -46,11 +46,15 @@ class Together:
         pictures: the training pictures.
 
     Raises:
-        RecipeError: the recipe cannot be, or asks for what is not done here: pretrained weights, or clipped gradients, which
-            would be clipped over all networks at once.
+        RecipeError: the recipe cannot be, or asks for what is not done here: pretrained weights, a rate for the encoder, or clipped
+            gradients, which would be clipped over all networks at once.
     """
 
     def __init__(self, recipe: Recipe, seeds: Sequence[int], pictures: PictureSet | ResidentPictures) -> None:
+        if recipe.optimizer.encoder_lr != 1:
+            raise RecipeError(
+                "optimizer.encoder_lr: expected 1 for networks that are trained together, got another value"
+            )
         if recipe.optimizer.clip:
             raise RecipeError("optimizer.clip: expected 0 for networks that are trained together, got another value")
         if recipe.network.pretrained:
