@@ -295,6 +295,9 @@ def test_hints_change_the_colour(model: Model) -> None:
     assert hinted.shape == plain.shape
     assert np.abs(hinted.astype(int) - plain).max() > 0
     np.testing.assert_array_equal(model(rgb, hints=[]), plain)
+    floats = np.stack([np.moveaxis(one, 2, 0) for one in (rgb, rgb[:, ::-1])]).astype(np.float32) / 255
+    both = model(floats, hints=[(48, 32, "#ff0000"), (10, 10, "#0000ff")])
+    np.testing.assert_array_equal(np.rint(both[0] * 255), np.moveaxis(hinted, 2, 0))
     with pytest.raises(RecipeError, match="within the photo"):
         model(rgb, hints=[(200, 0, "#ff0000")])
     with pytest.raises(PictureError, match="#rrggbb"):

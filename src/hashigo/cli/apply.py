@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--hint", type=hint, action="append", default=[], metavar="X,Y,#RRGGBB",
-        help="the colour at a place of the photo, in pixels; repeatable, for one photo",
+        help="the colour at a place of the photo, in pixels, which spreads over what looks alike; repeatable, for one photo",
     )  # fmt: skip
     parser.add_argument("--engine", choices=["auto", "openvino", "torch"], default="auto", help="what runs the network")
     parser.add_argument("--quality", type=quality, default=92, help="of JPEG, WebP and AVIF files, 1 to 100")
