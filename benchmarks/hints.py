@@ -11,12 +11,18 @@ from __future__ import annotations
 import argparse
 import itertools
 import math
+import time
 from pathlib import Path
+from statistics import median
+
+import numpy as np
 
 from hashigo import hints
 from hashigo.apply import Model, load
 from hashigo.data import PictureSet, open_dataset
-from hashigo.evaluation import evaluate
+from hashigo.evaluation import evaluate, random_hints
+from hashigo.image import photo_of
+from hashigo.randomness import PictureRng
 
 REACHES = ((0.3,), (0.3, 0.1), (0.2, 0.1, 0.03), (0.3, 0.1, 0.03), (0.5, 0.1, 0.03))
 LUMA, CHROMA, DAMPING = (0.05, 0.1, 0.2), (0.02, 0.03, 0.05), (0.03, 0.1, 0.3)
@@ -48,16 +54,33 @@ def main() -> None:
             f"{count} hints, {'the network alone' if alone else 'spread'}: CIEDE2000 {error:.2f} ({error / plain - 1:+.0%}), "
             f"nearer than grey {nearer:.0%}, colourfulness {ratio:.2f}", flush=True,
         )  # fmt: skip
+    hints.DAMPING = usual
+    for count in args.counts:
+        print(f"{count} hints: spreading takes {_milliseconds(model, odd, count):.1f} ms", flush=True)
+
+
+def _milliseconds(model: Model, photos: PictureSet, count: int) -> float:
+    """Of `spread_hints` alone, for the first photo: the median of 30."""
+    photo = photo_of(photos.picture(0))
+    x = model.prepare(
+        photo, random_hints(photo.rgb(), count, model.network_size(photo.size), PictureRng(0, 0, np.zeros(1, np.int64)))
+    )
+    answer = model.task.answer(model.engine(x[None])[0])
+    taken = []
+    for _ in range(30):
+        start = time.perf_counter()
+        hints.spread_hints(answer, x)
+        taken.append(1000 * (time.perf_counter() - start))
+    return median(taken)
 
 
 def _choose(model: Model, even: PictureSet) -> None:
     """Prints the shipped setting and those that differ from it in one thing; last the best."""
     usual = hints.REACHES, hints.LIKE_LUMA, hints.LIKE_CHROMA, hints.DAMPING
-    settings = {usual: ""}
-    for place, values in enumerate((REACHES, LUMA, CHROMA, DAMPING)):
-        settings |= {(*usual[:place], value, *usual[place + 1 :]): "" for value in values}
+    tried = enumerate((REACHES, LUMA, CHROMA, DAMPING))
+    others = [(*usual[:place], value, *usual[place + 1 :]) for place, values in tried for value in values]
     found = []
-    for setting in settings:
+    for setting in dict.fromkeys([usual, *others]):
         hints.REACHES, hints.LIKE_LUMA, hints.LIKE_CHROMA, hints.DAMPING = setting
         errors = [_measured(model, even, count)[0] for count in (2, 10)]
         told = "reaches {}, luma {:g}, chroma {:g}, damping {:g}".format(*setting)

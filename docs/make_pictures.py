@@ -8,14 +8,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from hashigo.apply import load
+from hashigo.apply import Model, load
 from hashigo.demo import bundled_photos
 from hashigo.image import Photo, photo_of, write
 
 HEIGHT, GAP = 300, 6
 NAMES = ("astronaut", "coffee", "chelsea")
-
-
 HINTS = (
     (110, 190, "#b02810"), (455, 190, "#b02810"), (300, 365, "#a02810"), (40, 370, "#c07838"), (570, 60, "#b07040"), (560, 320, "#905028"),
     (300, 95, "#d08030"),
@@ -25,13 +23,13 @@ HINTS = (
 
 def main() -> None:
     """Writes both pictures."""
-    _kinds()
-    _hints()
-
-
-def _kinds() -> None:
-    """docs/pictures/photos.jpg: a row for each kind, a column for each photo."""
     model, photos = load("colorizer"), bundled_photos()
+    _kinds(model, photos)
+    _hints(model, photos["coffee"])
+
+
+def _kinds(model: Model, photos: dict[str, Photo]) -> None:
+    """docs/pictures/photos.jpg: a row for each kind, a column for each photo."""
     rows = []
     for kind in ("grey", "coloured", "original"):
         row = []
@@ -43,9 +41,9 @@ def _kinds() -> None:
     _write(rows, "photos.jpg")
 
 
-def _hints() -> None:
+def _hints(model: Model, original: Photo) -> None:
     """docs/pictures/hints.jpg: a grey photo with the hints, coloured without them and with them."""
-    model, grey = load("colorizer"), _grey(bundled_photos()["coffee"])
+    grey = _grey(original)
     marked = Image.fromarray(grey.pixels).convert("RGB")
     for x, y, code in HINTS:
         ImageDraw.Draw(marked).ellipse((x - 12, y - 12, x + 12, y + 12), fill=code, outline="white", width=3)

@@ -36,7 +36,7 @@ REACHES = (0.3, 0.1, 0.03)
 """Standard deviations of the weights by which a hint spreads, in short sides of what the network sees: first far, then what is left near by."""
 
 LIKE_LUMA, LIKE_CHROMA = 0.1, 0.03
-"""Those for differences in luma and in the answer's chroma. All chosen on photos at even places (`benchmarks/hints.py`)."""
+"""Those for differences in luma and in the answer's chroma. All chosen on 50 photos at even places (docs/decisions.md)."""
 
 DAMPING = 0.1
 """Where hints' weights add up to no more than this, half of what they say is followed."""

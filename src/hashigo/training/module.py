@@ -87,7 +87,7 @@ class Restorer(LightningModule):
         self.metrics: dict[str, float] = {}
         self.first_step: int | None = None
         self._bad: Tensor | None = None
-        if optimizer.encoder_lr == 0:  # a step is faster without its gradients
+        if optimizer.encoder_lr == 0:  # a step is faster without its gradients; the network stays so afterwards
             for name, parameter in network.named_parameters():
                 if name.startswith("encoder."):
                     parameter.requires_grad_(False)
