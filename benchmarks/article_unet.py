@@ -105,7 +105,7 @@ def work_per_picture(channels: int, width: int, depth: int) -> dict[str, float]:
 
 def export(channels: int, arguments: argparse.Namespace, folder: Path) -> Path:
     """The network that the torch contenders have, as ONNX."""
-    from hashigo.export import export_onnx
+    from hashigo.models.onnx import export_onnx
     from torch_unet import network
 
     options = {"channels": channels, "width": arguments.width, "depth": arguments.depth}

@@ -31,10 +31,9 @@ from hashigo.files import atomic_path
 from hashigo.image import Photo, photo_of
 from hashigo.metrics import colourfulness, delta_e
 from hashigo.models import load_network
-from hashigo.recipe import Recipe
 from hashigo.tasks import VIVID as VIVID_BY_DEFAULT
-from hashigo.training import train
-from hashigo.training.run import colourful
+from hashigo.training.recipe import Recipe
+from hashigo.training.run import colourful, train
 from surroundings import surroundings
 
 PLAIN = ("--task.options", "{damaged: 0.0, hinted: 0.0, rebalance: 0.2}")

@@ -28,8 +28,8 @@ import numpy as np
 from PIL import Image
 
 from hashigo.apply import Model, load
-from hashigo.image import encode, read
-from hashigo.jobs import plan, run
+from hashigo.apply.jobs import plan, run
+from hashigo.image.photo import encode, read
 from processes import command_line, peak_megabytes, say, told
 from surroundings import surroundings
 

@@ -16,7 +16,6 @@ import numpy as np
 
 from hashigo import color
 from hashigo.apply import load
-from hashigo.bins import ChromaBins
 from hashigo.color import Array
 from hashigo.data import open_dataset
 from hashigo.errors import RecipeError
@@ -24,6 +23,7 @@ from hashigo.evaluation import originals
 from hashigo.image import resize
 from hashigo.metrics import colourfulness, delta_e
 from hashigo.tasks import ColorizeBins
+from hashigo.tasks.classes import ChromaBins
 
 FAVOURS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 TEMPERATURES = (1.0, 0.38, 0.25)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from hashigo.networks.efficientnet import EfficientNetLite0
+from hashigo.networks.encoders.efficientnet import EfficientNetLite0
 
 ROUNDS = 7
 

@@ -17,12 +17,12 @@ from statistics import median
 
 import numpy as np
 
-from hashigo import hints
 from hashigo.apply import Model, load
 from hashigo.data import PictureSet, open_dataset
 from hashigo.evaluation import evaluate, random_hints
 from hashigo.image import photo_of
 from hashigo.randomness import PictureRng
+from hashigo.tasks import hints
 
 REACHES = ((0.3,), (0.3, 0.1), (0.2, 0.1, 0.03), (0.3, 0.1, 0.03), (0.5, 0.1, 0.03))
 LUMA, CHROMA, DAMPING = (0.05, 0.1, 0.2), (0.02, 0.03, 0.05), (0.03, 0.1, 0.3)

@@ -15,7 +15,6 @@ import numpy as np
 
 from hashigo import color
 from hashigo.apply import Model, load
-from hashigo.damage import old_photo
 from hashigo.data import open_dataset
 from hashigo.errors import RecipeError
 from hashigo.evaluation import originals
@@ -23,6 +22,7 @@ from hashigo.image import Photo, resize
 from hashigo.metrics import colourfulness, delta_e
 from hashigo.randomness import PictureRng
 from hashigo.tasks import Colorize
+from hashigo.tasks.damage import old_photo
 
 
 def main() -> None:

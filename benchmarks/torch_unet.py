@@ -17,13 +17,13 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 
+from hashigo.apply.engines import OpenVinoEngine, TorchEngine
 from hashigo.data import PictureSet
-from hashigo.engines import OpenVinoEngine, TorchEngine
-from hashigo.losses import sum_squared_error
 from hashigo.networks import make_network
-from hashigo.recipe import MachineRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
-from hashigo.training import train
-from hashigo.training.machine import COMPILING_PAYS, choose
+from hashigo.tasks.losses import sum_squared_error
+from hashigo.training.recipe import MachineRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
+from hashigo.training.run import train
+from hashigo.training.setup import COMPILING_PAYS, choose
 from turns import Turns
 
 Options = dict[str, Any]

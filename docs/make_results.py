@@ -20,10 +20,10 @@ import numpy as np
 from hashigo.data import PictureSet
 from hashigo.data.build import to_short_side
 from hashigo.demo import bundled_photos
-from hashigo.latents import features  # noqa: F401  (fails early where torch is missing)
+from hashigo.latents.extract import features  # noqa: F401  (fails early where torch is missing)
 from hashigo.models import open_model
-from hashigo.studies.purity_network import reconstructions
-from hashigo.training.panels import grid, save_png
+from hashigo.pages.panels import grid, save_png
+from hashigo.studies.purity.network import reconstructions
 
 HERE = Path(__file__).parent / "results"
 PLOTS = {

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import hashigo
-from hashigo import apply
+from hashigo.apply import model as apply
 from hashigo.errors import ModelError, PictureError
 from hashigo.image import Photo, photo_of
 from photos import PHOTOS, batch, pixels

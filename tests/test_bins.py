@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hashigo import color
-from hashigo.bins import LUMA, REACH, STEP, ChromaBins, every_bin, fitted_bins
 from hashigo.errors import RecipeError
-from hashigo.losses import CLASS_LOSSES, get_class_loss
 from hashigo.tasks import MOST_REWARD, ColorizeBins, make_task
+from hashigo.tasks.classes import LUMA, REACH, STEP, ChromaBins, every_bin, fitted_bins
+from hashigo.tasks.losses import CLASS_LOSSES, get_class_loss
 from photos import batch
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from hashigo.errors import DataError
+from hashigo.pages.words import Words
 from hashigo.studies.claims import Claim, alike, both, higher, interval, paired_alike, paired_higher
-from hashigo.words import Words
 
 SLEEP = ([0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0], [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4])
 """Hours of sleep gained by ten patients with two drugs ("Student" 1908)."""

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from hashigo.cli.main import main
-from hashigo.image import encode, photo_of
+from hashigo.image.photo import encode, photo_of
 from picture_files import chunk, encoded, png
 from tiny import model as tiny_model
 from tiny import photo

@@ -18,7 +18,7 @@ import yaml
 import hashigo
 from hashigo.cli.main import COMMANDS, main
 from hashigo.models import open_model
-from hashigo.training import read_metrics
+from hashigo.training.callbacks import read_metrics
 from hashigo.training.run import save_recipe
 from tiny import album, recipe
 from tiny import model as tiny_model
@@ -206,7 +206,7 @@ def test_export(half: bool, model: str, tmp_path: Path, capsys: pytest.CaptureFi
     path = tmp_path / "deep" / "net.onnx"
     assert main(["export", model, "-o", str(path), *(["--half"] if half else [])]) == 0
     assert "net.onnx" in capsys.readouterr().err
-    from hashigo.engines import OpenVinoEngine
+    from hashigo.apply.engines import OpenVinoEngine
 
     assert OpenVinoEngine(path)(np.zeros((2, 1, 20, 28), np.float32)).shape == (2, 2, 20, 28)
     assert [one.name for one in path.parent.iterdir()] == ["net.onnx"]

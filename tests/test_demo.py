@@ -15,8 +15,8 @@ from hashigo.cli import main as cli
 from hashigo.cli import train as cli_train
 from hashigo.cli.parser import Parser
 from hashigo.image import photo_of, read
-from hashigo.plots import INK, curves
-from hashigo.report import Page
+from hashigo.pages.page import Page
+from hashigo.pages.plots import INK, curves
 
 ROOT = Path(__file__).parent.parent
 

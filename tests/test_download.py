@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from hashigo.data import DATASETS, get, open_dataset, sources
-from hashigo.data.download import Remote, download
+from hashigo.data import DATASETS, get, open_dataset
+from hashigo.data.named import sources
+from hashigo.data.named.download import Remote, download
 from hashigo.errors import DownloadError
 
 CONTENT = bytes(range(256)) * 9000  # more than two pieces of a mebibyte

@@ -17,14 +17,14 @@ from hashigo import color
 from hashigo.apply import load
 from hashigo.data import PictureSet, open_dataset
 from hashigo.errors import MissingExtraError, RecipeError
-from hashigo.latents import extract, layer_names
+from hashigo.latents.extract import extract, layer_names
 from hashigo.models import load_network, open_model, save_model
 from hashigo.networks import UNet, load_pretrained, make_network
-from hashigo.networks.efficientnet import ConvNorm, EfficientNetLite0, pretrained_file, stored_weights
-from hashigo.recipe import DataRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
+from hashigo.networks.encoders.efficientnet import ConvNorm, EfficientNetLite0, pretrained_file, stored_weights
 from hashigo.tasks import make_task
-from hashigo.training import train
 from hashigo.training.module import Restorer
+from hashigo.training.recipe import DataRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
+from hashigo.training.run import train
 from hashigo.training.together import Together
 from photos import batch, picture
 from test_resume import Stop, Stopped

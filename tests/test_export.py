@@ -13,10 +13,10 @@ import pytest
 import torch
 from torch import nn
 
-from hashigo.engines import OpenVinoEngine, TorchEngine, choose_engine, has_torch
+from hashigo.apply.engines import OpenVinoEngine, TorchEngine, choose_engine, has_torch
 from hashigo.errors import MissingExtraError, ModelError
-from hashigo.export import export_onnx
 from hashigo.models import ModelFolder, load_network, save_model
+from hashigo.models.onnx import export_onnx
 from hashigo.networks import UNet
 from hashigo.tasks import make_task
 from photos import batch
@@ -195,7 +195,7 @@ def test_choosing_an_engine(monkeypatch: pytest.MonkeyPatch) -> None:
         choose_engine("openvino", False)
     with pytest.raises(ModelError, match="tensorrt"):
         choose_engine("tensorrt", True)  # type: ignore[arg-type]
-    monkeypatch.setattr("hashigo.engines.has_torch", lambda: False)
+    monkeypatch.setattr("hashigo.apply.engines.has_torch", lambda: False)
     assert choose_engine("auto", True) == "openvino"
     with pytest.raises(MissingExtraError, match=r"pip install 'hashigo\[train\]'"):
         choose_engine("auto", False)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from hashigo import color, damage
+from hashigo import color
 from hashigo.errors import PictureError, RecipeError
-from hashigo.hints import DAMPING, LIKE_CHROMA, LIKE_LUMA, Hint, parse_hint, random_hints, set_hints, spread_hints
 from hashigo.randomness import PictureRng
-from hashigo.tasks import make_task
+from hashigo.tasks import damage, make_task
+from hashigo.tasks.hints import DAMPING, LIKE_CHROMA, LIKE_LUMA, Hint, parse_hint, random_hints, set_hints, spread_hints
 from photos import batch
 
 
@@ -150,7 +150,7 @@ def test_many_hints_are_all_followed_and_agree_with_a_plain_sum(monkeypatch: pyt
     made = spread_hints(given, x)
     assert np.abs(made - chroma).mean() < 0.6 * np.abs(given - chroma).mean()
     # as the formula says, place by place, where hints are spread once
-    monkeypatch.setattr("hashigo.hints.REACHES", (0.2,))
+    monkeypatch.setattr("hashigo.tasks.hints.REACHES", (0.2,))
     made = spread_hints(given, x)
     rows, columns = np.nonzero(x[3])
     for row, column in ((0, 0), (50, 60), (95, 7)):
@@ -161,7 +161,7 @@ def test_many_hints_are_all_followed_and_agree_with_a_plain_sum(monkeypatch: pyt
         off = (x[1:3] - given)[:, rows, columns]
         expected = given[:, row, column] + (weight * off).sum(axis=1) / (weight.sum() + DAMPING)
         np.testing.assert_allclose(made[:, row, column], expected, atol=1e-5)
-    monkeypatch.setattr("hashigo.hints.AT_ONCE", 1)
+    monkeypatch.setattr("hashigo.tasks.hints.AT_ONCE", 1)
     np.testing.assert_allclose(spread_hints(given, x), made, atol=1e-6)
 
 

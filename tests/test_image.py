@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from skimage import data
 
-from hashigo import image
 from hashigo.errors import PictureError
 from hashigo.image import MAX_PIXELS, Photo, from_uint8, photo_of, resize, to_uint8
+from hashigo.image import photo as image
 from picture_files import encoded, png
 
 RGB = data.astronaut()

@@ -11,7 +11,7 @@ from PIL import Image
 from skimage import data
 
 from hashigo.errors import PictureError
-from hashigo.image import Photo, encode, read, write
+from hashigo.image.photo import Photo, encode, read, write
 from picture_files import encoded
 
 RGB = data.astronaut()

@@ -13,11 +13,10 @@ import pytest
 from PIL import Image
 
 import hashigo
-from hashigo import jobs
-from hashigo.apply import Model
+from hashigo.apply import Model, jobs
+from hashigo.apply.jobs import Job, Outcome, Tally, plan, run, write_failures
 from hashigo.errors import ModelError, PictureError, RecipeError
 from hashigo.image import read, write
-from hashigo.jobs import Job, Outcome, Tally, plan, run, write_failures
 from tiny import model as tiny_model
 from tiny import photo
 
@@ -277,7 +276,7 @@ def test_existing_targets(tmp_path: Path, model: Model, existing: Any) -> None:
 def test_a_model_of_full_size_goes_by_tiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = hashigo.load(tiny_model(tmp_path / "model", "denoise"), precision="f32")
     touch(tmp_path / "in", "a.png", "b.png")
-    monkeypatch.setattr("hashigo.apply.WHOLE_PIXELS", 20 * 24)  # the second is larger
+    monkeypatch.setattr("hashigo.apply.model.WHOLE_PIXELS", 20 * 24)  # the second is larger
     planned = plan([tmp_path / "in"], None, model.task.suffix)
     assert [outcome.state for outcome in run(model, planned)] == ["done", "done"]
     assert sorted(path.name for path in (tmp_path / "in").glob("*.clean.png")) == ["a.clean.png", "b.clean.png"]

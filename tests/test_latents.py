@@ -18,11 +18,11 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 import hashigo
-from hashigo import latents
+import hashigo.latents.extract as latents
 from hashigo.cli.main import COMMANDS, main
 from hashigo.data import PictureSet, open_dataset
 from hashigo.errors import DataError, MissingExtraError, ModelError, PictureError, RecipeError
-from hashigo.latents import extract, features, gather, layer_names
+from hashigo.latents.extract import extract, features, gather, layer_names
 from hashigo.models import load_network, open_model, save_model
 from hashigo.networks import ARTICLE_SMALL_UNET, UNet
 from hashigo.tasks import Task, make_task
@@ -582,7 +582,7 @@ def test_wrong_words(
 def test_without_torch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     from hashigo.cli import features as command
 
-    monkeypatch.setitem(__import__("sys").modules, "hashigo.latents", None)
+    monkeypatch.setitem(__import__("sys").modules, "hashigo.latents.extract", None)
     args = argparse.Namespace(list_layers=True, model="colorizer")
     with pytest.raises(MissingExtraError, match=r"hashigo\[train\]"):
         command.run(args)

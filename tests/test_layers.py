@@ -13,67 +13,35 @@ import hashigo
 
 ROOT = Path(hashigo.__file__).parent
 
-LAYERS: dict[str, int] = {
-    "errors": 0,
-    "recipe": 0,
-    "files": 1,
-    "color": 1,
-    "randomness": 1,
-    "_decode": 1,
-    "_encode": 1,
-    "image": 1,
-    "bins": 2,
-    "damage": 2,
-    "hints": 2,
-    "tasks": 2,
-    "metrics": 2,
-    "losses": 2,
-    "networks": 2,
-    "data": 3,
-    "engines": 3,
-    "loader": 4,
-    "models": 4,
-    "export": 4,
-    "apply": 4,
-    "jobs": 4,
-    "training": 5,
-    "evaluation": 5,
-    "latents": 5,
-    "clustering": 5,
-    "words": 6,
-    "_drawing": 6,
-    "studies": 6,
-    "plots": 6,
-    "report": 6,
-    "demo": 6,
-    "evaluation_page": 6,
-    "__init__": 7,
-    "__main__": 7,
-    "cli": 7,
-    "service": 7,
-    "cluster": 7,
-}
-"""The layer of every file; a folder stands for all files in it. A file imports from its own layer and those below."""
+ORDER = (
+    "errors", "files", "randomness", "color", "metrics", "machine",
+    "image", "pages", "tasks", "networks", "models", "apply", "data", "clustering", "latents", "evaluation",
+    "training", "studies", "bulk", "demo", "service", "cli", "__init__",
+)  # fmt: skip
+"""Every file and folder of the package. A file imports only from its own folder and from what stands before that."""
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
-    "networks": {"errors"},
-    "losses": {"bins", "color", "errors"},
-    "bins": {"color"},
-    "damage": {"color", "randomness"},
-    "hints": {"color", "errors", "randomness"},
-    "engines": {"errors"},
-    "color": set(),
     "randomness": set(),
+    "color": set(),
+    "machine": set(),
     "metrics": {"color"},
-    "tasks": {"bins", "color", "damage", "errors", "hints", "losses", "randomness"},
+    "image": {"errors", "files"},
+    "pages": {"errors", "files", "image"},
+    "tasks": {"color", "errors", "randomness"},
+    "networks": {"errors"},
+    "clustering": {"errors", "machine"},
 }
-"""Files that must stay ignorant of the rest, with all that they may import from the package."""
+"""Files and folders that must stay ignorant of the rest, with all that they may import from the package."""
 
-NO_HEAVY = {name for name, layer in LAYERS.items() if layer <= 1} | {
-    "bins", "damage", "hints", "tasks", "metrics", "losses", "engines", "models", "export", "apply", "jobs", "data", "evaluation", "__init__",
+WITH_TORCH = {
+    "networks", "latents", "studies", "training", "cli.training_progress", "data.loader", "data.splitting", "clustering", "demo",
 }  # fmt: skip
-"""Files that can be imported without torch and cost little: heavy packages only within functions."""
+"""Files and folders that may import heavy packages at once."""
+
+LIGHT = {"networks.contract", "training.__init__", "training.recipe"}
+"""Files of those that may not: `import hashigo` and the help of a command pass by them."""
+
 
 HEAVY = {
     "torch", "lightning", "openvino", "onnx", "onnxruntime", "onnxscript", "matplotlib", "sklearn", "skimage", "scipy",
@@ -98,8 +66,17 @@ FILES = {name_of(path): path for path in sorted(ROOT.rglob("*.py"))}
 
 
 def part_of(name: str) -> str:
-    """The entry of `LAYERS` for a file: its own name, or its folder's."""
+    """The entry of `ORDER` for a file: its own name, or that of the outermost folder it lies in."""
     return name.split(".")[0]
+
+
+def place_of(name: str) -> int:
+    return ORDER.index(part_of(name))
+
+
+def is_light(name: str) -> bool:
+    """Whether a file can be imported without torch and costs little: heavy packages only within functions."""
+    return name in LIGHT or not {part_of(name), name} & WITH_TORCH
 
 
 def is_type_checking(node: ast.AST) -> bool:
@@ -138,19 +115,18 @@ def inner_imports(name: str) -> Iterator[tuple[str, Import]]:
             yield (inner if inner in FILES else f"{inner}.__init__" if inner else "__init__"), one
 
 
-def test_every_file_has_a_layer() -> None:
-    without = sorted({str(FILES[name].relative_to(ROOT)) for name in FILES if part_of(name) not in LAYERS})
-    assert not without, f"give these files a layer in LAYERS, and tell of them in the design: {', '.join(without)}"
+def test_every_file_has_a_place() -> None:
+    without = sorted({str(FILES[name].relative_to(ROOT)) for name in FILES if part_of(name) not in ORDER})
+    assert not without, f"give these files a place in ORDER, and tell of them in the README's map: {', '.join(without)}"
     assert len(FILES) > 20
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_imports_go_down(name: str) -> None:
-    layer = LAYERS[part_of(name)]
+def test_a_file_imports_only_from_its_own_folder_and_those_before_it(name: str) -> None:
     for imported, one in inner_imports(name):
         assert imported in FILES, f"{name}, line {one.line}: there is no {one.module}"
-        assert LAYERS[part_of(imported)] <= layer, (
-            f"{name} (layer {layer}), line {one.line}: imports {imported} of layer {LAYERS[part_of(imported)]}"
+        assert place_of(imported) <= place_of(name), (
+            f"{name}, line {one.line}: imports {imported}, which comes after {part_of(name)}"
         )
 
 
@@ -175,6 +151,28 @@ def test_no_circles() -> None:
         visit(name, ())
 
 
+def test_no_circles_between_folders() -> None:
+    """A folder within another, such as `data/named`, counts by itself; it and the one that holds it may know each other."""
+
+    def folder_of(name: str) -> str:
+        return name.rpartition(".")[0] or name
+
+    graph: dict[str, set[str]] = {}
+    for name in FILES:
+        here = folder_of(name)
+        others = {folder_of(imported) for imported, _ in inner_imports(name) if imported != "__init__"} - {here}
+        unrelated = {one for one in others if not (one.startswith(f"{here}.") or here.startswith(f"{one}."))}
+        graph.setdefault(here, set()).update(unrelated)
+
+    def visit(folder: str, path: tuple[str, ...]) -> None:
+        assert folder not in path, f"a circle of folders: {' → '.join((*path[path.index(folder) :], folder))}"
+        for imported in sorted(graph.get(folder, ())):
+            visit(imported, (*path, folder))
+
+    for folder in graph:
+        visit(folder, ())
+
+
 @pytest.mark.parametrize("part", MAY_IMPORT)
 def test_the_ignorant_stay_ignorant(part: str) -> None:
     members = [name for name in FILES if part_of(name) == part]
@@ -186,25 +184,23 @@ def test_the_ignorant_stay_ignorant(part: str) -> None:
 
 def test_the_command_line_and_the_service_do_not_know_each_other() -> None:
     for name in FILES:
-        strangers = {"cli", "service", "cluster"} - {part_of(name)}
-        if part_of(name) in ("cli", "service", "cluster"):
+        strangers = {"cli", "service"} - {part_of(name)}
+        if part_of(name) in ("cli", "service"):
             assert not strangers & {part_of(imported) for imported, _ in inner_imports(name)}, name
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if part_of(name) in NO_HEAVY])
+@pytest.mark.parametrize("name", [name for name in FILES if is_light(name)])
 def test_nothing_heavy_is_imported_at_once(name: str) -> None:
     for one in imports(name):
         package = one.module.split(".")[0]
         assert not (one.at_once and package in HEAVY), (
             f"{name}, line {one.line}: imports {package} at once; do it within the function that needs it"
         )
-    torch_files = [
-        imported for imported, one in inner_imports(name) if one.at_once and part_of(imported) not in NO_HEAVY
-    ]
+    torch_files = [imported for imported, one in inner_imports(name) if one.at_once and not is_light(imported)]
     assert not torch_files, f"{name} imports {', '.join(torch_files)} at once, which may import torch"
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if part_of(name) not in ("cli", "__main__")])
+@pytest.mark.parametrize("name", [name for name in FILES if part_of(name) != "cli"])
 def test_only_the_command_line_prints(name: str) -> None:
     calls = [
         node.lineno
@@ -234,28 +230,34 @@ def check_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, sou
     ("name", "source"),
     [
         ("color", "def f():\n    from hashigo.models import load_network\n"),
-        ("data.mnist", "from .. import apply\n"),
-        ("metrics", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import hashigo.jobs\n"),
+        ("data.named.mnist", "from ... import training\n"),
+        ("metrics", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import hashigo.apply.jobs\n"),
     ],
 )
 def test_an_upward_import_is_found(name: str, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check_source(tmp_path, monkeypatch, name, source)
-    with pytest.raises(AssertionError, match="layer 4"):
-        test_imports_go_down(name)
+    with pytest.raises(AssertionError, match="comes after"):
+        test_a_file_imports_only_from_its_own_folder_and_those_before_it(name)
 
 
 def test_torch_at_once_a_circle_and_the_root_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = "try:\n    import torch.nn\nexcept ImportError:\n    pass\nfrom hashigo import image, load\n"
-    check_source(tmp_path, monkeypatch, "_encode", source)
+    source = "try:\n    import torch.nn\nexcept ImportError:\n    pass\nfrom hashigo import load\nfrom hashigo.image import photo\n"
+    check_source(tmp_path, monkeypatch, "image.encode", source)
     with pytest.raises(AssertionError, match="imports torch at once"):
-        test_nothing_heavy_is_imported_at_once("_encode")
-    with pytest.raises(AssertionError, match=r"_encode → image → _encode|image → _encode → image"):
+        test_nothing_heavy_is_imported_at_once("image.encode")
+    with pytest.raises(AssertionError, match=r"image\.encode → image\.photo|image\.photo → image\.encode"):
         test_no_circles()
     with pytest.raises(AssertionError, match="root"):
-        test_nothing_imports_the_root("_encode")
+        test_nothing_imports_the_root("image.encode")
 
 
-def test_a_file_without_layer_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_circle_of_folders_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_source(tmp_path, monkeypatch, "networks.unet", "from hashigo.models.folder import BUNDLED\n")
+    with pytest.raises(AssertionError, match=r"a circle of folders: .*networks"):
+        test_no_circles_between_folders()
+
+
+def test_a_file_without_a_place_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(FILES, "novelty", ROOT / "novelty.py")
     with pytest.raises(AssertionError, match=r"novelty\.py"):
-        test_every_file_has_a_layer()
+        test_every_file_has_a_place()

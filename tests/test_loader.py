@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hashigo.data import PictureSet
+from hashigo.data.loader import Batch, Loader, ResidentPictures
 from hashigo.errors import RecipeError
-from hashigo.loader import Batch, Loader, ResidentPictures
 from photos import PHOTOS, pixels
 
 SIZES = [(40, 64), (33, 33), (64, 17), (9, 50), (1, 1), (50, 50), (48, 31)]

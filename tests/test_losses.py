@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hashigo.errors import RecipeError
-from hashigo.losses import LOSSES, get_loss, sum_squared_error
+from hashigo.tasks.losses import LOSSES, get_loss, sum_squared_error
 from photos import batch
 
 

@@ -13,8 +13,8 @@ from sklearn.datasets import load_digits
 
 from hashigo import color
 from hashigo.errors import DataError, RecipeError
-from hashigo.plots import COLOURS, INK, LEGEND, Row, curves, intervals, matrix, scatter
-from hashigo.words import Text, Words
+from hashigo.pages.plots import COLOURS, INK, LEGEND, Row, curves, intervals, matrix, scatter
+from hashigo.pages.words import Text, Words
 
 NAN = float("nan")
 EPOCH = Words("epoch", "エポック")

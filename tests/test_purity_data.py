@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import hashigo.studies.purity_network as network_module
-import hashigo.studies.purity_report as report_module
+import hashigo.studies.purity.network as network_module
+import hashigo.studies.purity.report as report_module
 from hashigo.data import has_split, open_dataset
 from hashigo.errors import DataError, RecipeError, TrainingError
-from hashigo.studies.purity import run_purity
-from hashigo.studies.purity_data import load_pictures
-from hashigo.studies.purity_settings import PRESETS, PuritySettings
+from hashigo.studies.purity.data import load_pictures
+from hashigo.studies.purity.run import run_purity
+from hashigo.studies.purity.settings import PRESETS, PuritySettings
 
 SMALL: dict[str, Any] = {
     "seeds": 1, "kmeans_seeds": 2, "epochs": 1, "batch_size": 16, "width": 2, "units": 3, "controls": False,

@@ -15,18 +15,18 @@ import pytest
 import torch
 
 import hashigo.clustering.kmeans as kmeans_module
-import hashigo.latents as latents_module
-import hashigo.studies.purity as study_module
-import hashigo.studies.purity_network as network_module
-import hashigo.studies.purity_report as report_module
+import hashigo.latents.extract as latents_module
+import hashigo.studies.purity.network as network_module
+import hashigo.studies.purity.report as report_module
+import hashigo.studies.purity.run as study_module
 from hashigo.data import PictureSet, open_dataset
 from hashigo.errors import DataError, RecipeError
 from hashigo.models import open_model
-from hashigo.report import Page
+from hashigo.pages.page import Page
 from hashigo.studies.folder import StudyFolder
-from hashigo.studies.purity import Lanes, load_pictures, run_purity
-from hashigo.studies.purity_claims import claims
-from hashigo.studies.purity_settings import CONDITIONS, PRESETS, SWEEP, PuritySettings
+from hashigo.studies.purity.claims import claims
+from hashigo.studies.purity.run import Lanes, load_pictures, run_purity
+from hashigo.studies.purity.settings import CONDITIONS, PRESETS, SWEEP, PuritySettings
 
 TINY = PuritySettings(
     preset="quick", data="digits", size=8, seeds=2, kmeans_seeds=3, epochs=2, batch_size=64, controls=False, lr=3e-3,

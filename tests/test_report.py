@@ -12,9 +12,9 @@ from sklearn.datasets import load_digits
 
 from hashigo.errors import RecipeError
 from hashigo.image import photo_of
-from hashigo.plots import curves, scatter
-from hashigo.report import Page
-from hashigo.words import Words, english, japanese, markup
+from hashigo.pages.page import Page
+from hashigo.pages.plots import curves, scatter
+from hashigo.pages.words import Words, english, japanese, markup
 from photos import pixels
 
 HELLO = Words('Hello <you> & "me"', "こんにちは<あなた>")

@@ -17,15 +17,16 @@ from PIL import Image
 
 from hashigo.data import PictureSet
 from hashigo.errors import DataError, RecipeError
-from hashigo.report import Page
-from hashigo.studies import autoencode, colorize, restoration
-from hashigo.studies.autoencode import AutoencodeSettings, run_autoencode
-from hashigo.studies.colorize import ColorizeSettings, run_colorize
-from hashigo.studies.restoration import SHOWN, Part, epochs_to_show, tiles
-from hashigo.studies.restoration_data import is_grey, load_pictures
-from hashigo.studies.restoration_report import _cautions
+from hashigo.pages.page import Page
+from hashigo.pages.panels import grid, save_png
+from hashigo.studies.restoration import autoencode, colorize
+from hashigo.studies.restoration import train as restoration
+from hashigo.studies.restoration.autoencode import AutoencodeSettings, run_autoencode
+from hashigo.studies.restoration.colorize import ColorizeSettings, run_colorize
+from hashigo.studies.restoration.data import is_grey, load_pictures
+from hashigo.studies.restoration.report import _cautions
+from hashigo.studies.restoration.train import SHOWN, Part, epochs_to_show, tiles
 from hashigo.studies.setting import command
-from hashigo.training.panels import grid, save_png
 from photos import PHOTOS, pixels
 
 TINY: dict[str, Any] = {

@@ -18,8 +18,9 @@ import yaml
 from lightning.pytorch import Callback
 
 from hashigo.errors import RecipeError
-from hashigo.recipe import DataRecipe, MachineRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
-from hashigo.training import Run, read_metrics, train
+from hashigo.training.callbacks import read_metrics
+from hashigo.training.recipe import DataRecipe, MachineRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
+from hashigo.training.run import Run, train
 from tiny import album, recipe
 
 STEPS, EPOCHS = 8, 3

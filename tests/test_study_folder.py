@@ -49,7 +49,7 @@ def test_results_tell_machine_versions_time_and_memory(tmp_path: Path) -> None:
     found = json.loads(path.read_text())
     assert found["raw"] == 0.59
     assert found["settings"] == {"seeds": 2}
-    assert found["environment"]["torch"] == environment()["torch"] != "not installed"
+    assert found["environment"]["torch"] == environment().packages["torch"] != "not installed"
     assert found["seconds"] >= 0
     assert found["peak_memory_mb"] > 10
 

@@ -14,8 +14,8 @@ import tiny
 from hashigo.data import open_dataset
 from hashigo.errors import RecipeError, TrainingError
 from hashigo.networks import make_network
-from hashigo.recipe import DataRecipe, MachineRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
-from hashigo.training import train
+from hashigo.training.recipe import DataRecipe, MachineRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
+from hashigo.training.run import train
 from hashigo.training.together import Together, stored_epoch
 
 DIGITS = open_dataset("digits", limit=320)
@@ -164,7 +164,7 @@ def test_a_copy_does_not_move_with_the_training() -> None:
 
 @pytest.mark.parametrize("asked", ["auto", "tpu"])
 def test_where_there_is_a_tpu_it_is_the_cpu(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hashigo.training.machine._has_tpu", lambda: True)
+    monkeypatch.setattr("hashigo.training.setup._has_tpu", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     together = Together(recipe(machine=MachineRecipe(accelerator=asked, precision="fp32", compile="off")), [0], DIGITS)
     assert (together.device.type, together.setup.accelerator) == ("cpu", "cpu")

@@ -16,14 +16,15 @@ from lightning.pytorch import Callback
 from PIL import Image
 
 import hashigo
+from hashigo.data.splitting import split_off
 from hashigo.errors import HashigoError, RecipeError, TrainingError
 from hashigo.models import open_model
 from hashigo.networks import UNet
-from hashigo.recipe import DataRecipe, MachineRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
-from hashigo.training import Run, load_data, read_metrics, train
-from hashigo.training.machine import COMPILING_PAYS, choose
+from hashigo.training.callbacks import read_metrics
 from hashigo.training.module import Restorer
-from hashigo.training.run import split_off
+from hashigo.training.recipe import DataRecipe, MachineRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
+from hashigo.training.run import Run, load_data, train
+from hashigo.training.setup import COMPILING_PAYS, choose
 from tiny import album, recipe
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"

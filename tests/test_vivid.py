@@ -17,18 +17,17 @@ from hashigo import color
 from hashigo.apply import Model, load
 from hashigo.cli.main import main
 from hashigo.data import open_dataset
+from hashigo.data.loader import Loader, ResidentPictures
 from hashigo.errors import PictureError, RecipeError
 from hashigo.evaluation import evaluate, random_hints
-from hashigo.loader import Loader, ResidentPictures
 from hashigo.metrics import colourfulness
 from hashigo.networks import UNet
 from hashigo.randomness import PictureRng
-from hashigo.recipe import DataRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
 from hashigo.tasks import ColorizeBins
-from hashigo.training import load_data, train
 from hashigo.training.callbacks import running_mean
 from hashigo.training.module import Restorer, _reduced
-from hashigo.training.run import Run
+from hashigo.training.recipe import DataRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
+from hashigo.training.run import Run, load_data, train
 from photos import batch
 from tiny import album, as_trained, photo, recipe
 

@@ -12,8 +12,8 @@ from torch import nn
 
 from hashigo.models import save_model
 from hashigo.networks import UNet
-from hashigo.recipe import DataRecipe, MachineRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
 from hashigo.tasks import make_task
+from hashigo.training.recipe import DataRecipe, MachineRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
 from photos import PHOTOS, pixels
 
 

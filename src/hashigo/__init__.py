@@ -11,17 +11,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hashigo.apply import Model, load
+    from hashigo.apply.model import Model, load
     from hashigo.clustering import cluster, purity
     from hashigo.data import PictureSet, open_dataset
     from hashigo.errors import HashigoError
-    from hashigo.export import export_onnx
-    from hashigo.image import Photo, read, write
-    from hashigo.latents import features
+    from hashigo.image.photo import Photo, read, write
+    from hashigo.latents.extract import features
+    from hashigo.models.onnx import export_onnx
     from hashigo.networks import UNet
-    from hashigo.recipe import Recipe
     from hashigo.tasks import TASKS, Task, make_task
-    from hashigo.training import train
+    from hashigo.training.recipe import Recipe
+    from hashigo.training.run import train
 
 __all__ = [
     "TASKS",
@@ -45,17 +45,17 @@ __all__ = [
 ]
 
 _HOMES = {
-    "hashigo.apply": ("Model", "load"),
+    "hashigo.apply.model": ("Model", "load"),
     "hashigo.clustering": ("cluster", "purity"),
     "hashigo.data": ("PictureSet", "open_dataset"),
     "hashigo.errors": ("HashigoError",),
-    "hashigo.export": ("export_onnx",),
-    "hashigo.image": ("Photo", "read", "write"),
-    "hashigo.latents": ("features",),
+    "hashigo.models.onnx": ("export_onnx",),
+    "hashigo.image.photo": ("Photo", "read", "write"),
+    "hashigo.latents.extract": ("features",),
     "hashigo.networks": ("UNet",),
-    "hashigo.recipe": ("Recipe",),
+    "hashigo.training.recipe": ("Recipe",),
     "hashigo.tasks": ("TASKS", "Task", "make_task"),
-    "hashigo.training": ("train",),
+    "hashigo.training.run": ("train",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

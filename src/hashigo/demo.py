@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from hashigo.apply import Model, load
+from hashigo.apply.jobs import plan, run
+from hashigo.apply.model import Model, load
 from hashigo.errors import MissingExtraError
-from hashigo.image import Photo, photo_of, read, write
-from hashigo.jobs import plan, run
+from hashigo.image.photo import Photo, photo_of, read, write
 from hashigo.metrics import colourfulness, delta_e
-from hashigo.plots import curves
-from hashigo.recipe import DataRecipe, MachineRecipe, NetworkRecipe, Recipe, TaskRecipe
-from hashigo.report import Page
+from hashigo.pages.page import Page
+from hashigo.pages.plots import curves
+from hashigo.training.recipe import DataRecipe, MachineRecipe, NetworkRecipe, Recipe, TaskRecipe
 
 EPOCHS = 30
 SHOWN = (1, 5, EPOCHS)
@@ -118,7 +118,7 @@ def _about(model: Model, page: Page) -> None:
 
 def _digits(folder: Path, page: Page, say: Say) -> None:
     try:
-        from hashigo.training import train
+        from hashigo.training.run import train
     except ImportError as error:
         raise MissingExtraError("the demonstration", "train", error.name or "") from error
     series, rows, runs = {}, [], {}

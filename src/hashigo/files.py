@@ -37,13 +37,6 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def quarter_of_memory() -> int:
-    """A quarter of the machine's memory in bytes: what a single array may take before it is kept on disk instead."""
-    if not hasattr(os, "sysconf"):  # Windows
-        return 1 << 32
-    return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4)
-
-
 def walk(folder: str | Path, suffixes: Collection[str]) -> Iterator[Path]:
     """All files in `folder` and its sub-folders whose suffix is one of `suffixes` (lower case, with dot).
 

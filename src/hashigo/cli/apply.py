@@ -12,9 +12,9 @@ from hashigo.cli.console import progress, say
 from hashigo.errors import ModelError, PictureError, RecipeError
 
 if TYPE_CHECKING:
-    from hashigo.apply import Model
-    from hashigo.hints import Hint
-    from hashigo.jobs import Job, Outcome
+    from hashigo.apply.jobs import Job, Outcome
+    from hashigo.apply.model import Model
+    from hashigo.tasks.hints import Hint
 
 DEFAULT_MODEL = "colorizer"
 
@@ -66,7 +66,7 @@ def share(text: str) -> float:
 
 def hint(text: str) -> Hint:
     """A colour at a place."""
-    from hashigo.hints import parse_hint
+    from hashigo.tasks.hints import parse_hint
 
     try:
         return parse_hint(text)
@@ -94,9 +94,9 @@ def run(args: argparse.Namespace) -> int:
     """Colours or restores what was given; 1 if some of it failed."""
     if "-" in args.inputs or args.output == "-":
         return _through(args)
-    from hashigo.jobs import Tally, failures_path, plan
-    from hashigo.jobs import run as run_jobs
-    from hashigo.models import open_model
+    from hashigo.apply.jobs import Tally, failures_path, plan
+    from hashigo.apply.jobs import run as run_jobs
+    from hashigo.models.folder import open_model
 
     jobs = plan(args.inputs, args.output, open_model(args.model).task.suffix)
     if args.hint and len(jobs) > 1:
@@ -132,14 +132,14 @@ def _check_hints(model: Model, job: Job, args: argparse.Namespace) -> None:
     Raises:
         RecipeError: the model takes none, or one lies outside the photo, even if its result is there already.
     """
-    from hashigo.image import read
+    from hashigo.image.photo import read
 
     with contextlib.suppress(PictureError):
         model.task.check_hints(args.hint, read(job.source, max_pixels=_max_pixels(args)).size)
 
 
 def _list_failures(outcomes: list[Outcome], path: Path) -> None:
-    from hashigo.jobs import write_failures
+    from hashigo.apply.jobs import write_failures
 
     try:
         if write_failures(outcomes, path):
@@ -150,7 +150,7 @@ def _list_failures(outcomes: list[Outcome], path: Path) -> None:
 
 def _through(args: argparse.Namespace) -> int:
     """One photo by standard input or standard output; 1 if it cannot be read or written."""
-    from hashigo.image import encode, read, write
+    from hashigo.image.photo import encode, read, write
 
     source = _one_input(args)
     target = "-" if args.output is None else args.output
@@ -196,7 +196,7 @@ def _may_write(target: Path, existing: str) -> bool:
 
 def _one_input(args: argparse.Namespace) -> str | Path:
     from hashigo.files import expand
-    from hashigo.image import SUFFIXES
+    from hashigo.image.photo import SUFFIXES
 
     if args.inputs == ["-"]:
         return "-"
@@ -207,7 +207,7 @@ def _one_input(args: argparse.Namespace) -> str | Path:
 
 
 def _load(args: argparse.Namespace) -> Model:
-    from hashigo.apply import load
+    from hashigo.apply.model import load
 
     return load(args.model, engine=args.engine, size=args.size, vivid=args.vivid)
 

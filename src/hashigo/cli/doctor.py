@@ -37,7 +37,7 @@ def _version(name: str) -> str:
 
 
 def _colouring() -> tuple[str, bool]:
-    from hashigo.apply import load
+    from hashigo.apply.model import load
     from hashigo.errors import HashigoError
 
     try:
@@ -47,13 +47,13 @@ def _colouring() -> tuple[str, bool]:
 
 
 def _training() -> str:
-    from hashigo.engines import has_torch
+    from hashigo.machine import has_torch
 
     if not has_torch():
         return "not installed: pip install 'hashigo[train]'"
     try:
-        from hashigo.recipe import MachineRecipe
-        from hashigo.training.machine import COMPILING_PAYS, choose
+        from hashigo.training.recipe import MachineRecipe
+        from hashigo.training.setup import COMPILING_PAYS, choose
     except ImportError as error:
         return f"{error.name} is missing: pip install 'hashigo[train]'"
     return str(choose(MachineRecipe(), steps=COMPILING_PAYS))

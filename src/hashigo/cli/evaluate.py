@@ -37,9 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measures and prints a table of means; 1 if a picture could not be read."""
-    from hashigo.apply import load
+    from hashigo.apply.model import load
     from hashigo.data import open_dataset
-    from hashigo.evaluation import evaluate
+    from hashigo.evaluation.measure import evaluate
     from hashigo.files import atomic_path
     from hashigo.metrics import METRICS
 
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         f"farther: {100 * figures['share_worse_than_input']:.0f} %"
     )
     if args.page:
-        from hashigo.evaluation_page import write_page
+        from hashigo.evaluation.page import write_page
 
         say(f"wrote {write_page(found, model, sets, Path(args.page))}")
     if args.json:

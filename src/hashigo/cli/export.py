@@ -16,8 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the ONNX file; batch, height and width stay free."""
-    from hashigo.export import export_onnx
-    from hashigo.models import load_network, open_model
+    from hashigo.models.folder import load_network, open_model
+    from hashigo.models.onnx import export_onnx
 
     folder = open_model(args.model)
     path = export_onnx(load_network(folder), args.output, half=args.half)

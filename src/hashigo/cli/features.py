@@ -11,7 +11,7 @@ from hashigo.cli.console import progress, say
 from hashigo.errors import DataError, MissingExtraError, RecipeError
 
 if TYPE_CHECKING:
-    from hashigo.latents import Latents
+    from hashigo.latents.extract import Latents
 
 SUFFIX = ".npz"
 
@@ -65,11 +65,11 @@ def run(args: argparse.Namespace) -> int:
     if not args.list_layers:
         _check_output(Path(args.output), args.inputs)
     try:
-        from hashigo.latents import check_layer, gather, layer_names, side_of
+        from hashigo.latents.extract import check_layer, gather, layer_names, side_of
     except ModuleNotFoundError as error:
         raise MissingExtraError("extracting features", "train", error.name or "") from error
     from hashigo.data import PictureSet, open_dataset
-    from hashigo.models import load_network, open_model
+    from hashigo.models.folder import load_network, open_model
 
     folder = open_model(args.model)
     network = load_network(folder)

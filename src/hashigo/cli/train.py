@@ -16,7 +16,7 @@ from hashigo.errors import MissingExtraError, RecipeError
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
 
-    from hashigo.recipe import Recipe
+    from hashigo.training.recipe import Recipe
 
 
 def build_parser() -> ArgumentParser:
@@ -25,7 +25,7 @@ def build_parser() -> ArgumentParser:
         from jsonargparse import ActionConfigFile, ArgumentParser  # type: ignore[attr-defined]
     except ImportError as error:
         raise MissingExtraError("training", "train", error.name or "") from error
-    from hashigo.recipe import Recipe
+    from hashigo.training.recipe import Recipe
 
     parser = ArgumentParser(
         prog="hashigo train RECIPE.yaml",
@@ -46,7 +46,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     Raises:
         RecipeError: the recipe is missing, or a key or value is wrong; the message says which and what is right.
     """
-    from hashigo.recipe import Recipe
+    from hashigo.training.recipe import Recipe
 
     parser = build_parser()
     if "-h" in words or "--help" in words or not words:
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     """Trains, showing progress, and says where the model is."""
     recipe: Recipe = args.recipe
     try:
-        from hashigo.training import train
+        from hashigo.training.run import train
     except ModuleNotFoundError as error:
         raise MissingExtraError("training", "train", error.name or "") from error
     from hashigo.cli.training_progress import TrainingProgress

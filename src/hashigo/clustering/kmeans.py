@@ -15,7 +15,7 @@ from hashigo.clustering.result import Clustering
 from hashigo.clustering.rows import in_memory, matrix
 from hashigo.clustering.starts import starts
 from hashigo.errors import RecipeError, did_you_mean
-from hashigo.files import quarter_of_memory
+from hashigo.machine import quarter_of_memory
 
 Method = Literal["auto", "lloyd", "minibatch"]
 

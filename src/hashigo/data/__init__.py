@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from hashigo.data.named.sources import DATASETS, Dataset, data_root, find_local, get
 from hashigo.data.opening import has_split, open_dataset
 from hashigo.data.pictures import PictureSet
-from hashigo.data.sources import DATASETS, Dataset, data_root, find_local, get
 
 __all__ = ["DATASETS", "Dataset", "PictureSet", "data_root", "find_local", "get", "has_split", "open_dataset"]

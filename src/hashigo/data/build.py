@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,7 +15,8 @@ from PIL import Image
 
 from hashigo.data.pictures import PictureSet
 from hashigo.errors import DataError, PictureError
-from hashigo.image import Photo, read
+from hashigo.image.photo import Photo, read
+from hashigo.machine import cores
 
 Progress = Callable[[int, int], None]
 """Called with how many are done and how many there are."""
@@ -150,7 +150,7 @@ def _photos(items: Sequence[Item], prepare: Prepare) -> Iterator[NDArray[np.uint
         except PictureError as error:
             return error
 
-    workers = min(16, os.cpu_count() or 1)
+    workers = min(16, cores())
     waiting: deque[Future[NDArray[np.uint8] | PictureError]] = deque()
     pool = ThreadPoolExecutor(workers, "hashigo-read")
     try:

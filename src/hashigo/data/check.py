@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hashigo.data import mnist
 from hashigo.data.build import Progress, classes_of, kept, labels_of, pour
-from hashigo.data.download import MNIST, checksum
+from hashigo.data.named import mnist
+from hashigo.data.named.download import MNIST, checksum
+from hashigo.data.named.sources import DATASETS, find_local
 from hashigo.data.npz import splits_in as npz_splits
 from hashigo.data.opening import is_pattern, items_of, open_dataset, recognise
 from hashigo.data.pictures import PictureSet
-from hashigo.data.sources import DATASETS, find_local
 from hashigo.errors import DataError
 
 # Published numbers of pictures. Other ones are told, but no fault: small sets in the same format are usual.

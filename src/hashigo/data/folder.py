@@ -7,7 +7,7 @@ from pathlib import Path
 from hashigo.data.build import Item
 from hashigo.errors import DataError, PictureError
 from hashigo.files import expand
-from hashigo.image import SUFFIXES
+from hashigo.image.photo import SUFFIXES
 
 
 def folder_items(path: str | Path) -> list[Item]:

@@ -10,15 +10,15 @@ import numpy as np
 
 from hashigo.data.build import Item, Progress, collect, kept, reduced, to_short_side
 from hashigo.data.folder import folder_items
+from hashigo.data.named.sources import DATASETS, dataset, get
 from hashigo.data.npz import read_npz
 from hashigo.data.npz import splits_in as npz_splits
 from hashigo.data.packfile import looks_like_pack
 from hashigo.data.pictures import PictureSet, evenly
-from hashigo.data.sources import DATASETS, dataset, get
 from hashigo.data.tars import shards_in, tar_items
 from hashigo.errors import DataError, PictureError, did_you_mean
 from hashigo.files import expand, walk
-from hashigo.image import SUFFIXES
+from hashigo.image.photo import SUFFIXES
 
 SPLIT_FOLDERS = {
     "train": ("train",),

@@ -15,7 +15,7 @@ from hashigo.data.pictures import PictureSet
 from hashigo.data.tars import tar_items
 from hashigo.errors import DataError
 from hashigo.files import atomic_path, expand
-from hashigo.image import SUFFIXES, Photo
+from hashigo.image.photo import SUFFIXES, Photo
 
 
 def pack(

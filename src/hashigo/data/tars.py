@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from hashigo.data.build import Item
 from hashigo.errors import DataError
-from hashigo.image import SUFFIXES
+from hashigo.image.photo import SUFFIXES
 
 
 def shards_in(folder: Path) -> list[Path]:

@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from hashigo.errors import RecipeError, did_you_mean
-from hashigo.networks.efficientnet import ENCODERS, check_pretrained
+from hashigo.networks.encoders.efficientnet import ENCODERS, check_pretrained
 from hashigo.networks.unet import UNet
 
 __all__ = [

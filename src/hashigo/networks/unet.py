@@ -18,7 +18,7 @@ from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
 from hashigo.errors import RecipeError, did_you_mean
-from hashigo.networks.efficientnet import ENCODERS, EfficientNetLite0
+from hashigo.networks.encoders.efficientnet import ENCODERS, EfficientNetLite0
 
 SKIPS = ("concat", "none", "zeroed")
 ACTIVATIONS: dict[str, type[nn.Module]] = {

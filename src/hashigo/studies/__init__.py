@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hashigo.studies.autoencode import PRESETS as AUTOENCODE
-from hashigo.studies.autoencode import run_autoencode
-from hashigo.studies.colorize import PRESETS as COLORIZE
-from hashigo.studies.colorize import run_colorize
-from hashigo.studies.purity import run_purity
-from hashigo.studies.purity_settings import PRESETS as PURITY
+from hashigo.studies.purity.run import run_purity
+from hashigo.studies.purity.settings import PRESETS as PURITY
+from hashigo.studies.restoration.autoencode import PRESETS as AUTOENCODE
+from hashigo.studies.restoration.autoencode import run_autoencode
+from hashigo.studies.restoration.colorize import PRESETS as COLORIZE
+from hashigo.studies.restoration.colorize import run_colorize
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from hashigo.errors import DataError
-from hashigo.words import Words
+from hashigo.pages.words import Words
 
 Verdict = Literal["holds", "does not hold", "within noise"]
 

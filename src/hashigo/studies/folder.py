@@ -8,19 +8,14 @@ from __future__ import annotations
 
 import json
 import math
-import platform
-import sys
 import time
 from collections.abc import Collection
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from hashigo.apply import cores
 from hashigo.errors import DataError, RecipeError
 from hashigo.files import atomic_path
-
-PACKAGES = ("hashigo", "torch", "lightning", "numpy", "scikit-learn", "scikit-image")
+from hashigo.machine import environment, peak_gpu_memory, peak_memory
 
 
 class StudyFolder:
@@ -50,7 +45,7 @@ class StudyFolder:
         self.path, self.study = Path(folder), study
         self.settings: dict[str, Any] = json.loads(json.dumps(settings))
         self._start = time.monotonic()
-        self._here = environment()  # before anything changes the number of threads
+        self._here = environment().as_dict()  # before anything changes the number of threads
         before = self._read("settings.json")
         if before is not None:
             held, started = before.get("study"), before.get("settings")
@@ -167,48 +162,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def environment() -> dict[str, Any]:
-    """This machine and the versions: `cores` that this process may use, `threads` that torch takes for one operation."""
-    import torch
-
-    name = torch.cpu.get_capabilities().get("cpu_name") or platform.processor() or platform.machine()
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
-    return {
-        "processor": str(name),
-        "cores": cores(),
-        "threads": torch.get_num_threads(),
-        "gpu": device,
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        **{package: _version(package) for package in PACKAGES},
-    }
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
-
-
-def peak_memory() -> float:
-    """The most memory that this process has held, in MB (its resident set; a GPU's memory is not in it); NaN on Windows."""
-    try:
-        import resource
-    except ImportError:
-        return math.nan
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most / (1e6 if sys.platform == "darwin" else 1e3)
-
-
-def peak_gpu_memory() -> float:
-    """The most memory that this process's tensors have taken on the GPU that torch uses, in MB; 0 where it uses none.
-
-    What CUDA itself and torch's cache take comes on top.
-    """
-    import torch
-
-    used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    return torch.cuda.max_memory_allocated() / 1e6 if used else 0.0

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from hashigo.report import Page
-from hashigo.words import Words
+from hashigo.pages.page import Page
+from hashigo.pages.words import Words
 
 
 def departures(ours: Any, article: Any, labels: Mapping[str, Words]) -> list[tuple[Words, object, object]]:

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 from array_api_compat import array_namespace
 
-from hashigo import losses
 from hashigo.color import Array
 from hashigo.errors import RecipeError
-from hashigo.hints import Hint
 from hashigo.randomness import PictureRng
+from hashigo.tasks import losses
+from hashigo.tasks.hints import Hint
 
 
 @dataclass(frozen=True)

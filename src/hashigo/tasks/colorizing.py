@@ -10,14 +10,15 @@ from typing import Any, ClassVar
 import numpy as np
 from array_api_compat import array_namespace
 
-from hashigo import color, losses
-from hashigo.bins import REACH, REBALANCE, ChromaBins, every_bin, fitted_bins
+from hashigo import color
 from hashigo.color import Array
-from hashigo.damage import old_photo
 from hashigo.errors import RecipeError
-from hashigo.hints import CHANNELS, RADIUS, Hint, no_hints, random_hints, set_hints, spread_hints
 from hashigo.randomness import PictureRng
+from hashigo.tasks import losses
 from hashigo.tasks.base import Task
+from hashigo.tasks.classes import REACH, REBALANCE, ChromaBins, every_bin, fitted_bins
+from hashigo.tasks.damage import old_photo
+from hashigo.tasks.hints import CHANNELS, RADIUS, Hint, no_hints, random_hints, set_hints, spread_hints
 
 VIVID = 0.95
 """How vivid a newly trained model's answers are; bundled models have their own, chosen with `benchmarks/vividness.py`."""

@@ -1,8 +1,17 @@
-"""Training: a recipe and a folder in, a model out. Prints nothing; progress is shown by callbacks that callers pass in."""
+"""Training: a recipe and a folder in, a model out. Prints nothing; progress is shown by callbacks that callers pass in.
+
+Nothing heavy is imported here, since a recipe needs no torch: training itself is `hashigo.training.run`.
+"""
 
 from __future__ import annotations
 
-from hashigo.training.callbacks import read_metrics
-from hashigo.training.run import Run, load_data, train
+from hashigo.training.recipe import (
+    DataRecipe,
+    MachineRecipe,
+    NetworkRecipe,
+    OptimizerRecipe,
+    Recipe,
+    TaskRecipe,
+)
 
-__all__ = ["Run", "load_data", "read_metrics", "train"]
+__all__ = ["DataRecipe", "MachineRecipe", "NetworkRecipe", "OptimizerRecipe", "Recipe", "TaskRecipe"]

@@ -12,9 +12,9 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 
+from hashigo.data.loader import Loader
 from hashigo.files import atomic_path
-from hashigo.loader import Loader
-from hashigo.training.panels import grid, save_animation, save_png
+from hashigo.pages.panels import grid, save_animation, save_png
 
 
 class AtomicCheckpoints(TorchCheckpointIO):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
 
@@ -11,9 +10,10 @@ import yaml
 from torch import nn
 
 from hashigo.data import PictureSet
-from hashigo.recipe import Recipe
+from hashigo.machine import processor_name
 from hashigo.tasks import Task
-from hashigo.training.machine import Setup
+from hashigo.training.recipe import Recipe
+from hashigo.training.setup import Setup
 
 
 def model_card(
@@ -79,8 +79,7 @@ def machine(setup: Setup) -> str:
     """One line on the machine and how it was used."""
     if setup.accelerator == "cuda":
         return f"{torch.cuda.get_device_name()}; {setup}"
-    name = torch.cpu.get_capabilities().get("cpu_name") or platform.processor() or platform.machine()
-    return f"{name}, {torch.get_num_threads()} threads; {setup}"
+    return f"{processor_name()}, {torch.get_num_threads()} threads; {setup}"
 
 
 def _plain(options: dict[str, object]) -> str:

@@ -10,11 +10,11 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
+from hashigo.data.loader import Batch
 from hashigo.errors import TrainingError
-from hashigo.loader import Batch
 from hashigo.randomness import PictureRng
-from hashigo.recipe import OptimizerRecipe
 from hashigo.tasks import Task, task_config
+from hashigo.training.recipe import OptimizerRecipe
 
 
 class Average:

@@ -23,18 +23,18 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from hashigo.data import PictureSet, open_dataset
+from hashigo.data.loader import Loader, ResidentPictures
+from hashigo.data.splitting import colourful, split_off
 from hashigo.errors import RecipeError
 from hashigo.files import atomic_path
-from hashigo.loader import Loader, ResidentPictures
-from hashigo.metrics import colourfulness
-from hashigo.models import ModelFolder, load_network, open_model, save_model
+from hashigo.models.folder import ModelFolder, load_network, open_model, save_model
 from hashigo.networks import check_pretrained, load_pretrained, make_network
-from hashigo.recipe import DataRecipe, Recipe
 from hashigo.tasks import Task, make_task
 from hashigo.training.callbacks import AtomicCheckpoints, BestCheckpoint, MetricsCsv, Panels, RunningMean, read_metrics
 from hashigo.training.card import model_card
-from hashigo.training.machine import Setup, choose
 from hashigo.training.module import Restorer
+from hashigo.training.recipe import DataRecipe, Recipe
+from hashigo.training.setup import Setup, choose
 
 
 @dataclass(frozen=True)
@@ -219,40 +219,6 @@ def load_data(recipe: DataRecipe) -> tuple[PictureSet, PictureSet]:
     else:
         training, validation = split_off(training, recipe.validation_share, recipe.validation_limit)
     return (colourful(training, recipe.colourful) if recipe.colourful else training), validation
-
-
-MEASURED_SIDE = 96
-"""Colourfulness is measured on the central squares of this side."""
-
-
-def colourful(pictures: PictureSet, least: float) -> PictureSet:
-    """The pictures of at least this colourfulness (M3 of Hasler & Süsstrunk 2003, 0..255 scale).
-
-    Raises:
-        RecipeError: there is none.
-    """
-    resident = ResidentPictures(pictures)
-    found = []
-    for some in torch.split(torch.arange(len(pictures)), 256):
-        rgb = resident.centre(some, MEASURED_SIDE, MEASURED_SIDE)
-        found.append(colourfulness(rgb, rgb) >= least)
-    kept = torch.cat(found).numpy()
-    if not kept.any():
-        raise RecipeError(
-            f"data.colourful: expected training pictures of colourfulness {least:g} or more, found none in "
-            f"{pictures.source}; lower it, or give colour photos"
-        )
-    return pictures if kept.all() else pictures.subset(kept)
-
-
-def split_off(pictures: PictureSet, share: float, most: int = 0) -> tuple[PictureSet, PictureSet]:
-    """Two sets without overlap: all but a `share` of `pictures`, and that share, chosen by a fixed shuffle."""
-    if len(pictures) < 2:
-        raise RecipeError(f"expected at least 2 pictures to keep some apart for validation, got {len(pictures)}")
-    order = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(7)).numpy()
-    count = min(max(1, round(share * len(pictures))), len(pictures) - 1)
-    apart = sorted(order[:count][: most or None].tolist())
-    return pictures.subset(sorted(order[count:].tolist())), pictures.subset(apart)
 
 
 def _prepare(recipe: Recipe, training: PictureSet, validation: PictureSet) -> tuple[tuple[Loader, Loader], Setup, int]:

@@ -23,17 +23,17 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from hashigo.data import PictureSet
+from hashigo.data.loader import Loader, ResidentPictures
 from hashigo.errors import RecipeError, TrainingError
 from hashigo.files import atomic_path
-from hashigo.loader import Loader, ResidentPictures
-from hashigo.losses import get_loss
 from hashigo.networks import make_network
 from hashigo.randomness import PictureRng
-from hashigo.recipe import MachineRecipe, Recipe
 from hashigo.tasks import make_task
-from hashigo.training.machine import Setup, choose
+from hashigo.tasks.losses import get_loss
 from hashigo.training.module import Average, make_optimizer
+from hashigo.training.recipe import MachineRecipe, Recipe
 from hashigo.training.run import network_options
+from hashigo.training.setup import Setup, choose
 
 
 class Together:

@@ -1,0 +1,152 @@
+"""Engines: what runs a network, on NumPy arrays. OpenVINO needs no torch; torch can use a GPU.
+
+An engine takes float32 (N, C, H, W) and gives float32 (N, C', H, W); it may be called from several threads.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hashigo.errors import MissingExtraError, ModelError
+from hashigo.machine import cpu_has_bfloat16, has_torch
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_ONE_CALL = threading.Lock()
+"""Held while OpenVINO's Python binding is called: version 2026.4 can deadlock where two threads make tensors at once."""
+
+EngineName = Literal["auto", "openvino", "torch"]
+
+
+class Engine(Protocol):
+    """Runs a network: float32 (N, C, H, W) → float32 (N, C', H, W)."""
+
+    description: str
+    """Runtime, device and precision, for people."""
+
+    def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The network's answer to a batch."""
+
+
+class OpenVinoEngine:
+    """A network in an ONNX file on OpenVINO, in bfloat16 where the processor multiplies it in hardware.
+
+    Args:
+        path: the ONNX file.
+        precision: "auto", "bf16" or "f32".
+        threads: most threads to use; 0 takes all cores.
+        shape: compiles for this input shape only, (N, C, H, W); otherwise any shape is taken.
+
+    Raises:
+        ModelError: the file is missing or OpenVINO cannot read it.
+        MissingExtraError: OpenVINO is not installed.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        precision: str = "auto",
+        threads: int = 0,
+        shape: tuple[int, int, int, int] | None = None,
+    ) -> None:
+        try:
+            import openvino
+        except ImportError as error:
+            raise MissingExtraError("the OpenVINO engine", "all", error.name or "") from error
+        if not Path(path).is_file():
+            raise ModelError(f"{path}: expected an ONNX file, found nothing; export the model with 'hashigo export'")
+        core = openvino.Core()
+        if precision == "auto":
+            precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+        settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+        if threads:
+            settings["INFERENCE_NUM_THREADS"] = threads
+        try:
+            model = core.read_model(str(path))
+            if shape is not None:
+                model.reshape(list(shape))
+            self._compiled = core.compile_model(model, "CPU", settings)
+        except RuntimeError as error:
+            raise ModelError(f"{path}: expected a network that OpenVINO can run: {str(error).strip()}") from error
+        self._request = self._compiled.create_infer_request()
+        self.description = f"OpenVINO, CPU, {'bfloat16' if precision == 'bf16' else 'float32'}"
+
+    def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32 (N, C, H, W) → float32 (N, C', H, W); one call at a time, which uses all threads that it may.
+
+        Raises:
+            ModelError: OpenVINO failed, for instance for want of memory.
+        """
+        with _ONE_CALL:
+            try:
+                self._request.infer([np.ascontiguousarray(x, np.float32)], share_inputs=True)
+            except RuntimeError as error:
+                raise ModelError(f"OpenVINO failed on an input of {x.shape}: {str(error).strip()}") from error
+            return np.array(self._request.get_output_tensor(0).data, dtype=np.float32)
+
+
+class TorchEngine:
+    """A network on torch: the GPU where there is one, otherwise the CPU; bfloat16 where the hardware has it.
+
+    Args:
+        network: the network, with its weights.
+        device: a torch device; empty takes the GPU if there is one.
+        precision: "auto", "bf16" or "f32".
+    """
+
+    def __init__(self, network: nn.Module, device: str = "", precision: str = "auto") -> None:
+        import torch
+
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        if precision == "auto":
+            fast = torch.cuda.is_bf16_supported() if self.device.type == "cuda" else cpu_has_bfloat16()
+            precision = "bf16" if fast else "f32"
+        self.half = precision == "bf16"
+        self.network = network.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        kind = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type.upper()
+        self.description = f"torch, {kind}, {'bfloat16' if self.half else 'float32'}"
+
+    def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32 (N, C, H, W) → float32 (N, C', H, W).
+
+        Raises:
+            ModelError: torch failed, for instance for want of memory.
+        """
+        import torch
+
+        try:
+            with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+                batch = torch.from_numpy(np.ascontiguousarray(x, np.float32)).to(self.device)
+                output = self.network(batch.contiguous(memory_format=torch.channels_last))
+                result: NDArray[np.float32] = output.float().cpu().contiguous().numpy()
+        except RuntimeError as error:
+            raise ModelError(f"torch failed on an input of {x.shape}: {error}") from error
+        return result
+
+
+def choose_engine(name: EngineName, has_onnx: bool) -> str:
+    """ "openvino" or "torch": what `name` asks for, or the best for a model with or without an ONNX file.
+
+    "auto" takes torch only for a model without ONNX file: on CPUs OpenVINO is faster and starts sooner.
+
+    Raises:
+        ModelError: no such engine, or the model cannot run on the one asked for.
+        MissingExtraError: torch is needed and not installed.
+    """
+    if name not in ("auto", "openvino", "torch"):
+        raise ModelError(f"expected the engine auto, openvino or torch, got {name!r}")
+    if name == "openvino" and not has_onnx:
+        raise ModelError(
+            "the model has no model.onnx, which OpenVINO needs: make it with 'hashigo export', or use torch"
+        )
+    chosen = ("openvino" if has_onnx else "torch") if name == "auto" else name
+    if chosen == "torch" and not has_torch():
+        raise MissingExtraError("running a network with torch", "train", "torch")
+    return chosen

@@ -1,0 +1,300 @@
+"""Many files through a model: what is written where is settled first, then decode, network and encode overlap."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from hashigo.apply.model import Floats, Model
+from hashigo.errors import HashigoError, PictureError, RecipeError
+from hashigo.files import atomic_path, expand
+from hashigo.image.photo import MAX_PIXELS, SUFFIXES, Photo, read, write
+from hashigo.machine import cores
+from hashigo.tasks.hints import Hint
+
+Existing = Literal["skip", "overwrite", "error"]
+
+IN_FLIGHT_PIXELS = 48_000_000
+"""While so many decoded pixels wait between the stages, no further photo is begun: this bounds the memory."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file: read from `source`, write to `target`."""
+
+    source: Path
+    target: Path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job: `state` "done", "skipped" (the target was there) or "failed" with its `error`."""
+
+    job: Job
+    state: Literal["done", "skipped", "failed"]
+    error: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+def plan(inputs: Sequence[str | Path], output: str | Path | None, suffix: str) -> list[Job]:
+    """Which file becomes which: `stem.suffix.ext` beside its input, or in `output` with the tree mirrored.
+
+    `output` names the file itself where there is one input file and `output` ends in a picture's suffix. What an
+    earlier run left (`stem.suffix.ext`, or anything within `output`) is not taken as input when a folder is walked.
+
+    Raises:
+        PictureError: an input does not exist, or there is no picture in them.
+        RecipeError: two inputs would become one file, or an output is itself an input.
+    """
+    target = None if output is None else Path(output)
+    explicit = {os.path.realpath(one) for one in inputs if Path(one).is_file()}
+    found = [
+        (path, relative)
+        for path, relative in expand(inputs, SUFFIXES)
+        if os.path.realpath(path) in explicit or not _from_earlier_run(path, inputs, target, suffix)
+    ]
+    if not found:
+        raise PictureError(
+            f"expected pictures ({' '.join(sorted(SUFFIXES))}), found none in {' '.join(map(str, inputs))}"
+        )
+    if target is not None and _names_file(target):
+        if len(found) > 1:
+            raise RecipeError(f"{len(found)} inputs cannot all become {target}; give a folder with -o")
+        jobs = [Job(found[0][0], target)]
+    else:
+        jobs = [Job(path, _target(path, relative, target, suffix)) for path, relative in found]
+    _check_collisions(jobs)
+    return jobs
+
+
+def _names_file(output: Path) -> bool:
+    """Whether -o means a file and not a folder."""
+    return output.suffix.lower() in SUFFIXES and not output.is_dir()
+
+
+def failures_path(inputs: Sequence[str | Path], jobs: Sequence[Job], output: str | Path | None) -> Path:
+    """Where failures.jsonl of a run goes: the output folder, else the first input's folder."""
+    if output is not None:
+        folder = Path(output).parent if _names_file(Path(output)) else Path(output)
+    else:
+        folder = Path(inputs[0]) if Path(inputs[0]).is_dir() else jobs[0].source.parent
+    return folder / "failures.jsonl"
+
+
+def _from_earlier_run(path: Path, inputs: Sequence[str | Path], output: Path | None, suffix: str) -> bool:
+    """Whether a file found in a folder looks like a result: by its name, or because it lies in the output folder."""
+    if path.stem.endswith(f".{suffix}"):
+        return True
+    inside = output is not None and path.resolve().is_relative_to(output.resolve())
+    return inside and not any(Path(one).resolve().is_relative_to(output.resolve()) for one in inputs)  # type: ignore[union-attr]
+
+
+def _target(path: Path, relative: Path, output: Path | None, suffix: str) -> Path:
+    # 256 colours are too few for a coloured photo, and an unknown suffix names no format
+    keeps = path.suffix.lower() in SUFFIXES and path.suffix.lower() != ".gif"
+    name = f"{path.stem}.{suffix}{path.suffix if keeps else '.png'}"
+    return path.with_name(name) if output is None else output / relative.with_name(name)
+
+
+def _check_collisions(jobs: Sequence[Job]) -> None:
+    sources = {os.path.realpath(job.source) for job in jobs}
+    taken: dict[str, Path] = {}
+    for job in jobs:
+        place = os.path.realpath(job.target)
+        if place in taken:
+            raise RecipeError(
+                f"{taken[place]} and {job.source} would both become {job.target}; give them different names or -o"
+            )
+        if place in sources:
+            raise RecipeError(f"{job.target} would overwrite an input; give another -o")
+        taken[place] = job.source
+
+
+def run(
+    model: Model, jobs: Sequence[Job], *, existing: Existing = "skip", batch_size: int = 4, quality: int = 92,
+    max_pixels: int = MAX_PIXELS, hints: Sequence[Hint] = (),
+) -> Iterator[Outcome]:  # fmt: skip
+    """Does the jobs and tells of each as it ends, in order.
+
+    Files are decoded ahead and encoded behind in worker threads while the network works; neighbours whose network
+    input has one shape go through it as one batch. A failing file never stops the others. `existing`: what to do where
+    a target is there already. hints: known colours, which make sense for one photo only.
+
+    Raises:
+        RecipeError: a target exists and `existing` is "error"; found before anything is written.
+    """
+    if existing == "error":
+        there = [job.target for job in jobs if job.target.exists()]
+        if there:
+            raise RecipeError(f"{there[0]} exists already ({len(there)} such); use --existing skip or overwrite")
+    with ThreadPoolExecutor(cores(), thread_name_prefix="hashigo-file") as pool:
+        yield from _Line(model, pool, existing, batch_size, quality, max_pixels, hints).run(jobs)
+
+
+@dataclass
+class _Loaded:
+    job: Job
+    photo: Photo | None = None
+    x: Floats | None = None
+    outcome: Outcome | None = None
+
+
+class _Line:
+    """The assembly line: load (workers) → network (here, in batches) → finish and write (workers)."""
+
+    def __init__(
+        self, model: Model, pool: ThreadPoolExecutor, existing: Existing, batch_size: int, quality: int, max_pixels: int,
+        hints: Sequence[Hint] = (),
+    ) -> None:  # fmt: skip
+        self.hints = hints
+        self.model, self.pool, self.existing = model, pool, existing
+        self.batch_size, self.quality, self.max_pixels = batch_size, quality, max_pixels
+        self.ahead = 2 * cores()
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+        """Outcomes in the order of `jobs`."""
+        todo = iter(jobs)
+        loading: deque[Future[_Loaded]] = deque()
+        finishing: deque[tuple[int, Future[Outcome]]] = deque()
+        batch: list[_Loaded] = []
+        while True:
+            while len(loading) < self.ahead and (not loading or self._room(loading, batch, finishing)):
+                if (job := next(todo, None)) is None:
+                    break
+                loading.append(self.pool.submit(self._load, job))
+            if not loading:
+                break
+            loaded = loading.popleft().result()
+            if batch and not self._fits(batch, loaded):
+                finishing.extend(self._finish(batch))
+                batch = []
+            batch.append(loaded)
+            while finishing and (finishing[0][1].done() or sum(pixels for pixels, _ in finishing) > IN_FLIGHT_PIXELS):
+                yield finishing.popleft()[1].result()
+        finishing.extend(self._finish(batch))
+        yield from (future.result() for _, future in finishing)
+
+    def _room(
+        self,
+        loading: deque[Future[_Loaded]],
+        batch: list[_Loaded],
+        finishing: deque[tuple[int, Future[Outcome]]],
+    ) -> bool:
+        """Whether another photo may be begun; how large those are that are being decoded is not yet known."""
+        waiting = [future.result() for future in loading if future.done()]
+        pixels = sum(_pixels(one) for one in (*waiting, *batch))
+        return pixels + sum(size for size, _ in finishing) < IN_FLIGHT_PIXELS
+
+    def _fits(self, batch: list[_Loaded], new: _Loaded) -> bool:
+        first = batch[0].x
+        alike = first is not None and new.x is not None and first.shape == new.x.shape
+        pixels = sum(_pixels(one) for one in (*batch, new))
+        return alike and len(batch) < self.batch_size and pixels <= IN_FLIGHT_PIXELS
+
+    def _load(self, job: Job) -> _Loaded:
+        if self.existing == "skip" and job.target.exists():
+            return _Loaded(job, outcome=Outcome(job, "skipped"))
+        try:
+            photo = read(job.source, max_pixels=self.max_pixels)
+            return _Loaded(
+                job, photo, self.model.prepare(photo, self.hints) if self.model.works_whole(photo.size) else None
+            )
+        except (HashigoError, OSError, MemoryError) as error:
+            return _Loaded(job, outcome=_failure(job, error))
+
+    def _finish(self, batch: list[_Loaded]) -> Iterator[tuple[int, Future[Outcome]]]:
+        """Runs the network over a batch of equal shape and hands its photos to the workers.
+
+        Where the network fails, for instance for want of memory, the workers try each photo alone.
+        """
+        outputs: Sequence[Floats | None] = [None] * len(batch)
+        if batch and batch[0].x is not None:
+            with contextlib.suppress(HashigoError, MemoryError):
+                outputs = list(self.model.engine(np.stack([one.x for one in batch if one.x is not None])))
+        for one, output in zip(batch, outputs, strict=True):
+            yield _pixels(one), self.pool.submit(self._write, one, output)
+
+    def _write(self, loaded: _Loaded, output: Floats | None) -> Outcome:
+        job, photo = loaded.job, loaded.photo
+        if photo is None:
+            return loaded.outcome or Outcome(job, "failed", "not read")
+        try:
+            if output is None or loaded.x is None:
+                result = self.model.apply(photo, self.hints)
+            else:
+                result = self.model.finish(photo, output, loaded.x)
+            write(result, job.target, quality=self.quality)
+        except (HashigoError, OSError, MemoryError) as error:
+            return _failure(job, error)
+        return Outcome(job, "done", warnings=photo.warnings)
+
+
+def _pixels(loaded: _Loaded) -> int:
+    return 0 if loaded.photo is None else loaded.photo.height * loaded.photo.width
+
+
+def _failure(job: Job, error: BaseException) -> Outcome:
+    return Outcome(job, "failed", str(error) or f"{job.source}: {type(error).__name__}")
+
+
+def write_failures(outcomes: Sequence[Outcome], path: Path) -> bool:
+    """Lists what failed, a JSON object per line: `{"input", "output", "error"}`.
+
+    Entries of earlier runs stay unless their input was in this run; a list that becomes empty goes away. Returns whether
+    anything failed now.
+    """
+    sources = {str(outcome.job.source) for outcome in outcomes}
+    lines = [line for line in _listed(path) if line.get("input") not in sources]
+    failed = [outcome for outcome in outcomes if outcome.state == "failed"]
+    lines += [{"input": str(one.job.source), "output": str(one.job.target), "error": one.error} for one in failed]
+    if not lines:
+        path.unlink(missing_ok=True)
+    elif failed or path.exists():
+        with atomic_path(path) as temporary:
+            temporary.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return bool(failed)
+
+
+def _listed(path: Path) -> list[dict[str, str]]:
+    """The entries of a list of failures; none where there is no list or it is not one of ours."""
+    try:
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError):
+        return []
+    return [line for line in lines if isinstance(line, dict)]
+
+
+@dataclass
+class Tally:
+    """Counts outcomes as they come, for a summary."""
+
+    done: int = 0
+    skipped: int = 0
+    failed: int = 0
+    start: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.start = time.perf_counter()
+
+    def add(self, outcome: Outcome) -> None:
+        """Counts one."""
+        setattr(self, outcome.state, getattr(self, outcome.state) + 1)
+
+    def summary(self) -> str:
+        """For instance "198 done, 1 skipped, 1 failed in 12.3 s (16.1 photos/s)"."""
+        seconds = time.perf_counter() - self.start
+        parts = [f"{self.done} done"]
+        parts += [f"{count} {name}" for count, name in ((self.skipped, "skipped"), (self.failed, "failed")) if count]
+        rate = f" ({self.done / seconds:.1f} photos/s)" if self.done > 1 else ""
+        hint = "; what is there already is kept, --existing overwrite makes it anew" if self.skipped else ""
+        return f"{', '.join(parts)} in {seconds:.1f} s{rate}{hint}"

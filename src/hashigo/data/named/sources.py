@@ -1,0 +1,139 @@
+"""The datasets that have a name: where they are looked for, how they are read, how they are got."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from hashigo.data.named import cifar10, digits, download, mnist, stl10
+from hashigo.data.named.download import Remote
+from hashigo.data.named.records import parts_of
+from hashigo.data.pictures import PictureSet
+from hashigo.errors import DataError, did_you_mean
+
+
+class ReadSplit(Protocol):
+    """Reads a split of a dataset, evenly thinned out to `limit` pictures."""
+
+    def __call__(self, where: Path, split: str, limit: int | None = None) -> PictureSet:
+        """Raises DataError for missing or damaged files."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset with a name. To add one: a file with these three functions, and a line in DATASETS."""
+
+    about: str
+    """One line for people: what it is, how large the download is."""
+    splits: tuple[str, ...]
+    find: Callable[[Path], Path | None]
+    """Where the dataset lies in or at a folder, or None."""
+    splits_in: Callable[[Path], tuple[str, ...]]
+    """The splits that are there."""
+    read: ReadSplit
+    files: tuple[Remote, ...] = ()
+    """What to download; nothing for datasets that come with a dependency."""
+    enlarges: bool = False
+    """Whether a `size` above the pictures' own enlarges them."""
+
+
+DATASETS: dict[str, Dataset] = {
+    "cifar10": Dataset(
+        "60,000 colour pictures of 32 × 32 in ten classes (170 MB)",
+        cifar10.SPLITS,
+        cifar10.find,
+        cifar10.splits_in,
+        cifar10.read_split,
+        download.CIFAR10,
+    ),
+    "digits": Dataset(
+        "1,797 handwritten digits of 8 × 8, part of scikit-learn (nothing to download)",
+        digits.SPLITS,
+        digits.find,
+        digits.splits_in,
+        digits.read_split,
+        enlarges=True,
+    ),
+    "mnist": Dataset(
+        "70,000 handwritten digits of 28 × 28 (12 MB)",
+        mnist.SPLITS,
+        mnist.find,
+        mnist.splits_in,
+        mnist.read_split,
+        download.MNIST,
+    ),
+    "stl10": Dataset(
+        "113,000 colour pictures of 96 × 96, of these 13,000 in ten classes (2.6 GB)",
+        stl10.SPLITS,
+        stl10.find,
+        stl10.splits_in,
+        stl10.read_split,
+        download.STL10,
+    ),
+}
+
+
+def data_root(root: str | Path | None = None) -> Path:
+    """The folder of datasets: `root`, else HASHIGO_DATA, else `hashigo/data` in the user's cache folder."""
+    if root is not None:
+        return Path(root).expanduser()
+    if own := os.environ.get("HASHIGO_DATA"):
+        return Path(own).expanduser()
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "hashigo" / "data"
+
+
+def dataset(name: str) -> Dataset:
+    """The dataset of that name. Raises DataError with the nearest right name."""
+    if name not in DATASETS:
+        raise DataError(f"'{name}' is neither a file or folder nor a dataset; {did_you_mean(name, DATASETS)}")
+    return DATASETS[name]
+
+
+def find_local(name: str, root: str | Path | None = None) -> Path | None:
+    """Where a named dataset lies: in `root/name`, in `root` or in a folder `root/*name*`; None if nowhere."""
+    found, base = dataset(name), data_root(root)
+    if not found.files:
+        return found.find(base)
+    others = sorted(path for path in base.glob(f"{name}*") if path.is_dir()) if base.is_dir() else []
+    for place in (base / name, base, *others):
+        if place.exists() and (where := found.find(place)) is not None:
+            return where
+    return None
+
+
+def get(
+    name: str,
+    root: str | Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    split: str | None = None,
+) -> Path:
+    """Where the dataset lies; what is nowhere yet is downloaded into `root/name`.
+
+    `split`: the only one that has to be there. `progress` is called with bytes.
+    Raises DataError for an unknown name, DownloadError when it cannot be downloaded.
+    """
+    found = dataset(name)
+    needed = found.splits if split is None else parts_of(split, found.splits, name)
+    where = find_local(name, root)
+    # Of a set in several files (MNIST) some may be missing; an archive is there or not.
+    if where is not None and (len(found.files) < 2 or set(needed) <= set(found.splits_in(where))):
+        return where
+    folder = data_root(root) / name
+    for file in found.files:
+        download.download(
+            file.urls,
+            folder / file.name,
+            size=file.size,
+            md5=file.md5,
+            unpacked=file.unpacked,
+            progress=progress,
+        )
+    where = found.find(folder)
+    if where is None:
+        raise DataError(f"{folder}: expected the files of {name}, they are not there; remove the folder")
+    return where

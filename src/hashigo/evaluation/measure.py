@@ -1,0 +1,170 @@
+"""Evaluation: pictures through a model and against their originals, measure by measure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hashigo import color
+from hashigo.apply.model import Model
+from hashigo.data import PictureSet
+from hashigo.image.photo import Photo, photo_of
+from hashigo.machine import cores
+from hashigo.metrics import METRICS
+from hashigo.randomness import PictureRng
+from hashigo.tasks.hints import RADIUS, Hint
+
+Floats = NDArray[np.float32]
+Measures = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One picture's measures by the names of `METRICS`, each against the original, by what was measured.
+
+    "result": what the model gives; "input": what it was given, as it would look untreated; "mean chroma" (where a task
+    adds colour): the grey picture in the mean colour of all originals; "original": the original itself.
+    """
+
+    name: str
+    parts: dict[str, Measures]
+
+    @property
+    def gained(self) -> float:
+        """How much nearer to the original the result is than the input was, in CIEDE2000."""
+        return self.parts["input"]["delta_e"] - self.parts["result"]["delta_e"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of all pictures, in order; each picture was given so many `hints`."""
+
+    model: str
+    scores: list[Scores] = field(default_factory=list)
+    hints: int = 0
+
+    def mean(self, part: str) -> Measures:
+        """Mean of every measure over all pictures."""
+        rows = [one.parts[part] for one in self.scores]
+        return {name: float(np.mean([row[name] for row in rows])) for name in METRICS}
+
+    def share_better(self) -> float:
+        """Share of pictures whose result is nearer to the original (CIEDE2000) than the input was, 0..1."""
+        return float(np.mean([one.gained > 0 for one in self.scores]))
+
+    def ratio(self) -> float:
+        """Mean colourfulness of the results over that of the originals."""
+        return self.mean("result")["colourfulness"] / max(1e-9, self.mean("original")["colourfulness"])
+
+    def median_ratio(self) -> float:
+        """Median over the pictures of the result's colourfulness over its original's, which a few vivid results do not move."""
+        shares = [
+            one.parts["result"]["colourfulness"] / max(1e-9, one.parts["original"]["colourfulness"])
+            for one in self.scores
+        ]
+        return float(np.median(shares))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain values for JSON; an infinite PSNR does not occur (it is capped at 100 dB)."""
+        return {
+            "model": self.model,
+            "pictures": len(self.scores),
+            "hints": self.hints,
+            "mean": {part: self.mean(part) for part in self.scores[0].parts},
+            "colourfulness_ratio": self.ratio(),
+            "colourfulness_ratio_median": self.median_ratio(),
+            "share_better_than_input": self.share_better(),
+            "share_worse_than_input": float(np.mean([one.gained < 0 for one in self.scores])),
+            "each": [{"name": one.name, **one.parts} for one in self.scores],
+        }
+
+
+def evaluate(
+    model: Model,
+    sets: Sequence[PictureSet],
+    *,
+    hints: int = 0,
+    progress: Callable[[int], None] | None = None,
+    seed: int = 0,
+) -> Evaluation:
+    """Puts every picture through the model's task and measures what comes back, at the picture's own size.
+
+    What is random (the noise of `denoise`, the places of hints) is the same at every call with the same `seed`.
+    hints: so many random places of each picture have their colour told to the model. `progress` is called with 1 for
+    each picture done.
+
+    Raises:
+        RecipeError: the model takes no hints.
+    """
+    plain = _mean_chroma(sets) if model.task.adds_colour else None
+    with ThreadPoolExecutor(cores()) as pool:
+        scores = []
+        for one in pool.map(lambda job: _scores(model, job, hints, seed, plain), _jobs(sets)):
+            scores.append(one)
+            if progress is not None:
+                progress(1)
+    return Evaluation(str(model.folder.path.name), scores, hints)
+
+
+def originals(sets: Sequence[PictureSet]) -> Iterator[tuple[str, Photo]]:
+    """Every picture with its name, in the order of an evaluation's scores."""
+    for pictures in sets:
+        for i in range(len(pictures)):
+            yield str(pictures.names[i]), photo_of(np.ascontiguousarray(pictures.picture(i)))
+
+
+def treated(model: Model, original: Photo, number: int, hints: int = 0, seed: int = 0) -> tuple[Floats, Photo]:
+    """What the model is given of picture `number`, as it would look untreated (3, H, W), and its result."""
+    rgb = original.rgb()
+    damaged = model.task.degrade(rgb[None], PictureRng(seed, 0, np.array([number])))[0]
+    seen = original if damaged is rgb or np.array_equal(damaged, rgb) else original.with_rgb(damaged)
+    known = random_hints(rgb, hints, model.network_size(original.size), PictureRng(seed + 1, 0, np.array([number])))
+    return model.task.shown(model.task.encode(seen.rgb())), model.apply(seen, known)
+
+
+def random_hints(rgb: Floats, count: int, seen: tuple[int, int], rng: PictureRng) -> list[Hint]:
+    """The colours at `count` random places of a picture (3, H, W) that the network sees at the size `seen`.
+
+    Each is the mean of what a hint covers there.
+    """
+    height, width = rgb.shape[1:]
+    reach_y, reach_x = ((2 * RADIUS + 1) * side / small / 2 for side, small in zip(rgb.shape[1:], seen, strict=True))
+    found = []
+    for y, x in rng.uniform(count, 2)[0].tolist():
+        top, left = int(y * height), int(x * width)
+        rows = slice(max(0, round(top - reach_y)), max(top + 1, round(top + reach_y)))
+        columns = slice(max(0, round(left - reach_x)), max(left + 1, round(left + reach_x)))
+        red, green, blue = rgb[:, rows, columns].mean(axis=(1, 2)).tolist()
+        found.append(Hint(left, top, (red, green, blue)))
+    return found
+
+
+def _mean_chroma(sets: Sequence[PictureSet]) -> Floats:
+    """Mean Cb and Cr of all pictures, each counting the same: (2, 1, 1)."""
+    means = np.stack([color.chroma(photo.rgb()).mean(axis=(1, 2)) for _, photo in originals(sets)])
+    mean: Floats = means.mean(axis=0)[:, None, None].astype(np.float32)
+    return mean
+
+
+def _jobs(sets: Sequence[PictureSet]) -> Iterator[tuple[int, str, Photo]]:
+    yield from ((number, *one) for number, one in enumerate(originals(sets)))
+
+
+def _scores(model: Model, job: tuple[int, str, Photo], hints: int, seed: int, plain: Floats | None) -> Scores:
+    number, name, original = job
+    rgb = original.rgb()
+    shown, result = treated(model, original, number, hints, seed)
+    pictures = {"result": result.rgb(), "input": shown}
+    if plain is not None:
+        pictures["mean chroma"] = color.merge(color.luma(rgb), np.broadcast_to(plain, (2, *rgb.shape[1:])))
+    pictures["original"] = rgb
+    return Scores(name, {part: _measures(rgb, one) for part, one in pictures.items()})
+
+
+def _measures(original: Any, picture: Any) -> Measures:
+    return {name: float(measure(original, picture)) for name, measure in METRICS.items()}

@@ -1,0 +1,291 @@
+"""The one place that knows of files, uint8, rows of pixels, EXIF, colour profiles and alpha.
+
+Everywhere else a *picture* is float32, shape (3, H, W), sRGB, values 0..1. Here a file becomes a `Photo`
+(uint8, as small in memory as can be), a photo gives pictures, whole or strip by strip, and goes back to a file.
+
+>>> photo = photo_of(np.zeros((2, 4), np.uint8))
+>>> photo.size, photo.is_grey, photo.rgb().shape
+((2, 4), True, (3, 2, 4))
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from hashigo.errors import PictureError
+from hashigo.files import atomic_path
+from hashigo.image.decode import FORMATS, STRIP, decode, open_image
+from hashigo.image.encode import OPAQUE, encode_image, format_of
+from hashigo.image.resizing import block_means, check_size
+
+MAX_PIXELS = 178_000_000
+"""The largest photo that is read by default; two hundred bytes can claim more than any memory holds."""
+
+SUFFIXES: frozenset[str] = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+"""The suffixes of the picture formats that are read and written, lower case with dot."""
+
+_TO_UNIT = np.float32(1 / 255)
+_RANGE = (-0.01, 1.01)
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A photo as it came from a file: upright, 8 bits, grey or sRGB, its alpha apart.
+
+    Raises PictureError when the arrays have another type or shape.
+    """
+
+    pixels: NDArray[np.uint8]
+    """uint8, (H, W) for grey or (H, W, 3) for sRGB."""
+    alpha: NDArray[np.uint8] | None = None
+    """uint8 (H, W), 255 where opaque; None for a photo without."""
+    format: str = ""
+    """Pillow's name of the file's format, "" for a photo made from an array."""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """What is written back where the format allows: exif, xmp, comment (bytes), dpi (two floats), text (dict)."""
+    warnings: tuple[str, ...] = ()
+    """What the user should know, for instance that only the first frame of an animation is used."""
+
+    def __post_init__(self) -> None:
+        shape = self.pixels.shape
+        if self.pixels.dtype != np.uint8 or 0 in shape or not (len(shape) == 2 or (len(shape) == 3 and shape[2] == 3)):
+            raise PictureError(f"expected uint8 pixels (H, W) or (H, W, 3), found {self.pixels.dtype} {shape}")
+        if self.alpha is not None and (self.alpha.dtype != np.uint8 or self.alpha.shape != shape[:2]):
+            raise PictureError(f"expected uint8 alpha {shape[:2]}, found {self.alpha.dtype} {self.alpha.shape}")
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return int(self.pixels.shape[0])
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return int(self.pixels.shape[1])
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width)."""
+        return self.height, self.width
+
+    @property
+    def is_grey(self) -> bool:
+        """Whether the file held one channel; a grey-looking RGB file is not grey here."""
+        return self.pixels.ndim == 2
+
+    def rgb(self, top: int = 0, bottom: int | None = None) -> NDArray[np.float32]:
+        """The picture of the rows from `top` up to `bottom` (all by default): float32 (3, rows, W), 0..1."""
+        return from_uint8(self.pixels[top:bottom])
+
+    def resized(self, height: int, width: int) -> NDArray[np.float32]:
+        """The whole photo at another size, antialiased: float32 (3, height, width), 0..1.
+
+        Far larger photos are first averaged over whole blocks to about twice the size, then Lanczos.
+        """
+        check_size(height, width)
+        down, across = max(1, self.height // (2 * height)), max(1, self.width // (2 * width))
+        image = Image.fromarray(block_means(self.pixels, down, across))
+        box = (0.0, 0.0, self.width / across, self.height / down)
+        return from_uint8(np.asarray(image.resize((width, height), Image.Resampling.LANCZOS, box)))
+
+    def with_rgb(self, picture: NDArray[np.floating[Any]]) -> Photo:
+        """A photo of `picture` (float, (3, H, W), 0..1) with this one's alpha and metadata."""
+        return self.with_pixels(to_uint8(picture))
+
+    def with_pixels(self, pixels: NDArray[np.uint8]) -> Photo:
+        """A photo of `pixels` (uint8, (H, W, 3) or (H, W)) with this one's alpha and metadata.
+
+        The alpha is resized when the pixels have another size.
+        """
+        alpha = self.alpha
+        if alpha is not None and alpha.shape != pixels.shape[:2]:
+            alpha = np.array(Image.fromarray(alpha).resize((pixels.shape[1], pixels.shape[0])))
+        return replace(self, pixels=pixels, alpha=alpha)
+
+    def on_white(self) -> NDArray[np.uint8]:
+        """The pixels as they look on white paper: what lies under transparent ones is arbitrary."""
+        if self.alpha is None:
+            return self.pixels
+        cover = (self.alpha if self.is_grey else self.alpha[..., None]).astype(np.uint16)
+        return ((self.pixels * cover + 255 * (255 - cover) + 127) // 255).astype(np.uint8)
+
+    def to_pil(self) -> Image.Image:
+        """A Pillow picture of mode L, LA, RGB or RGBA, without metadata."""
+        image = Image.fromarray(self.pixels)
+        if self.alpha is not None:
+            image.putalpha(Image.fromarray(self.alpha))
+        return image
+
+
+def from_uint8(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The picture, float32 (3, H, W), 0..1, of uint8 pixels (H, W, 3) or, three times the same, (H, W)."""
+    if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
+        raise PictureError(f"expected uint8 pixels (H, W) or (H, W, 3), found {pixels.dtype} {pixels.shape}")
+    picture = np.empty((3, *pixels.shape[:2]), np.float32)
+    if pixels.ndim == 2:
+        np.multiply(pixels, _TO_UNIT, out=picture[0])
+        picture[1:] = picture[0]
+    else:
+        np.multiply(pixels.transpose(2, 0, 1), _TO_UNIT, out=picture)
+    return picture
+
+
+def to_uint8(picture: NDArray[np.floating[Any]], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+    """Pixels, uint8 (H, W, 3), of a float picture (3, H, W), 0..1: rounded half up, clipped to 0..255.
+
+    `out` may be rows of a larger array; it is filled and returned. Works in cache-sized blocks.
+
+    Raises PictureError for another type or shape, and for NaN.
+    """
+    if picture.ndim != 3 or picture.shape[0] != 3 or picture.dtype.kind != "f":
+        raise PictureError(f"expected a float picture of shape (3, H, W), found {picture.dtype} {picture.shape}")
+    _, height, width = picture.shape
+    if out is None:
+        out = np.empty((height, width, 3), np.uint8)
+    elif out.shape != (height, width, 3) or out.dtype != np.uint8:
+        raise PictureError(f"expected out to be uint8 {(height, width, 3)}, found {out.dtype} {out.shape}")
+    scratch = np.empty((min(height, STRIP), width), np.float32)
+    for top in range(0, height, STRIP):
+        block = scratch[: min(STRIP, height - top)]
+        for channel in range(3):
+            np.multiply(picture[channel, top : top + STRIP], 255, out=block, casting="same_kind")
+            block += 0.5
+            if np.isnan(block.min(initial=0)):
+                raise PictureError("expected values 0..1, found NaN; the network's weights or input are broken")
+            np.clip(block, 0, 255, out=block)
+            np.copyto(out[top : top + STRIP, :, channel], block, casting="unsafe")
+    return out
+
+
+# --- files ------------------------------------------------------------------------------------------
+
+
+def read(source: str | Path | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> Photo:
+    """The photo in a file (path), in bytes or in an open binary stream (which stays open).
+
+    The first bytes decide on the format, not the name; see `SUFFIXES` for what there is. The size is checked
+    from the header before anything is decoded (above 178.9 megapixels WebP is refused whatever `max_pixels`
+    says: Pillow's own bound). EXIF orientation is applied, colour profiles are converted to sRGB, more than
+    8 bits are scaled, of an animation the first frame is taken. Safe to call from many threads.
+
+    Raises PictureError, and nothing else, when the file is missing, unreadable, too large, cut short or no picture.
+    """
+    name = _name_of(source)
+    try:
+        with _stream_of(source) as stream, open_image(stream, max_pixels) as image:
+            return Photo(*decode(image))
+    except PictureError as error:
+        raise PictureError(f"{name}: {error}") from error
+    except Exception as error:  # the one boundary: Pillow raises a dozen kinds for broken files
+        raise PictureError(f"{name}: expected a whole picture file, {_told(error)}") from error
+
+
+def _name_of(source: object) -> str:
+    if isinstance(source, (str, os.PathLike)):
+        return os.fsdecode(source)
+    name = getattr(source, "name", None)
+    return name if isinstance(name, str) else "picture in memory"
+
+
+def _stream_of(source: str | Path | bytes | BinaryIO) -> AbstractContextManager[BinaryIO]:
+    """A seekable stream; only one that was opened here is closed at the end."""
+    if isinstance(source, (str, os.PathLike)):
+        return Path(source).open("rb")
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return io.BytesIO(source)
+    if not hasattr(source, "read"):
+        raise PictureError(f"expected a path, bytes or a binary stream, found {type(source).__name__}")
+    return nullcontext(source if source.seekable() else io.BytesIO(source.read()))
+
+
+def _told(error: Exception) -> str:
+    """What went wrong, for people: the system's words for missing files, else Pillow's."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"found none that can be opened: {error.strerror}"
+    return f"found one that is damaged or cut short ({type(error).__name__}: {error})"
+
+
+def photo_of(picture: object) -> Photo:
+    """A photo from what people have at hand.
+
+    A `Photo` (as it is), a Pillow picture, a uint8 array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), a float
+    array (3, H, W) with values 0..1, a path, bytes or a binary stream.
+
+    Raises PictureError for anything else.
+    """
+    if isinstance(picture, Photo):
+        return picture
+    if isinstance(picture, np.ndarray):
+        return _photo_of_array(picture)
+    if isinstance(picture, Image.Image):
+        try:
+            return Photo(*decode(picture))
+        except PictureError:
+            raise
+        except Exception as error:  # a lazily opened file fails here, in as many ways as in `read`
+            raise PictureError(f"Pillow picture: expected a whole one, {_told(error)}") from error
+    if isinstance(picture, (str, os.PathLike, bytes, bytearray)) or hasattr(picture, "read"):
+        return read(cast(BinaryIO, picture))
+    raise PictureError(f"expected a path, bytes, a Pillow picture or an array, found {type(picture).__name__}")
+
+
+def _photo_of_array(array: NDArray[Any]) -> Photo:
+    if array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] == 1:
+        return Photo(array[:, :, 0])
+    if array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] == 4:
+        return Photo(np.ascontiguousarray(array[:, :, :3]), np.ascontiguousarray(array[:, :, 3]))
+    if array.dtype.kind == "f" and array.ndim == 3 and array.shape[0] == 3 and array.size:
+        low, high = float(array.min()), float(array.max())
+        if not (_RANGE[0] <= low and high <= _RANGE[1]):
+            raise PictureError(f"expected float values 0..1, found {low:g} to {high:g}; divide 8-bit values by 255")
+        return Photo(to_uint8(array))
+    if array.dtype == np.uint8:
+        return Photo(array)
+    expected = "uint8 (H, W), (H, W, 3) or (H, W, 4), or float (3, H, W)"
+    raise PictureError(f"expected an array of {expected}, found {array.dtype} {array.shape}")
+
+
+def encode(photo: Photo, format: str, quality: int = 92) -> bytes:
+    """The photo as the bytes of a file; `format` is "JPEG", "PNG", … or a suffix, `quality` is 1..100.
+
+    Metadata and alpha go where the format allows; JPEG and BMP are put on white. GIF keeps 256 colours.
+
+    Raises PictureError for an unknown format and for a photo that the format cannot hold (a JPEG has at
+    most 65,535 rows and columns).
+    """
+    kind = format_of(format)
+    if not 1 <= quality <= 100:
+        raise PictureError(f"expected a quality from 1 to 100, found {quality}")
+    try:
+        image = photo.to_pil() if kind not in OPAQUE else Image.fromarray(photo.on_white())
+        return encode_image(image, kind, quality, photo.metadata)
+    except Exception as error:  # the other boundary: encoders raise OSError, ValueError, struct.error, …
+        found = f"{photo.width} x {photo.height} pixels ({type(error).__name__}: {error})"
+        raise PictureError(f"expected a photo that {kind} can hold, found {found}") from error
+
+
+def write(photo: Photo, path: str | Path, *, quality: int = 92, format: str | None = None) -> None:
+    """Write the photo to `path`, whole or not at all; the format comes from the suffix unless given.
+
+    See `encode` for what is kept. Folders are made as needed.
+
+    Raises PictureError for a wrong suffix, a photo that the format cannot hold, or a failing disk.
+    """
+    path = Path(path)
+    try:
+        data = encode(photo, format or path.suffix, quality)
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(data)
+    except PictureError as error:
+        raise PictureError(f"{path}: {error}") from error
+    except OSError as error:
+        raise PictureError(f"{path}: expected a place to write to, found: {error.strerror or error}") from error

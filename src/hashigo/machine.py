@@ -1,0 +1,134 @@
+"""Everything known about this computer: cores, memory, bfloat16, compilers, versions. Imports no heavy package at once."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+import platform
+import shutil
+import sys
+import sysconfig
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = ("hashigo", "torch", "lightning", "numpy", "scikit-learn", "scikit-image")
+"""Packages whose versions a study records."""
+
+
+def cores() -> int:
+    """Processor cores that this process may use: fewer than the machine has where its affinity is set."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def quarter_of_memory() -> int:
+    """A quarter of the machine's memory in bytes: what a single array may take before it is kept on disk instead."""
+    if not hasattr(os, "sysconf"):  # Windows
+        return 1 << 32
+    return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4)
+
+
+def has_torch() -> bool:
+    """Whether torch is installed; does not import it."""
+    return importlib.util.find_spec("torch") is not None
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 matrices in hardware (AVX512-BF16 or AMX), as torch sees it."""
+    import torch
+
+    abilities = torch.cpu.get_capabilities()
+    return bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
+
+
+def has_compiler() -> bool:
+    """Whether torch.compile can work: a C++ compiler on the PATH or named by CXX, and Python's own headers."""
+    headers = Path(sysconfig.get_path("include"), "Python.h").is_file()
+    return headers and any(shutil.which(name) for name in (os.environ.get("CXX", ""), "c++", "g++", "clang++") if name)
+
+
+def processor_name() -> str:
+    """The processor as torch or the system names it."""
+    import torch
+
+    return str(torch.cpu.get_capabilities().get("cpu_name") or platform.processor() or platform.machine())
+
+
+def package_version(package: str) -> str:
+    """The version of an installed package, or "not installed"."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A machine and the versions on it, as results are stored with."""
+
+    processor: str
+    cores: int
+    """Cores that the process may use."""
+    threads: int
+    """Threads that torch takes for one operation."""
+    gpu: str
+    """The GPU's name, or "none"."""
+    system: str
+    python: str
+    packages: dict[str, str]
+    """Versions of `PACKAGES`."""
+
+    @property
+    def device(self) -> str:
+        """What trains here: the GPU, or the processor where there is none."""
+        return self.processor if self.gpu == "none" else self.gpu
+
+    def as_dict(self) -> dict[str, str | int]:
+        """Plain values, the packages' versions beside the rest."""
+        values = asdict(self)
+        return {**{name: value for name, value in values.items() if name != "packages"}, **self.packages}
+
+
+def environment() -> Environment:
+    """This machine and the versions on it."""
+    import torch
+
+    return Environment(
+        processor=processor_name(),
+        cores=cores(),
+        threads=torch.get_num_threads(),
+        gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        system=platform.platform(),
+        python=platform.python_version(),
+        packages={package: package_version(package) for package in PACKAGES},
+    )
+
+
+def peak_memory() -> float:
+    """The most memory that this process has held since it started, in MB: its resident set, without a GPU's; NaN on Windows.
+
+    On Linux from /proc: `getrusage` there passes a parent's peak on to the program that it starts.
+    """
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return next(int(line.split()[1]) * 1024 / 1e6 for line in status.splitlines() if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        pass
+    try:
+        import resource
+    except ImportError:
+        return math.nan
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def peak_gpu_memory() -> float:
+    """The most memory that this process's tensors have taken on the GPU that torch uses, in MB; 0 where it uses none.
+
+    What CUDA itself and torch's cache take comes on top.
+    """
+    import torch
+
+    used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    return torch.cuda.max_memory_allocated() / 1e6 if used else 0.0

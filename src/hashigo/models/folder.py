@@ -1,0 +1,171 @@
+"""Model folders: config.json + model.safetensors + model.onnx + README.md (the model card). Never a pickle.
+
+`config.json` holds the network's keyword arguments, as Hugging Face's hub mixin writes and reads them, and under
+"hashigo" the task and the size of the pictures that the network was trained on. Reading a folder needs no torch;
+`load_network` and `save_model` do.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hashigo.errors import MissingExtraError, ModelError, RecipeError, did_you_mean
+from hashigo.files import atomic_path
+from hashigo.tasks import Task, make_task, task_config
+
+if TYPE_CHECKING:
+    from torch import nn
+
+BUNDLED = Path(__file__).parents[1] / "bundled"
+MODELS: dict[str, str] = {"colorizer": "colorizer", "tiny": "tiny"}
+"""Every model that comes with the package: name → folder in `bundled`."""
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """What a model folder says of itself.
+
+    task: what the network does. network: its name in `NETWORKS`. options: its keyword arguments.
+    size: side of the pictures that it was trained on, 0 where unknown; applying reduces photos to about this.
+    """
+
+    path: Path
+    task: Task
+    network: str
+    options: dict[str, Any] = field(default_factory=dict)
+    size: int = 0
+
+    @property
+    def onnx(self) -> Path:
+        """The network as ONNX; may be missing."""
+        return self.path / "model.onnx"
+
+    @property
+    def weights(self) -> Path:
+        """The weights as safetensors."""
+        return self.path / "model.safetensors"
+
+    @property
+    def multiple(self) -> int:
+        """Heights and widths that are multiples of this need no padding."""
+        return int(self.options.get("stem", 1) * 2 ** self.options.get("depth", 0))
+
+    @property
+    def fixed_size(self) -> tuple[int, int] | None:
+        """(H, W) where the network takes only this size (it has a bottleneck)."""
+        size = self.options.get("size") if self.options.get("bottleneck") else None
+        return None if size is None else (int(size[0]), int(size[1]))
+
+
+def open_model(name_or_path: str | Path) -> ModelFolder:
+    """A model by the name of a bundled one, its folder, or the folder of a training run.
+
+    Raises:
+        ModelError: nothing of that name, or not a model folder; the message says what was looked for.
+    """
+    path = Path(name_or_path)
+    if str(name_or_path) in MODELS and not (path / "config.json").is_file():
+        path = BUNDLED / MODELS[str(name_or_path)]
+    elif (path / "model" / "config.json").is_file():
+        path = path / "model"
+    if not path.exists():
+        raise ModelError(
+            f"expected a model's folder or name, got {str(name_or_path)!r}, which does not exist; "
+            f"{did_you_mean(str(name_or_path), MODELS)}"
+        )
+    return _read_folder(path)
+
+
+def _read_folder(path: Path) -> ModelFolder:
+    try:
+        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        about = config.pop("hashigo")
+        task = dict(about["task"])
+        return ModelFolder(
+            path, make_task(task.pop("name"), **task), str(about["network"]), config, int(about.get("size", 0))
+        )
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(
+            f"{path}: expected a model folder with a config.json that hashigo wrote, found none that can be read "
+            f"({type(error).__name__}: {error}); give the 'model' folder of a training run"
+        ) from error
+
+
+def load_network(folder: ModelFolder) -> nn.Module:
+    """The folder's network with its weights, in float32, in evaluation mode, on the CPU.
+
+    Raises:
+        ModelError: the network is none of `NETWORKS`, or the weights are missing, broken or do not fit it.
+        MissingExtraError: torch is not installed.
+    """
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        from hashigo.networks import make_network
+    except ImportError as error:
+        raise MissingExtraError("running a network with torch", "train", error.name or "") from error
+    try:
+        network = make_network(folder.network, **folder.options)
+    except RecipeError as error:
+        raise ModelError(f"{folder.path}: expected a config.json of a network that hashigo has: {error}") from error
+    try:
+        network.load_state_dict(load_file(folder.weights))
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+        raise ModelError(
+            f"{folder.weights}: expected the weights of {folder.network} {folder.options}: {error}"
+        ) from error
+    return network.eval()
+
+
+def save_model(
+    path: str | Path,
+    network: nn.Module,
+    task: Task,
+    *,
+    size: int = 0,
+    card: str = "",
+    half: bool = False,
+    onnx: bool = True,
+) -> ModelFolder:
+    """Writes a model folder, each file whole or not at all.
+
+    Args:
+        path: the folder; made if needed.
+        network: a network of `NETWORKS`.
+        task: what it was trained for.
+        size: side of the pictures that it was trained on, 0 where unknown.
+        card: text of the model card, Markdown.
+        half: stores floating-point weights as float16.
+        onnx: writes model.onnx too; otherwise one of an earlier model is taken away.
+    """
+    from importlib.metadata import version
+
+    from safetensors.torch import save
+
+    from hashigo.networks import NETWORKS
+
+    folder = Path(path)
+    names = {kind: name for name, kind in NETWORKS.items()}
+    options = dict(network._hub_mixin_config)  # type: ignore[arg-type]
+    about = {"version": version("hashigo"), "network": names[type(network)], "task": task_config(task), "size": size}  # type: ignore[index]
+    weights = {
+        name: (value.half() if half and value.is_floating_point() else value).contiguous().cpu()
+        for name, value in network.state_dict().items()
+    }
+    with atomic_path(folder / "model.safetensors") as temporary:
+        temporary.write_bytes(save(weights, metadata={"format": "pt"}))  # save_file would make it private
+    if onnx:
+        from hashigo.models.onnx import export_onnx
+
+        export_onnx(network, folder / "model.onnx", half=half)
+    else:
+        (folder / "model.onnx").unlink(missing_ok=True)
+    with atomic_path(folder / "README.md") as temporary:
+        temporary.write_text(card or f"# {task.name}\n", encoding="utf-8")
+    with atomic_path(folder / "config.json") as temporary:
+        temporary.write_text(json.dumps({**options, "hashigo": about}, indent=2) + "\n", encoding="utf-8")
+    return _read_folder(folder)

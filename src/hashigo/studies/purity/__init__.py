@@ -1,0 +1,1 @@
+"""The study `purity`: do clusters of the latents agree with labels?"""

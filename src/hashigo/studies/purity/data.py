@@ -1,0 +1,171 @@
+"""The pictures of the purity study: labelled, of one size, for training and for scoring."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hashigo.data import PictureSet, has_split, open_dataset
+from hashigo.data.loader import ResidentPictures
+from hashigo.data.splitting import split_off
+from hashigo.errors import DataError
+from hashigo.studies.purity.settings import PuritySettings
+
+STEP = 4
+"""The networks halve pictures twice: their sides are multiples of this."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Labelled training and test pictures of one size; labels are places in `train.classes`, of which none is empty.
+
+    left_out: pictures that could not be used, unreadable, without a label, too small, or of a class that training does not have.
+    """
+
+    train: PictureSet
+    test: PictureSet
+    left_out: int = 0
+
+    @property
+    def classes(self) -> int:
+        """The number of classes: the k of k-means."""
+        return len(self.train.classes)
+
+    @staticmethod
+    def labels(pictures: PictureSet) -> NDArray[np.int64]:
+        """The labels, which are known to be there."""
+        return np.asarray(pictures.labels)
+
+    @cached_property
+    def resident(self) -> ResidentPictures:
+        """The training pictures where the networks are."""
+        return ResidentPictures(self.train, "cuda" if torch.cuda.is_available() else "cpu")
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """What results.json says of them; the digest changes with them."""
+        digest = hashlib.blake2b(digest_size=8)
+        for one in (self.train, self.test):
+            digest.update(np.ascontiguousarray(one.array()).data)
+            digest.update(np.ascontiguousarray(self.labels(one)).data)
+        return {
+            "source": self.train.source,
+            "train": len(self.train),
+            "test": len(self.test),
+            "size": self.train.uniform,
+            "channels": self.train.channels,
+            "labels": self.classes,
+            "left_out": self.left_out,
+            "digest": digest.hexdigest(),
+        }
+
+
+def load_pictures(settings: PuritySettings) -> Pictures:
+    """The labelled training and test pictures, all of one size that the network can halve twice.
+
+    A set without a test split of its own is divided.
+
+    Raises:
+        DataError: nothing is there, labels are missing, or the pictures differ in size and no size is asked for.
+    """
+    size = settings.size or (28 if settings.data == "digits" else 0)
+    options: dict[str, Any] = {"root": settings.root or None, "size": size or None}
+    train = open_dataset(settings.data, **options)
+    train, left_out = _labelled(train)
+    if has_split(settings.data, "test"):
+        test, more = _labelled(open_dataset(settings.data, split="test", **options))
+        left_out += more
+    else:
+        train, test = split_off(train, 0.2)
+    train, test = train.limited(settings.pictures or None), test.limited(settings.test_pictures or None)
+    wanted = _side(train, test, size)
+    cut = [_cut(one, wanted) for one in (train, test)]
+    if cut[0].channels != cut[1].channels:
+        cut = [_coloured(one) for one in cut]
+    kept = [_relabelled(one, cut[0]) for one in cut]
+    left_out += len(train) + len(test) - sum(map(len, kept))
+    if not all(map(len, kept)) or len(kept[0].classes) < 2:
+        raise DataError(
+            f"{train.source}: expected training pictures of at least two classes and test pictures of the same, got "
+            f"{len(kept[0])} of {len(kept[0].classes)} and {len(kept[1])}"
+        )
+    return Pictures(kept[0], kept[1], left_out)
+
+
+def _labelled(pictures: PictureSet) -> tuple[PictureSet, int]:
+    """The pictures that have a label, and how many have none or could not be read. Raises DataError where none has one."""
+    known = np.zeros(len(pictures), bool) if pictures.labels is None else pictures.labels >= 0
+    if not known.any():
+        raise DataError(
+            f"{pictures.source}: expected a label for each picture, found none; purity compares clusters with labels: give "
+            "a folder with one sub-folder per class, or mnist, digits, cifar10"
+        )
+    left_out = len(pictures.skipped) + int((~known).sum())
+    return (pictures if known.all() else pictures.subset(np.flatnonzero(known))), left_out
+
+
+def _side(train: PictureSet, test: PictureSet, size: int) -> tuple[int, int]:
+    """(H, W) of all pictures: `size` where it is given, else the one that they have."""
+    found = {one.uniform for one in (train, test)}
+    height, width = next(iter(found)) or (0, 0)
+    if size:
+        height = width = size
+    elif len(found) > 1 or not height:
+        raise DataError(
+            f"{train.source}: expected pictures of one size, found several; give --size, the side of the squares "
+            "to reduce and cut them to"
+        )
+    if min(height, width) < 2 * STEP:
+        raise DataError(f"{train.source}: expected pictures of at least 8 × 8 pixels, got {height} × {width}")
+    return height // STEP * STEP, width // STEP * STEP
+
+
+def _cut(pictures: PictureSet, wanted: tuple[int, int]) -> PictureSet:
+    """The central part of each picture; smaller ones are left out."""
+    if pictures.uniform == wanted:
+        return pictures
+    enough = np.flatnonzero((pictures.sizes >= np.array(wanted)).all(axis=1))
+    if not len(enough):
+        raise DataError(
+            f"{pictures.source}: expected pictures of at least {wanted[0]} × {wanted[1]} pixels, found none; lower --size"
+        )
+    large, parts = pictures.subset(enough), []
+    for i in range(len(large)):
+        picture = large.picture(i)
+        top, left = ((have - want) // 2 for have, want in zip(picture.shape, wanted, strict=False))
+        parts.append(picture[top : top + wanted[0], left : left + wanted[1]])
+    return PictureSet.from_array(np.stack(parts), large.labels, large.names, large.classes, large.source)
+
+
+def _coloured(pictures: PictureSet) -> PictureSet:
+    """Grey pictures as three equal channels."""
+    if pictures.channels == 3:
+        return pictures
+    pixels = np.repeat(pictures.pixels, 3, axis=1)
+    return PictureSet(
+        pixels, pictures.sizes, pictures.labels, pictures.names, pictures.classes, pictures.source, pictures.skipped
+    )
+
+
+def _relabelled(pictures: PictureSet, train: PictureSet) -> PictureSet:
+    """The pictures of classes that `train` has, with labels 0, 1, … in the order of the labels there.
+
+    Classes are the same if their names are, where they have names: folders `train/` and `test/` number their own.
+    """
+    theirs = _names(train, np.unique(Pictures.labels(train)))
+    places = {name: place for place, name in enumerate(theirs)}
+    labels = np.array([places.get(name, -1) for name in _names(pictures, Pictures.labels(pictures))], np.int64)
+    kept = pictures.subset(np.flatnonzero(labels >= 0))
+    known = labels[labels >= 0]
+    return PictureSet(kept.pixels, kept.sizes, known, kept.names, tuple(theirs), kept.source, kept.skipped)
+
+
+def _names(pictures: PictureSet, labels: NDArray[np.int64]) -> list[str]:
+    names = pictures.classes
+    return [names[label] if label < len(names) else str(label) for label in labels.tolist()]

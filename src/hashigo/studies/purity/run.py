@@ -1,0 +1,110 @@
+"""The study `purity`: do k-means clusters of a U-Net's latents agree with the pictures' labels, with and without skips?
+
+The article trained four small U-Nets on MNIST (with or without skip connections, with or without a 16-unit
+bottleneck), clustered what their tanh layer gives with k-means, and weighed each cluster's share of its commonest
+label. Here each condition can be trained with several seeds, so that intervals tell what one run cannot.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from hashigo.machine import cores
+from hashigo.studies.folder import StudyFolder
+from hashigo.studies.purity.claims import summarize
+from hashigo.studies.purity.data import Pictures, load_pictures
+from hashigo.studies.purity.network import measure_baselines, train_and_measure
+from hashigo.studies.purity.report import write_report
+from hashigo.studies.purity.settings import PuritySettings
+
+Say = Callable[[str], None]
+
+
+def run_purity(settings: PuritySettings, folder: str | Path, say: Say = lambda _: None) -> Path:
+    """Runs the study, or goes on with it where it was stopped; returns the path of `report.html`.
+
+    say: called with a line for each thing that is done.
+
+    Raises:
+        RecipeError: settings that cannot be, or the folder holds another study.
+        DataError: the pictures are not there, differ in size, have no labels, or are others than when the study was
+            begun. TrainingError: a network's loss is no number any more.
+    """
+    pictures = load_pictures(settings)
+    if settings.epochs == 0:
+        steps = max(1, len(pictures.train) // settings.batch_size)
+        settings = replace(settings, epochs=min(100, max(10, math.ceil(1500 / steps))))
+    study = StudyFolder(folder, "purity", asdict(settings), ("seeds", "controls", "root"), pictures.about)
+    if pictures.left_out:
+        reasons = "unreadable, without a label, too small, or of a class that training has not"
+        say(f"{pictures.left_out:,} pictures are left out: {reasons}")
+    say(
+        f"{len(pictures.train):,} training and {len(pictures.test):,} test pictures, {pictures.classes} labels; "
+        f"{len(settings.conditions())} conditions × {settings.seeds} training runs × {settings.epochs} epochs"
+    )
+    with lanes() as together:
+        together.run(_jobs(settings, pictures, study, say))
+    results = summarize(settings, pictures, study)
+    study.write_results(results)
+    return write_report(settings, pictures, study, results)
+
+
+def _jobs(settings: PuritySettings, pictures: Pictures, study: StudyFolder, say: Say) -> Iterator[Job]:
+    yield partial(measure_baselines, settings, pictures, study, say)
+    for name, condition in settings.conditions().items():
+        seeds = range(settings.seed, settings.seed + settings.seeds)
+        missing = [seed for seed in seeds if study.finished(f"{name}-{seed}") is None]
+        recipe = settings.recipe(condition, pictures.train)
+        # a GPU trains all seeds of a condition as one batched network; processor cores do best with a seed each
+        groups = [missing] if torch.cuda.is_available() else [[seed] for seed in missing]
+        for group in filter(None, groups):
+            yield partial(train_and_measure, name, recipe, group, settings, pictures, study, say)
+
+
+Job = Callable[[Callable[[], bool]], None]
+"""Something to do in a lane; it gets a function that tells whether to go on."""
+
+
+class Lanes:
+    """Threads that work side by side, one for each core and each on one core; a single one that uses a GPU."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._stop = threading.Event()
+
+    def run(self, jobs: Iterator[Job]) -> None:
+        """Does all jobs; the first error, or Ctrl-C, stops the others at their next step and is raised."""
+        with ThreadPoolExecutor(self.count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            futures: Sequence[Future[None]] = [pool.submit(job, self._go_on) for job in jobs]
+            try:
+                done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+                for future in done:
+                    future.result()
+            finally:
+                self._stop.set()
+                pool.shutdown(cancel_futures=True)
+
+    def _go_on(self) -> bool:
+        return not self._stop.is_set()
+
+
+@contextmanager
+def lanes() -> Iterator[Lanes]:
+    """Lanes for this machine. Small networks gain nothing from several cores each, and numbers do not depend on how
+    many cores there are where each works alone."""
+    before = torch.get_num_threads()
+    with threadpool_limits(1):
+        try:
+            yield Lanes(1 if torch.cuda.is_available() else cores())
+        finally:
+            torch.set_num_threads(before)

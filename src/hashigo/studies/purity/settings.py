@@ -1,0 +1,114 @@
+"""What the purity study does by its settings: conditions, epochs, seeds; and the presets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from hashigo.data import PictureSet
+from hashigo.errors import RecipeError
+from hashigo.training.recipe import DataRecipe, MachineRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One way to build the network.
+
+    skips: as `UNet` takes it. bottleneck: whether there is one. article: the purity that the article found, None for a
+    control that it did not have.
+    """
+
+    skips: str
+    bottleneck: bool
+    article: float | None = None
+
+
+CONDITIONS: dict[str, Condition] = {
+    "neither": Condition("none", False, 0.5123),
+    "bottleneck": Condition("none", True, 0.6998),
+    "skips": Condition("concat", False, 0.5217),
+    "both": Condition("concat", True, 0.3752),
+    "zeroed": Condition("zeroed", False),
+    "zeroed-bottleneck": Condition("zeroed", True),
+}
+"""The article's four conditions, and as a control two with skip connections' weights through which zeros flow."""
+
+SWEEP = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+"""Epochs after which purity is measured; 0 is the untrained encoder."""
+
+
+@dataclass(frozen=True)
+class PuritySettings:
+    """Everything that decides on the study's numbers.
+
+    Args:
+        preset: Name of the preset that these settings started from.
+        data: A labelled dataset: its name, or a folder, pack or .npz file.
+        root: Folder where named datasets lie; empty: HASHIGO_DATA or the user's cache.
+        size: Side of the pictures; 0 takes them as they are (digits are enlarged to the article's 28).
+        pictures: At most so many training pictures, evenly spread; 0 takes all.
+        test_pictures: At most so many test pictures; 0 takes all.
+        seeds: Training runs of each condition.
+        kmeans_seeds: Runs of k-means on each set of features.
+        epochs: Passes over the training pictures; 0: ten, or as many more as give about 1,500 steps, at most 100.
+        batch_size: Pictures per step.
+        lr: Learning rate.
+        momentum: Momentum.
+        width: Channels of the outermost level; doubled with each level.
+        units: Units of the bottleneck.
+        controls: Trains the two conditions with zeroed skips too.
+        precision: auto, bf16 or fp32.
+        seed: The first training seed; the others follow.
+    """
+
+    preset: str = "article"
+    data: str = "mnist"
+    root: str = ""
+    size: int = 0
+    pictures: int = 0
+    test_pictures: int = 0
+    seeds: int = 1
+    kmeans_seeds: int = 10
+    epochs: int = 10
+    batch_size: int = 256
+    lr: float = 1e-3
+    momentum: float = 0.9
+    width: int = 4
+    units: int = 16
+    controls: bool = True
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in {"seeds": 1, "kmeans_seeds": 2, "epochs": 0, "batch_size": 1, "width": 1, "units": 1,
+                            "size": 0, "pictures": 0, "test_pictures": 0, "seed": 0}.items():  # fmt: skip
+            if getattr(self, name) < least:
+                raise RecipeError(f"{name}: expected at least {least}, got {getattr(self, name)}")
+
+    def conditions(self) -> dict[str, Condition]:
+        """The conditions to train."""
+        return {name: one for name, one in CONDITIONS.items() if self.controls or one.article is not None}
+
+    def recipe(self, condition: Condition, pictures: PictureSet) -> Recipe:
+        """The training recipe of a condition, for pictures of one size."""
+        options: dict[str, Any] = {
+            "width": self.width, "depth": 2, "latent_activation": "tanh", "skips": condition.skips,
+        }  # fmt: skip
+        if condition.bottleneck:
+            options |= {"bottleneck": self.units, "size": list(pictures.uniform or (0, 0))}
+        return Recipe(
+            task=TaskRecipe("autoencode-grey" if pictures.channels == 1 else "autoencode"),
+            network=NetworkRecipe(options=options),
+            data=DataRecipe(train=self.data, flip=False),
+            optimizer=OptimizerRecipe("sgd", lr=self.lr, momentum=self.momentum),
+            machine=MachineRecipe(compile="off", precision=self.precision),
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+        )
+
+
+PRESETS: dict[str, PuritySettings] = {
+    "article": PuritySettings(),
+    "quick": PuritySettings(preset="quick", pictures=10_000, seeds=3, epochs=0, batch_size=64),
+}
+"""The article's setting (60,000 digits, 10 epochs, one training run), and one that fits two cores in ten minutes."""

@@ -1,0 +1,1 @@
+"""The studies `autoencode` and `colorize`: networks that give pictures back, with and without skip connections."""

@@ -1,0 +1,190 @@
+"""The pictures of a restoration study: for training, for the curves, and held out for the measures."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hashigo.data import DATASETS, PictureSet, has_split, open_dataset
+from hashigo.data.opening import recognise
+from hashigo.data.pictures import evenly
+from hashigo.data.splitting import split_off
+from hashigo.errors import DataError
+from hashigo.studies.restoration.settings import RestorationSettings
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """The three sets of a study, which have no picture in common.
+
+    train: what the networks learn from. validation: for the loss curves, the panels and the choice of the best epoch.
+    test: held out for the measures. crop: side of the squares that the networks see. grey: whether they have no colour.
+    kept_out: names of the classes that no network has seen in training. by_class: whether the test pictures are theirs.
+    dropped: pictures that were too small or, of the test pictures, in the training set too. unreadable: files. digest: changes with them.
+    """
+
+    train: PictureSet
+    validation: PictureSet
+    test: PictureSet
+    crop: int
+    grey: bool
+    kept_out: tuple[str, ...]
+    by_class: bool
+    dropped: int
+    unreadable: int
+    digest: str
+
+    @property
+    def about(self) -> dict[str, object]:
+        """What results.json says of them."""
+        return {
+            "train": {"pictures": len(self.train), "source": self.train.source},
+            "validation": {"pictures": len(self.validation), "source": self.validation.source},
+            "test": {"pictures": len(self.test), "source": self.test.source, "names": list(self.test.names)},
+            "side": self.crop,
+            "grey": self.grey,
+            "classes_kept_out": list(self.kept_out),
+            "left_out": self.dropped,
+            "unreadable": self.unreadable,
+            "digest": self.digest,
+        }
+
+
+def load_pictures(settings: RestorationSettings, keep_out: Collection[str] = ()) -> Pictures:
+    """Reads and divides the pictures that `settings` name.
+
+    Of a set with labels, classes whose names are in `keep_out` (lower case) are kept out of training, and unless
+    `settings.test` names other pictures they are the test pictures: those of the set's own test split, or of training
+    where it has none of them. Otherwise those are the set's own test split, or a share of it that is kept apart.
+
+    Raises:
+        DataError: nothing is there, no picture is of another class, none is large enough, or there are too few to divide.
+    """
+    pictures, own_test = _training(settings)
+    names, theirs = _of_classes(pictures, keep_out)
+    data = pictures.subset(~theirs) if theirs.any() else pictures
+    if theirs.any() and not len(data):
+        raise DataError(
+            f"{pictures.source}: expected pictures to train on beside those of the class {' and '.join(names)}, which are "
+            "kept for the test, found no others; give a set that has more classes"
+        )
+    by_class = bool(names) and not settings.test
+    if settings.test:
+        test = _open(settings, settings.test, test=True)
+    elif by_class:
+        own = _of_test_split(settings, keep_out) if own_test else None
+        test = pictures.subset(theirs) if own is None else own
+        if not len(test):
+            raise DataError(
+                f"{pictures.source}: expected pictures of the class {' and '.join(names)} to test on, found none; give "
+                "pictures to test on with --test, or more with --pictures"
+            )
+    elif own_test:
+        test = _open(settings, settings.data, test=True, limit=settings.test_pictures)
+    else:
+        if len(data) < 3:
+            raise DataError(
+                f"{data.source}: expected at least 3 pictures, for training, validation and test, got {len(data)}"
+            )
+        data, test = split_off(data, min(settings.test_pictures, max(1, len(data) // 5)) / len(data))
+    crop = min(settings.crop, *data.uniform) if data.uniform else settings.crop
+    return _divided(settings, data, test, crop, names, by_class)
+
+
+def _of_test_split(settings: RestorationSettings, keep_out: Collection[str]) -> PictureSet | None:
+    """The test split's pictures of the classes that are kept out, None where it has none of them."""
+    test = _open(settings, settings.data, test=True)
+    chosen = _of_classes(test, keep_out)[1]
+    return test.subset(chosen) if chosen.any() else None
+
+
+def _divided(
+    settings: RestorationSettings, data: PictureSet, test: PictureSet, crop: int, names: tuple[str, ...], by_class: bool
+) -> Pictures:
+    enough, fitting = _large_enough(data, crop), _large_enough(test, crop)
+    validation_share = min(max(settings.panels, len(enough) // 20), max(1, len(enough) // 4)) / len(enough)
+    train, validation = split_off(enough, validation_share)
+    seen = _digests(train) + _digests(validation)
+    known = set(seen)
+    ours = _digests(fitting)
+    unseen = fitting.subset(np.array([digest not in known for digest in ours], dtype=bool))
+    if not len(unseen):
+        raise DataError(
+            f"{test.source}: expected test pictures that are not among the training pictures, all {len(fitting):,} are; "
+            "give others with --test"
+        )
+    dropped = len(data) - len(enough) + len(test) - len(unseen)
+    unreadable = len({*data.skipped, *test.skipped})
+    shown = unseen.limited(settings.test_pictures)
+    digest = hashlib.blake2b(b"".join([*seen, *_digests(shown)]), digest_size=8).hexdigest()
+    return Pictures(train, validation, shown, crop, is_grey(train), names, by_class, dropped, unreadable, digest)
+
+
+def is_grey(pictures: PictureSet) -> bool:
+    """Whether the pictures have one channel, or three equal ones in each of a hundred of them."""
+    if pictures.channels == 1:
+        return True
+    some = (pictures.picture(int(i)) for i in evenly(len(pictures), 100))
+    return all(bool((one == one[..., :1]).all()) for one in some)
+
+
+def _training(settings: RestorationSettings) -> tuple[PictureSet, bool]:
+    """The pictures to divide, and whether the set's own test split is left for the measures.
+
+    A named set of which more pictures are wanted than its training split has is taken whole.
+    """
+    pictures = _open(settings, settings.data, limit=settings.pictures)
+    kind = _kind(settings.data)
+    if kind in DATASETS and "test" in DATASETS[kind].splits and len(pictures) < settings.pictures:
+        return _open(settings, settings.data, split="train+test", limit=settings.pictures), False
+    return pictures, has_split(settings.data, "test")
+
+
+def _open(
+    settings: RestorationSettings, name: str, *, split: str = "train", test: bool = False, limit: int = 0
+) -> PictureSet:
+    split = "test" if test and has_split(name, "test") else split
+    size = settings.size or settings.crop
+    return open_dataset(name, split=split, root=settings.root or None, size=size, limit=limit or None)
+
+
+def _kind(name: str) -> str:
+    """The name of a dataset, or what a path holds."""
+    return name if name in DATASETS or not _there(name) else recognise(name).kind
+
+
+def _there(name: str) -> bool:
+    return any(mark in name for mark in "*?[") or Path(name).expanduser().exists()
+
+
+def _of_classes(pictures: PictureSet, names: Collection[str]) -> tuple[tuple[str, ...], np.ndarray]:
+    """The classes with one of these names, and which pictures are theirs (N,)."""
+    found = [place for place, name in enumerate(pictures.classes) if name.lower() in names]
+    if pictures.labels is None or not found:
+        return (), np.zeros(len(pictures), dtype=bool)
+    return tuple(pictures.classes[place] for place in found), np.isin(pictures.labels, found)
+
+
+def _large_enough(pictures: PictureSet, crop: int) -> PictureSet:
+    if not len(pictures):
+        raise DataError(f"{pictures.source}: expected pictures, found none; give another set with --data or --test")
+    shorts = pictures.sizes.min(axis=1)
+    fits = shorts >= crop
+    if not fits.any():
+        raise DataError(
+            f"{pictures.source}: expected pictures of at least {crop} × {crop} pixels, got {len(pictures):,} that are all "
+            f"smaller, the largest with a short side of {shorts.max()}; lower --crop"
+        )
+    return pictures if fits.all() else pictures.subset(fits)
+
+
+def _digests(pictures: PictureSet) -> list[bytes]:
+    """Eight bytes for each picture that tell it from any other."""
+    return [
+        hashlib.blake2b(np.ascontiguousarray(pictures.picture(i)).tobytes(), digest_size=8).digest()
+        for i in range(len(pictures))
+    ]

@@ -1,0 +1,124 @@
+"""Losses: how wrong a network's answer is. Each takes (output, target), both (N, C, H, W), and gives a scalar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from hashigo import color
+from hashigo.errors import RecipeError, did_you_mean
+from hashigo.tasks.classes import REBALANCE, ChromaBins
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def sum_squared_error(output: Tensor, target: Tensor) -> Tensor:
+    """The article's loss: squared error, mean over channels and batch, summed over height and width."""
+    return (output - target).square().mean(dim=1).sum(dim=(1, 2)).mean()
+
+
+def mean_squared_error(output: Tensor, target: Tensor) -> Tensor:
+    """Squared error, mean over everything."""
+    return (output - target).square().mean()
+
+
+def l1(output: Tensor, target: Tensor) -> Tensor:
+    """Absolute error, mean over everything."""
+    return (output - target).abs().mean()
+
+
+def huber(output: Tensor, target: Tensor) -> Tensor:
+    """Huber loss with its knee at 0.02, about five levels of 255: beyond that an error counts by its size, not its square.
+
+    Values are multiplied by 1/0.02 so that the loss of typical chroma errors is of order 1.
+    """
+    from torch.nn.functional import smooth_l1_loss
+
+    return smooth_l1_loss(output / 0.02, target / 0.02)
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "sum_squared_error": sum_squared_error,
+    "mean_squared_error": mean_squared_error,
+    "l1": l1,
+    "huber": huber,
+}
+"""Every loss by its name."""
+
+
+def get_loss(name: str) -> Callable[[Tensor, Tensor], Tensor]:
+    """The loss called `name`.
+
+    Raises:
+        RecipeError: no such loss; the right names are listed.
+    """
+    if name not in LOSSES:
+        raise RecipeError(f"expected the name of a loss, got {name!r}; {did_you_mean(name, LOSSES)}")
+    return LOSSES[name]
+
+
+def rebalanced_cross_entropy(
+    output: Tensor, target: Tensor, bins: ChromaBins, rebalance: float, reward: float = 0.0
+) -> Tensor:
+    """Cross-entropy of classes of chroma, rare ones weighted up (Zhang, Isola & Efros 2016).
+
+    output: logits (N, K, H, W). target: chroma (N, 2, H, W), of which each of the four classes around it gets its
+    bilinear share. A pixel counts by the mean weight of its classes. `reward` is nothing to it.
+    """
+    import torch
+
+    # pixels as rows: one gather for all four classes, and no copy where the network works channels-last
+    logs = output.permute(0, 2, 3, 1).flatten(0, 2).log_softmax(dim=1)
+    classes, shares = (torch.stack(four, dim=-1).flatten(0, 2) for four in bins.shares(target))
+    weights = torch.from_numpy(bins.weights(rebalance)).to(output.device)
+    heavy = (shares * weights[classes]).sum(dim=1)
+    return -((shares * logs.gather(1, classes)).sum(dim=1) * heavy).mean()
+
+
+def vivid_cross_entropy(
+    output: Tensor, target: Tensor, bins: ChromaBins, rebalance: float, reward: float = 0.0
+) -> Tensor:
+    """Rebalanced cross-entropy, and how far each picture's colourfulness is from its original's, as a share of it.
+
+    Colourfulness is M3 of Hasler & Süsstrunk 2003, which chroma alone decides on, of the answer as it is given in use
+    (`ChromaBins.decide` with that `reward`). For a network that has learnt the classes before.
+    """
+    # a quarter of the places is enough for a picture's statistics
+    some = bins.unweighted(output[..., ::2, ::2], rebalance)
+    colourful, wanted = _colourfulness(bins.decide(some, reward)), _colourfulness(target[..., ::2, ::2])
+    away = (colourful - wanted).abs() / (wanted + 0.02)
+    return rebalanced_cross_entropy(output, target, bins, rebalance) + away.mean()
+
+
+def _colourfulness(chroma: Tensor) -> Tensor:
+    """M3 of chroma (N, 2, H, W) on the 0..1 scale, (N,)."""
+    red, green, blue = color.offsets(chroma).unbind(1)
+    opponents = ((red - green).flatten(1), ((red + green) / 2 - blue).flatten(1))
+    spread, mean = (
+        sum(part.square() for part in parts).add(1e-8).sqrt()
+        for parts in zip(*((one.std(dim=1, correction=0), one.mean(dim=1)) for one in opponents), strict=True)
+    )
+    colourful: Tensor = spread + 0.3 * mean
+    return colourful
+
+
+CLASS_LOSSES: dict[str, Callable[[Tensor, Tensor, ChromaBins, float, float], Tensor]] = {
+    "rebalanced_cross_entropy": rebalanced_cross_entropy,
+    "vivid_cross_entropy": vivid_cross_entropy,
+}
+"""Every loss over classes of chroma by its name."""
+
+
+def get_class_loss(
+    name: str, bins: ChromaBins, rebalance: float = REBALANCE, reward: float = 0.0
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """The loss over classes called `name`, for these classes; `rebalance`: see `ChromaBins.weights`, `reward`: see `decide`.
+
+    Raises:
+        RecipeError: no such loss; the right names are listed.
+    """
+    if name not in CLASS_LOSSES:
+        raise RecipeError(f"expected the name of a loss over classes, got {name!r}; {did_you_mean(name, CLASS_LOSSES)}")
+    loss = CLASS_LOSSES[name]
+    return lambda output, target: loss(output, target, bins, rebalance, reward)
