@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -193,11 +194,20 @@ def test_a_small_margin_shows_only_at_the_seams(denoiser: apply.Model, monkeypat
     whole = denoiser(photo("astronaut", 128, 128))
     monkeypatch.setattr(apply, "WHOLE_PIXELS", 0)
     monkeypatch.setattr(apply, "TILE", 64)
-    monkeypatch.setattr(apply, "MARGIN_STEPS", 0)
+    no_margin = replace(denoiser.folder, contract=replace(denoiser.folder.contract, context_pixels=0))
+    monkeypatch.setattr(denoiser, "folder", no_margin)
     tiled = denoiser(photo("astronaut", 128, 128))
     assert levels(whole, tiled) > 1
     for part in (slice(0, 32), slice(96, 128)):
         assert levels(whole[part, part], tiled[part, part]) <= 1
+
+
+def test_a_network_that_sees_the_whole_picture_is_never_tiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = apply.load(tiny_model(tmp_path, "denoise", context=True), engine="torch", precision="f32")
+    whole = model(photo("astronaut", 128, 128))
+    monkeypatch.setattr(apply, "WHOLE_PIXELS", 0)
+    monkeypatch.setattr(apply, "TILE", 64)
+    assert np.array_equal(model(photo("astronaut", 128, 128)), whole)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)

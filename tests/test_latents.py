@@ -153,12 +153,12 @@ def test_size_takes_the_central_square() -> None:
 
 def test_the_network_stays_as_it_was() -> None:
     network = net().train()
-    network.down[0].norm1.eval()  # a frozen part
+    network.encoder.down[0].norm1.eval()  # a frozen part
     modes = [module.training for module in network.modules()]
     before = {name: value.clone() for name, value in network.state_dict().items()}
     first = extract(network, TASK, colour())[0]
     assert [module.training for module in network.modules()] == modes
-    extract(network, TASK, colour(), layer="middle")
+    extract(network, TASK, colour(), layer="encoder.middle")
     assert [module.training for module in network.modules()] == modes
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert not any(module._forward_hooks for module in network.modules())
@@ -209,8 +209,17 @@ def test_layer_names_are_those_that_give_something() -> None:
     network = net(size=(24, 32), bottleneck=5)
     names = layer_names(network)
     assert names[0] == "latent"
-    assert {"down.0", "down.1.conv2", "middle.last", "bottleneck.narrow", "up.0", "fuse.1", "head", "pool"} < set(names)
-    assert not {"", "down", "up", "fuse", "bottleneck"} & set(names)
+    assert {
+        "encoder.down.0",
+        "encoder.down.1.conv2",
+        "encoder.middle.last",
+        "bottleneck.narrow",
+        "up.0",
+        "fuse.1",
+        "head",
+        "encoder.pool",
+    } < set(names)
+    assert not {"", "encoder.down", "up", "fuse", "bottleneck"} & set(names)
     for name in names:
         got, shape = extract(network, TASK, colour(), layer=name)
         assert got.shape == (7, np.prod(shape)), name
@@ -219,12 +228,18 @@ def test_layer_names_are_those_that_give_something() -> None:
 def test_a_layer_is_what_it_gives_in_the_network() -> None:
     network, x = net(), floats(cuts())
     with torch.no_grad():
-        first = network.down[0](x)
-        inner = network.down[0].norm1(network.down[0].conv1(x))
+        first = network.encoder.down[0](x)
+        inner = network.encoder.down[0].norm1(network.encoder.down[0].conv1(x))
         latent, skips = network.encode(x)
-        deep = network.pool(skips[1])
+        deep = network.encoder.pool(skips[1])
         answer = network.head(network.fuse[0](torch.cat([skips[0], network.up[0](up(network, latent, skips))], 1)))
-    expected = {"down.0": first, "down.0.norm1": inner, "middle": latent, "pool": deep, "head": answer}
+    expected = {
+        "encoder.down.0": first,
+        "encoder.down.0.norm1": inner,
+        "encoder.middle": latent,
+        "encoder.pool": deep,
+        "head": answer,
+    }
     for layer, values in expected.items():  # "pool" runs at every level: the last counts
         got, shape = extract(network, TASK, colour(), layer=layer)
         assert shape == tuple(values.shape[1:]), layer
@@ -236,7 +251,7 @@ def up(network: UNet, latent: torch.Tensor, skips: list[torch.Tensor]) -> torch.
     return network.fuse[1](torch.cat([skips[1], network.up[1](latent)], 1))
 
 
-@pytest.mark.parametrize("layer", ["latent", "down.0", "head"])
+@pytest.mark.parametrize("layer", ["latent", "encoder.down.0", "head"])
 def test_pooled_is_the_mean(layer: str) -> None:
     whole, shape = extract(net(), TASK, colour(), layer=layer)
     pooled, own = extract(net(), TASK, colour(), layer=layer, pool=True)
@@ -253,7 +268,13 @@ def test_a_layer_without_height_and_width_cannot_be_pooled() -> None:
 
 
 @pytest.mark.parametrize(
-    ("layer", "hint"), [("latnet", "'latent'"), ("down.0.conv3", "'down.0.conv"), ("", "Known"), ("down", "Known")]
+    ("layer", "hint"),
+    [
+        ("latnet", "'latent'"),
+        ("encoder.down.0.conv3", "'encoder.down.0.conv"),
+        ("", "Known"),
+        ("encoder.down", "Known"),
+    ],
 )
 def test_a_wrong_layer_is_answered_with_the_right_one(layer: str, hint: str) -> None:
     with pytest.raises(RecipeError, match=rf"no layer '{layer}'.*{hint}"):
@@ -485,13 +506,13 @@ def test_the_command_on_photos(model: Path, tmp_path: Path, capsys: pytest.Captu
     folder, out = album(tmp_path / "album", 5), tmp_path / "features.npz"
     out.write_text("replaced")
     words = ["features", str(model), "-o", str(out), str(folder), str(folder / "00.png")]
-    assert main([*words, "--layer", "down.0", "--pool"]) == 0
+    assert main([*words, "--layer", "encoder.down.0", "--pool"]) == 0
     assert "no labels" in capsys.readouterr().err
     got = loaded(out)
     assert set(got) == {"features", "names", "classes", "layer", "shape"}
     assert got["names"].tolist() == [f"{i:02d}.png" for i in range(5)] + ["00.png"]
     assert (got["features"].shape, got["shape"].tolist(), len(got["classes"])) == ((6, 4), [4, 32, 32], 0)
-    expected = features(model, sorted(folder.glob("*.png")), layer="down.0", pool=True)
+    expected = features(model, sorted(folder.glob("*.png")), layer="encoder.down.0", pool=True)
     np.testing.assert_allclose(got["features"], expected[[0, 1, 2, 3, 4, 0]], atol=1e-6)
     assert main([*words, "--size", "16"]) == 0
     assert loaded(out)["shape"].tolist() == [16, 4, 4]

@@ -39,7 +39,7 @@ WITH_TORCH = {
 }  # fmt: skip
 """Files and folders that may import heavy packages at once."""
 
-LIGHT = {"networks.contract", "training.__init__", "training.recipe"}
+LIGHT = {"networks.__init__", "networks.contract", "training.__init__", "training.recipe"}
 """Files of those that may not: `import hashigo` and the help of a command pass by them."""
 
 

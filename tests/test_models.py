@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import nn
 
 import hashigo
@@ -134,11 +135,49 @@ def test_config_holds_the_networks_arguments_and_the_task(tmp_path: Path) -> Non
     assert config.pop("hashigo") == {
         "version": hashigo.__version__,
         "network": "unet",
+        "contract": {"multiple": 8, "answer_scale": 1, "fixed_size": None, "context_pixels": 48},
         "task": {"name": "denoise", "weakest": 0.0, "strongest": 0.1},
         "size": 64,
     }
     expected = {**OPTIONS["levels"], "skips": ["none", "zeroed", "concat"], "in_channels": 3, "bottleneck": None}
     assert {name: config[name] for name in expected} == expected
+
+
+def test_folders_from_before_the_contract_still_load(tmp_path: Path) -> None:
+    before = network(bottleneck=4, depth=2, size=(16, 24))
+    folder = save_model(tmp_path, before, make_task("autoencode"), onnx=False)
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    del config["hashigo"]["contract"]
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    names = {name.removeprefix("encoder."): value for name, value in before.state_dict().items()}
+    save_file(
+        names, tmp_path / "model.safetensors", metadata={"format": "pt"}
+    )  # the plain encoder was no part of its own
+    again = open_model(tmp_path)
+    assert again.contract == folder.contract == before.contract
+    for name, value in load_network(again).state_dict().items():
+        assert torch.equal(value, before.state_dict()[name]), name
+
+
+@pytest.mark.parametrize(
+    "contract",
+    [
+        {"multiple": 0},
+        {"multiple": "a"},
+        {"multiple": 1e400},
+        {"fixed_size": [1]},
+        {"fixed_size": [0, 4]},
+        {"reach": 3},
+        7,
+    ],
+)
+def test_a_contract_that_cannot_be_is_refused(contract: object, tmp_path: Path) -> None:
+    save_model(tmp_path, network(), make_task("autoencode"), onnx=False)
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    config["hashigo"]["contract"] = contract
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(ModelError, match=r"config\.json"):
+        open_model(tmp_path)
 
 
 def test_no_pickle_and_nothing_else(tmp_path: Path) -> None:

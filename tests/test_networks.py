@@ -68,10 +68,10 @@ def written_out(network: UNet, x: Tensor) -> Tensor:
         return conv_norm_relu(conv_norm_relu(x, block.conv1, block.norm1), block.conv2, block.norm2)
 
     kept = []
-    for block_ in network.down:
+    for block_ in network.encoder.down:
         kept.append(two(x, block_))
         x = functional.max_pool2d(kept[-1], 2)
-    x = two(x, network.middle)
+    x = two(x, network.encoder.middle)
     for up, fuse, skip in list(zip(network.up, network.fuse, kept, strict=True))[::-1]:
         x = functional.conv_transpose2d(x, up.weight, up.bias, stride=2)
         x = two(torch.cat([skip, x], dim=1), fuse)
@@ -128,7 +128,7 @@ def test_activations(activation: str) -> None:
 
 
 def test_residual_adds_a_projection_of_the_input() -> None:
-    block_ = small(residual=True).down[0]
+    block_ = small(residual=True).encoder.down[0]
     with torch.no_grad():
         x = photos(8, 8)
         inner = block_.norm2(block_.conv2(functional.relu(block_.norm1(block_.conv1(x)))))
@@ -151,6 +151,33 @@ def test_any_size_goes_through_and_comes_back(height: int, width: int) -> None:
         latent, skips = ANY_SIZE.encode(padded)
         torch.testing.assert_close(output, ANY_SIZE.decode(latent, skips)[:, :, :height, :width])
     assert output.shape == x.shape
+
+
+@pytest.mark.parametrize("options", [{}, {"stem": 2}, {"stem": 3}, {"skips": "none"}, {"context": True}], ids=str)
+@pytest.mark.parametrize("size", [(25, 25), (1, 40), (24, 32)])
+def test_decode_of_encode_is_forward_at_every_size(options: dict[str, Any], size: tuple[int, int]) -> None:
+    network, x = small(**options), photos(*size)
+    with torch.no_grad():
+        answer = network(x)
+        torch.testing.assert_close(network.decode(*network.encode(x)), answer, rtol=0, atol=0)
+    assert answer.shape[-2:] == tuple(-(-side // network.answer_scale) for side in size)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_no_answer_looks_farther_than_the_contract_says(depth: int) -> None:
+    network = small(depth=depth, residual=True)
+    reach, step = network.context_pixels, network.multiple
+    assert reach is not None
+    side = 2 * reach + 3 * step
+    x = photos(side, side)[:1]
+    changed = x.clone()
+    first = reach + step  # the block that is looked at
+    outside = torch.ones(side, side, dtype=torch.bool)
+    outside[first - reach : first + step + reach, first - reach : first + step + reach] = False
+    changed[:, :, outside] = 1 - changed[:, :, outside]
+    block = slice(first, first + step)
+    with torch.no_grad():
+        torch.testing.assert_close(network(changed)[:, :, block, block], network(x)[:, :, block, block])
 
 
 def test_a_bottleneck_fixes_the_size() -> None:
@@ -233,9 +260,9 @@ def test_weights_are_glorot_uniform_and_biases_zero() -> None:
 def test_batch_norm_forgets_as_keras_does() -> None:
     network, x = UNet(width=2, depth=1).train(), photos(8, 8)
     with torch.no_grad():
-        mean = network.down[0].conv1(x).mean(dim=(0, 2, 3))
+        mean = network.encoder.down[0].conv1(x).mean(dim=(0, 2, 3))
         network(x)
-    torch.testing.assert_close(network.down[0].norm1.running_mean, 0.01 * mean)  # 0.99 × 0 + 0.01 × mean
+    torch.testing.assert_close(network.encoder.down[0].norm1.running_mean, 0.01 * mean)  # 0.99 × 0 + 0.01 × mean
 
 
 def test_every_parameter_learns() -> None:

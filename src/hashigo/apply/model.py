@@ -26,9 +26,6 @@ STRIP_PIXELS = 1 << 16
 TILE = 512
 """Side of the tiles in which a network that works at full size goes over a large photo."""
 
-MARGIN_STEPS = 6
-"""Around each tile it sees so many times 2**depth pixels more: a U-Net's two convolutions per block reach no farther."""
-
 WHOLE_PIXELS = 1 << 20
 """Photos of at most so many pixels go through such a network whole."""
 
@@ -97,7 +94,10 @@ class Model:
 
     def works_whole(self, size: tuple[int, int]) -> bool:
         """Whether a photo of (H, W) goes through the network in one piece: `prepare`, the engine, `finish`."""
-        return self.task.reduces or self.folder.fixed_size is not None or size[0] * size[1] <= WHOLE_PIXELS
+        contract = self.folder.contract
+        if self.task.reduces or contract.fixed_size is not None or contract.context_pixels is None:
+            return True
+        return size[0] * size[1] <= WHOLE_PIXELS
 
     def network_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """(H, W) at which the network sees a photo of `size` (H, W).
@@ -150,17 +150,19 @@ class Model:
     def _tiled(self, photo: Photo) -> Photo:
         """Tile by tile with a margin of context around each, of which only the inner part is kept."""
         height, width = photo.size
-        margin = MARGIN_STEPS * self.folder.multiple
+        step = self.folder.multiple
+        margin = -(-(self.folder.contract.context_pixels or 0) // step) * step
+        tile = max(1, TILE // step) * step  # edges at multiples, as the network's own poolings have them
         pixels = np.empty((height, width, 3), np.uint8)
-        for top in range(0, height, TILE):
-            first, last = max(0, top - margin), min(height, top + TILE + margin)
+        for top in range(0, height, tile):
+            first, last = max(0, top - margin), min(height, top + tile + margin)
             band = self.task.encode(photo.rgb(first, last))
-            for left in range(0, width, TILE):
-                start, end = max(0, left - margin), min(width, left + TILE + margin)
+            for left in range(0, width, tile):
+                start, end = max(0, left - margin), min(width, left + tile + margin)
                 x = np.ascontiguousarray(band[:, :, start:end], np.float32)
                 result = self.task.decode(x, self.task.answer(self.engine(x[None])[0]))
-                inner = result[:, top - first : top - first + TILE, left - start : left - start + TILE]
-                to_uint8(inner, out=pixels[top : top + TILE, left : left + TILE])
+                inner = result[:, top - first : top - first + tile, left - start : left - start + tile]
+                to_uint8(inner, out=pixels[top : top + tile, left : left + tile])
         return photo.with_pixels(pixels)
 
 

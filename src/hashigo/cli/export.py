@@ -22,9 +22,7 @@ def run(args: argparse.Namespace) -> int:
     folder = open_model(args.model)
     path = export_onnx(load_network(folder), args.output, half=args.half)
     sizes = (
-        "any N, H and W"
-        if folder.fixed_size is None
-        else f"any N, H × W fixed to {folder.fixed_size} by the bottleneck"
+        "any N, H and W" if folder.fixed_size is None else f"any N, H × W fixed to {folder.fixed_size} by the network"
     )
     say(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB): input (N, C, H, W) float32, {sizes}")
     return 0

@@ -29,6 +29,7 @@ from hashigo.errors import DataError, ModelError, RecipeError, did_you_mean
 from hashigo.image.photo import photo_of, to_uint8
 from hashigo.machine import cores, quarter_of_memory
 from hashigo.models.folder import ModelFolder, load_network, open_model
+from hashigo.networks.base import Network
 from hashigo.tasks import Task
 
 LATENT = "latent"
@@ -81,8 +82,11 @@ def check_layer(network: nn.Module, layer: str) -> None:
 def _reader(network: nn.Module, layer: str) -> Iterator[Callable[[Tensor], Tensor]]:
     """A function from the network's input to what the layer gives: (N, C, H, W) → (N, …)."""
     if layer == LATENT:
-        whole: Any = network
-        yield lambda x: whole.encode(whole.pad(x))[0]
+        if not isinstance(network, Network):
+            raise RecipeError(
+                f"expected a network of hashigo.networks with a latent, got {type(network).__name__}; name another layer"
+            )
+        yield network.latent
         return
     caught: list[Any] = []
 
@@ -144,7 +148,7 @@ def extract(
         network: any network; its mode and device are restored.
         task: what the network was trained for; its damage (`degrade`) is not applied.
         pictures: grey or colour.
-        layer: "latent", which is `network.encode(network.pad(x))`, or the dotted name of a submodule, whose output in
+        layer: "latent", which is `network.latent(x)`, or the dotted name of a submodule, whose output in
             `network(x)` is taken; of a submodule that runs several times it is the last.
         pool: the mean over height and width of each channel instead of all values.
         size: side of the central square of each picture; of smaller pictures the edge is repeated. 0: whole pictures.

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from hashigo.errors import MissingExtraError, ModelError, RecipeError, did_you_mean
 from hashigo.files import atomic_path
+from hashigo.networks.contract import Contract, contract_of, unet_contract
 from hashigo.tasks import Task, make_task, task_config
 
 if TYPE_CHECKING:
-    from torch import nn
+    from hashigo.networks.base import Network
 
 BUNDLED = Path(__file__).parents[1] / "bundled"
 MODELS: dict[str, str] = {"colorizer": "colorizer", "tiny": "tiny"}
@@ -29,7 +30,7 @@ class ModelFolder:
     """What a model folder says of itself.
 
     task: what the network does. network: its name in `NETWORKS`. options: its keyword arguments.
-    size: side of the pictures that it was trained on, 0 where unknown; applying reduces photos to about this.
+    contract: what it says of its inputs and answers. size: side of the pictures that it was trained on, 0 where unknown; applying reduces photos to about this.
     """
 
     path: Path
@@ -37,6 +38,7 @@ class ModelFolder:
     network: str
     options: dict[str, Any] = field(default_factory=dict)
     size: int = 0
+    contract: Contract = field(default_factory=Contract)
 
     @property
     def onnx(self) -> Path:
@@ -51,13 +53,12 @@ class ModelFolder:
     @property
     def multiple(self) -> int:
         """Heights and widths that are multiples of this need no padding."""
-        return int(self.options.get("stem", 1) * 2 ** self.options.get("depth", 0))
+        return self.contract.multiple
 
     @property
     def fixed_size(self) -> tuple[int, int] | None:
         """(H, W) where the network takes only this size (it has a bottleneck)."""
-        size = self.options.get("size") if self.options.get("bottleneck") else None
-        return None if size is None else (int(size[0]), int(size[1]))
+        return self.contract.fixed_size
 
 
 def open_model(name_or_path: str | Path) -> ModelFolder:
@@ -84,8 +85,15 @@ def _read_folder(path: Path) -> ModelFolder:
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))
         about = config.pop("hashigo")
         task = dict(about["task"])
+        stored = about.get("contract")
+        contract = unet_contract(config) if stored is None else contract_of(stored)  # folders from before have none
         return ModelFolder(
-            path, make_task(task.pop("name"), **task), str(about["network"]), config, int(about.get("size", 0))
+            path,
+            make_task(task.pop("name"), **task),
+            str(about["network"]),
+            config,
+            int(about.get("size", 0)),
+            contract,
         )
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(
@@ -94,7 +102,7 @@ def _read_folder(path: Path) -> ModelFolder:
         ) from error
 
 
-def load_network(folder: ModelFolder) -> nn.Module:
+def load_network(folder: ModelFolder) -> Network:
     """The folder's network with its weights, in float32, in evaluation mode, on the CPU.
 
     Raises:
@@ -123,7 +131,7 @@ def load_network(folder: ModelFolder) -> nn.Module:
 
 def save_model(
     path: str | Path,
-    network: nn.Module,
+    network: Network,
     task: Task,
     *,
     size: int = 0,
@@ -141,6 +149,9 @@ def save_model(
         card: text of the model card, Markdown.
         half: stores floating-point weights as float16.
         onnx: writes model.onnx too; otherwise one of an earlier model is taken away.
+
+    Raises:
+        ModelError: the network's class is none of `NETWORKS`.
     """
     from importlib.metadata import version
 
@@ -149,9 +160,19 @@ def save_model(
     from hashigo.networks import NETWORKS
 
     folder = Path(path)
-    names = {kind: name for name, kind in NETWORKS.items()}
-    options = dict(network._hub_mixin_config)  # type: ignore[arg-type]
-    about = {"version": version("hashigo"), "network": names[type(network)], "task": task_config(task), "size": size}  # type: ignore[index]
+    name = next((name for name, kind in NETWORKS.items() if kind is type(network)), None)
+    if name is None:
+        raise ModelError(
+            f"expected a network of NETWORKS ({', '.join(sorted(NETWORKS))}), got {type(network).__name__}; add its line there"
+        )
+    options = dict(network._hub_mixin_config or {})  # type: ignore[arg-type]
+    about = {
+        "version": version("hashigo"),
+        "network": name,
+        "contract": network.contract.as_dict(),
+        "task": task_config(task),
+        "size": size,
+    }
     weights = {
         name: (value.half() if half and value.is_floating_point() else value).contiguous().cpu()
         for name, value in network.state_dict().items()

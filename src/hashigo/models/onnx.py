@@ -15,13 +15,13 @@ from hashigo.errors import MissingExtraError
 from hashigo.files import atomic_path
 
 if TYPE_CHECKING:
-    from torch import nn
+    from hashigo.networks.base import Network
 
 
-def export_onnx(network: nn.Module, path: str | Path, *, half: bool = False) -> Path:
+def export_onnx(network: Network, path: str | Path, *, half: bool = False) -> Path:
     """Writes `network` as ONNX with input "input" (N, C, H, W) and output "output", float32, N, H and W free.
 
-    A network with a bottleneck keeps its H and W fixed. `half` stores the weights as float16; runtimes turn
+    A network of a fixed size keeps its H and W. `half` stores the weights as float16; runtimes turn
     them back when they load the file, and compute as they would have anyway.
 
     Raises:
@@ -34,10 +34,9 @@ def export_onnx(network: nn.Module, path: str | Path, *, half: bool = False) -> 
     except ImportError as error:
         raise MissingExtraError("ONNX export", "train", error.name or "") from error
     plain = copy.deepcopy(network).cpu().float().eval()
-    fixed: tuple[int, int] | None = getattr(plain, "size", None) if getattr(plain, "bottleneck", None) else None
-    channels = int(getattr(plain, "in_channels"))  # noqa: B009
+    fixed = plain.fixed_size
     # neither 1 nor a multiple of anything, so that the exporter takes no size for a constant
-    example = torch.zeros(2, channels, *(fixed or (50, 70)))
+    example = torch.zeros(2, plain.in_channels, *(fixed or (50, 70)))
     free = torch.export.Dim.DYNAMIC
     dims = {0: free} if fixed else {0: free, 2: free, 3: free}
     with _quiet():

@@ -14,42 +14,16 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
-from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
 from hashigo.errors import RecipeError, did_you_mean
-from hashigo.networks.encoders.efficientnet import ENCODERS, EfficientNetLite0
+from hashigo.networks.base import Network
+from hashigo.networks.blocks import ACTIVATIONS, Block
+from hashigo.networks.contract import unet_contract
+from hashigo.networks.encoders.efficientnet import EfficientNetLite0
+from hashigo.networks.encoders.plain import PlainEncoder
 
 SKIPS = ("concat", "none", "zeroed")
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "linear": nn.Identity,
-    "relu": nn.ReLU,
-    "sigmoid": nn.Sigmoid,
-    "tanh": nn.Tanh,
-}
-
-
-class Block(nn.Module):
-    """Two 3×3 convolutions, each with BatchNorm and an activation: (N, in, H, W) → (N, out, H, W).
-
-    The last activation can be another one; with `residual`, a 1×1 projection of the input is added before it.
-    """
-
-    def __init__(self, inputs: int, outputs: int, last: str = "relu", residual: bool = False) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
-        self.norm1 = keras_batch_norm(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
-        self.norm2 = keras_batch_norm(outputs)
-        self.shortcut = nn.Conv2d(inputs, outputs, 1) if residual else None
-        self.last = ACTIVATIONS[last]()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, in, H, W) → (N, out, H, W)."""
-        h = self.norm1(self.conv1(x)).relu()
-        h = self.norm2(self.conv2(h))
-        y: Tensor = self.last(h if self.shortcut is None else h + self.shortcut(x))
-        return y
 
 
 class Bottleneck(nn.Module):
@@ -91,7 +65,7 @@ class Context(nn.Module):
         return x + whole[:, :, None, None]
 
 
-class UNet(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["unet", "autoencoder"], license="apache-2.0"):
+class UNet(Network, tags=["unet", "autoencoder"]):
     """U-Net autoencoder: (N, in_channels, H, W) → (N, out_channels, H/stem, W/stem), any H and W unless there is a bottleneck.
 
     Args:
@@ -145,18 +119,13 @@ class UNet(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["unet"
             raise RecipeError(f"expected a stem of at least 1, and of 1 with a bottleneck, got {stem}")
         self.skips = _skips_per_level(skips, depth)
         channels = [width * 2**level for level in range(depth + 1)]
-        self.encoder = _make_encoder(encoder, in_channels, depth, stem, bottleneck, latent_activation)
-        if self.encoder is None:
-            skip_channels = tuple(channels[:-1])
-            self.down = nn.ModuleList(
-                Block(inputs, outputs, residual=residual)
-                for inputs, outputs in zip([in_channels * stem**2, *channels], skip_channels, strict=False)
-            )
+        self.encoder: PlainEncoder | EfficientNetLite0
+        if encoder == "plain":
             last = "relu" if bottleneck else latent_activation
-            self.middle = Block(channels[-2], channels[-1], last, residual)
-            self.pool = nn.MaxPool2d(2)
+            self.encoder = PlainEncoder(in_channels, width=width, depth=depth, stem=stem, last=last, residual=residual)
         else:
-            skip_channels, channels[-1] = self.encoder.skip_channels, self.encoder.latent_channels
+            self.encoder = _make_encoder(encoder, in_channels, depth, stem, bottleneck, latent_activation)
+        skip_channels, channels[-1] = self.encoder.skip_channels, self.encoder.latent_channels
         self.context = Context(channels[-1]) if context else None
         self.bottleneck: Bottleneck | None = None
         if bottleneck and self.size:
@@ -169,29 +138,37 @@ class UNet(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["unet"
         self.head = nn.Conv2d(channels[0], out_channels, 1)
         self.activation = ACTIVATIONS[output_activation]()
         self.apply(_keras_initialize)
+        self.contract = unet_contract(
+            {
+                "stem": stem,
+                "depth": depth,
+                "bottleneck": bottleneck,
+                "size": self.size,
+                "context": context,
+                "encoder": encoder,
+            }
+        )
+        self.register_load_state_dict_pre_hook(_rename_plain_encoder)  # type: ignore[no-untyped-call]
 
-    def encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """(N, in_channels, H, W), H and W multiples of `multiple` → the latent and the skips, outermost first.
+    def encode(self, x: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
+        """(N, in_channels, H, W), padded to `multiple` → the latent and the skips, outermost first.
 
         The latent is (N, width·2**depth, H/multiple, W/multiple) of the plain encoder, or (N, bottleneck) with a bottleneck.
         """
-        x, skips = self._encode_plainly(x) if self.encoder is None else self.encoder.encode(x)
+        latent, skips = self._encode(self.pad(x))
+        return latent, Skips(skips, self._answer_size(x))
+
+    def _encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        x, skips = self.encoder.encode(x)
         if self.context is not None:
             x = self.context(x)
         return (x if self.bottleneck is None else self.bottleneck.encode(x)), skips
 
-    def _encode_plainly(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        skips = []
-        if self.stem > 1:
-            x = nn.functional.pixel_unshuffle(x, self.stem)
-        for block in self.down:
-            x = block(x)
-            skips.append(x)
-            x = self.pool(x)
-        return self.middle(x), skips
-
     def decode(self, latent: Tensor, skips: Sequence[Tensor]) -> Tensor:
-        """A latent and skips as `encode` gives them → (N, out_channels, H/stem, W/stem)."""
+        """A latent and skips as `encode` gives them → (N, out_channels, H/stem, W/stem), rounded up.
+
+        Skips that do not come from `encode`, such as a list of changed ones, do not know of padding: nothing is cut off then.
+        """
         x = latent if self.bottleneck is None else self.bottleneck.decode(latent)
         for level in reversed(range(self.depth)):
             x = self.up[level](x)
@@ -201,18 +178,22 @@ class UNet(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["unet"
                 x = torch.cat([torch.zeros_like(skips[level]), x], dim=1)
             x = self.fuse[level](x)
         y: Tensor = self.activation(self.head(x))
-        return y
+        return y[..., : skips.size[0], : skips.size[1]] if isinstance(skips, Skips) else y
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) → (N, out_channels, H/stem, W/stem), rounded up: padded to `multiple`, cropped back."""
-        height, width = (_up_to(side, self.stem) // self.stem for side in x.shape[-2:])
-        latent, skips = self.encode(self.pad(x))
+        height, width = self._answer_size(x)
+        latent, skips = self._encode(self.pad(x))
         return self.decode(latent, skips)[..., :height, :width]
 
+    def _answer_size(self, x: Tensor) -> tuple[int, int]:
+        height, width = (_up_to(side, self.stem) // self.stem for side in x.shape[-2:])
+        return height, width
+
     @property
-    def multiple(self) -> int:
-        """Heights and widths that are multiples of this need no padding."""
-        return int(self.stem * 2**self.depth)
+    def pretrainable(self) -> nn.Module | None:
+        """The encoder, where it is a network of its own."""
+        return None if isinstance(self.encoder, PlainEncoder) else self.encoder
 
     def pad(self, x: Tensor) -> Tensor:
         """The batch with its last row and column repeated up to the next multiple of `multiple`; unchanged if it fits."""
@@ -230,14 +211,31 @@ class UNet(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["unet"
         return x
 
 
+class Skips(tuple[Tensor, ...]):
+    """Skips, outermost first, and the (height, width) that the answer has without padding."""
+
+    size: tuple[int, int]
+
+    def __new__(cls, skips: Sequence[Tensor], size: tuple[int, int]) -> Skips:
+        made = super().__new__(cls, skips)
+        made.size = size
+        return made
+
+
+def _rename_plain_encoder(_network: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Weights from before the plain encoder was a part of its own: `down.0…` is `encoder.down.0…` now."""
+    for name in list(state):
+        if name.startswith((f"{prefix}down.", f"{prefix}middle.")):
+            state[f"{prefix}encoder.{name.removeprefix(prefix)}"] = state.pop(name)
+
+
+ENCODERS: dict[str, type[EfficientNetLite0]] = {"efficientnet-lite0": EfficientNetLite0}
+"""Encoders that may take the place of a U-Net's plain one, which has a block for each level."""
+
+
 def _up_to(length: int, step: int) -> int:
     # of positive numbers only: ONNX divides toward zero, so that -(-a // b) would be another number there
     return (length + step - 1) // step * step
-
-
-def keras_batch_norm(channels: int) -> nn.BatchNorm2d:
-    """BatchNorm with Keras's defaults: momentum 0.99 (0.01 in torch's terms), epsilon 1e-3."""
-    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
 
 
 def _keras_initialize(module: nn.Module) -> None:
@@ -267,10 +265,8 @@ def _skips_per_level(skips: str | Sequence[str], depth: int) -> tuple[str, ...]:
 
 def _make_encoder(
     name: str, in_channels: int, depth: int, stem: int, bottleneck: int | None, latent: str
-) -> EfficientNetLite0 | None:
-    """The encoder called `name`, None for the plain one."""
-    if name == "plain":
-        return None
+) -> EfficientNetLite0:
+    """The encoder called `name`, which is not the plain one."""
     if not isinstance(name, str) or name not in ENCODERS:
         raise RecipeError(
             f"expected the name of an encoder, got {name!r}; {did_you_mean(str(name), ['plain', *ENCODERS])}"

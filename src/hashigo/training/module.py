@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from hashigo.data.loader import Batch
 from hashigo.errors import TrainingError
+from hashigo.networks.base import Network
 from hashigo.randomness import PictureRng
 from hashigo.tasks import Task, task_config
 from hashigo.training.recipe import OptimizerRecipe
@@ -51,7 +52,7 @@ class Restorer(LightningModule):
 
     Args:
         task: gives input, target and what is random.
-        network: any network whose channels fit the task; if it answers at a part of the size, `stem` says which.
+        network: any network whose channels fit the task.
         loss: name of the loss, of those that the task has.
         optimizer: how the weights are moved.
         steps: all steps of the run, for the schedule.
@@ -67,7 +68,7 @@ class Restorer(LightningModule):
     def __init__(
         self,
         task: Task,
-        network: nn.Module,
+        network: Network,
         *,
         loss: str,
         optimizer: OptimizerRecipe,
@@ -80,7 +81,8 @@ class Restorer(LightningModule):
         super().__init__()
         self.about = about
         self.task, self.network = task, network
-        self._stem = int(getattr(network, "stem", 1))  # side of what one place of the network's answer stands for
+        part = network.pretrainable
+        self._pretrained = set() if part is None else {id(parameter) for parameter in part.parameters()}
         self.loss: Callable[[Tensor, Tensor], Tensor] = task.criterion(loss)
         self.optimizer_recipe, self.steps, self.seed = optimizer, steps, seed
         self.train_loss, self.val_loss = Average(), Average()
@@ -88,9 +90,8 @@ class Restorer(LightningModule):
         self.first_step: int | None = None
         self._bad: Tensor | None = None
         if optimizer.encoder_lr == 0:  # a step is faster without its gradients; the network stays so afterwards
-            for name, parameter in network.named_parameters():
-                if name.startswith("encoder."):
-                    parameter.requires_grad_(False)
+            for parameter in () if part is None else part.parameters():
+                parameter.requires_grad_(False)
         self._channels_last = channels_last
         if channels_last:
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -114,7 +115,7 @@ class Restorer(LightningModule):
             x, y = self.task.pair(batch.rgb, PictureRng(self.seed, batch.epoch, batch.indices))
         output = self(x)
         with torch.autocast(self.device.type, enabled=False):
-            loss = self.loss(output, _reduced(y, self._stem))
+            loss = self.loss(output, _reduced(y, self.network.answer_scale))
         self.train_loss.add(loss, len(batch.rgb))
         self._watch(loss, batch)
         return loss
@@ -147,7 +148,7 @@ class Restorer(LightningModule):
             x, y = self.task.pair(batch.rgb, PictureRng(self.seed + 1, 0, batch.indices))
         output = self(x)
         with torch.autocast(self.device.type, enabled=False):
-            self.val_loss.add(self.loss(output, _reduced(y, self._stem)), len(batch.rgb))
+            self.val_loss.add(self.loss(output, _reduced(y, self.network.answer_scale)), len(batch.rgb))
 
     def restore(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """A validation batch as a person sees it: what was left of the pictures and what the network made of it, (N, 3, H, W)."""
@@ -202,9 +203,9 @@ class Restorer(LightningModule):
     def configure_optimizers(self) -> Any:
         """The optimizer and its schedule, both as the recipe says."""
         parts: dict[bool, list[nn.Parameter]] = {False: [], True: []}
-        for name, parameter in self.network.named_parameters():
+        for parameter in self.network.parameters():
             if parameter.requires_grad:
-                parts[name.startswith("encoder.")].append(parameter)
+                parts[id(parameter) in self._pretrained].append(parameter)
         recipe = self.optimizer_recipe
         rates = {False: recipe.lr, True: recipe.lr * recipe.encoder_lr}
         groups = [{"params": part, "lr": rates[encoder]} for encoder, part in parts.items() if part]

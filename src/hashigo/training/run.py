@@ -29,6 +29,7 @@ from hashigo.errors import RecipeError
 from hashigo.files import atomic_path
 from hashigo.models.folder import ModelFolder, load_network, open_model, save_model
 from hashigo.networks import check_pretrained, load_pretrained, make_network
+from hashigo.networks.base import Network
 from hashigo.tasks import Task, make_task
 from hashigo.training.callbacks import AtomicCheckpoints, BestCheckpoint, MetricsCsv, Panels, RunningMean, read_metrics
 from hashigo.training.card import model_card
@@ -111,16 +112,18 @@ def train(
 
 def _check_possible(recipe: Recipe, resumed: bool) -> None:
     """What cannot be is told before the pictures are read."""
-    make_task(recipe.task.name, **recipe.task.options)
+    task = make_task(recipe.task.name, **recipe.task.options)
+    with torch.device("meta"):  # without weights: a wrong option costs no time
+        network = network_for(recipe, task)
     if recipe.network.pretrained and not resumed:
-        check_pretrained(recipe.network.options.get("encoder", "plain"))
+        check_pretrained(network)
 
 
 FITTED = 4_000
 """A task learns its statistics from at most so many training pictures, evenly spread."""
 
 
-def _begin(recipe: Recipe, loader: Loader, last: Path | None) -> tuple[Task, torch.nn.Module]:
+def _begin(recipe: Recipe, loader: Loader, last: Path | None) -> tuple[Task, Network]:
     """The task with its statistics, and the network with its first weights; those of checkpoint `last` come later.
 
     Raises:
@@ -129,7 +132,7 @@ def _begin(recipe: Recipe, loader: Loader, last: Path | None) -> tuple[Task, tor
     saved = {} if last is None else torch.load(last, map_location="cpu", weights_only=False, mmap=True).get("task", {})
     if saved:  # the statistics that the run began with, whatever became of the model it started from
         task = make_task(**saved)
-        return task, make_network(recipe.network.name, **network_options(recipe, task))
+        return task, network_for(recipe, task)
     task = make_task(recipe.task.name, **recipe.task.options)
     start = open_model(recipe.start) if recipe.start else None
     if start is not None:
@@ -137,9 +140,8 @@ def _begin(recipe: Recipe, loader: Loader, last: Path | None) -> tuple[Task, tor
             raise RecipeError(f"start: expected a model of the task {task.name!r}, got one of {start.task.name!r}")
         task = task.fitted_as(start.task)
     task = task.fitted(loader.sample(FITTED))
-    options = network_options(recipe, task)
     seed_everything(recipe.seed, verbose=False)
-    network = make_network(recipe.network.name, **options)
+    network = network_for(recipe, task)
     if recipe.network.pretrained:
         load_pretrained(network)
     if start is not None:
@@ -189,17 +191,22 @@ def network_options(recipe: Recipe, task: Task) -> dict[str, Any]:
             raise RecipeError(
                 f"network.options.{name}: the task {task.name!r} needs {given[name]}, got {options[name]}; leave it out"
             )
-    if options.get("encoder", "plain") != "plain" and not task.reduces:
-        raise RecipeError(
-            f"network.options.encoder: expected plain for the task {task.name!r}, whose answers are of the photo's own size, got "
-            f"{options['encoder']!r}, which answers at half of it; leave it out"
-        )
-    if options.get("stem", 1) != 1 and not task.reduces:
-        raise RecipeError(
-            f"network.options.stem: expected 1 for the task {task.name!r}, whose answers are of the photo's own size, "
-            f"got {options['stem']}; leave it out"
-        )
     return options
+
+
+def network_for(recipe: Recipe, task: Task) -> Network:
+    """The recipe's network for a task, freshly initialized.
+
+    Raises:
+        RecipeError: options that cannot be, or a network that answers at a part of the size although the task needs all of it.
+    """
+    network = make_network(recipe.network.name, **network_options(recipe, task))
+    if network.answer_scale != 1 and not task.reduces:
+        raise RecipeError(
+            f"network.options: the task {task.name!r} needs answers of the photo's own size, got a network that answers at "
+            f"1/{network.answer_scale} of its sides ({recipe.network.options}); leave out what reduces it, such as stem or encoder"
+        )
+    return network
 
 
 def load_data(recipe: DataRecipe) -> tuple[PictureSet, PictureSet]:

@@ -26,13 +26,13 @@ from hashigo.data import PictureSet
 from hashigo.data.loader import Loader, ResidentPictures
 from hashigo.errors import RecipeError, TrainingError
 from hashigo.files import atomic_path
-from hashigo.networks import make_network
+from hashigo.networks.base import Network
 from hashigo.randomness import PictureRng
 from hashigo.tasks import make_task
 from hashigo.tasks.losses import get_loss
 from hashigo.training.module import Average, make_optimizer
 from hashigo.training.recipe import MachineRecipe, Recipe
-from hashigo.training.run import network_options
+from hashigo.training.run import network_for
 from hashigo.training.setup import Setup, choose
 
 
@@ -76,11 +76,11 @@ class Together:
         steps = recipe.epochs * len(self.loaders[0])
         self._optimizer, self._schedule = make_optimizer(self._weights.values(), recipe.optimizer, steps)
 
-    def _first(self, seed: int) -> nn.Module:
+    def _first(self, seed: int) -> Network:
         """The untrained network of a seed; the process's own random state is left as it was."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network = make_network(self.recipe.network.name, **network_options(self.recipe, self.task))
+            network = network_for(self.recipe, self.task)
         return network.to(self.device)
 
     def train_epoch(self, go_on: Callable[[], bool] = lambda: True) -> list[float]:
@@ -142,9 +142,9 @@ class Together:
     def _loss_of(self, output: Tensor, target: Tensor) -> Tensor:
         return self.loss(output.float(), target)
 
-    def networks(self) -> list[nn.Module]:
+    def networks(self) -> list[Network]:
         """A copy of each network as it is now, in evaluation mode, on the CPU."""
-        result = []
+        result: list[Network] = []
         for i in range(len(self.seeds)):
             state = {name: value.detach()[i].clone() for name, value in self._all().items()}
             network = copy.deepcopy(self._one).cpu()

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pixel_unshuffle
 
-from hashigo.errors import MissingExtraError, RecipeError
+from hashigo.errors import MissingExtraError
 
 STAGES = (
     # repeats, kernel, stride, expansion, channels
@@ -173,21 +173,3 @@ def stored_weights() -> dict[str, Tensor]:
             case _:
                 pass  # the classifier
     return weights
-
-
-ENCODERS: dict[str, type[EfficientNetLite0]] = {"efficientnet-lite0": EfficientNetLite0}
-"""Encoders that may take the place of a U-Net's plain one, which has a block for each level."""
-
-
-def check_pretrained(name: str) -> None:
-    """Makes sure that the encoder called `name` has pretrained weights and that they are at hand.
-
-    Raises:
-        RecipeError: it has none. MissingExtraError: their package is not installed.
-    """
-    if str(name) not in ENCODERS:
-        raise RecipeError(
-            f"network.pretrained: expected an encoder that has pretrained weights, got {name!r}; set network.options.encoder "
-            f"to {', '.join(ENCODERS)}, or leave pretrained out"
-        )
-    pretrained_file()

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from torch import nn
 
 from hashigo.clustering import Clustering, cluster, contingency, linear_probe, scores
 from hashigo.data import PictureSet
@@ -22,6 +21,7 @@ from hashigo.errors import TrainingError
 from hashigo.latents.extract import empty_rows, extract
 from hashigo.machine import quarter_of_memory
 from hashigo.models.folder import load_network, open_model, save_model
+from hashigo.networks.base import Network
 from hashigo.studies.folder import StudyFolder
 from hashigo.studies.purity.data import Pictures
 from hashigo.studies.purity.settings import SWEEP, PuritySettings
@@ -213,7 +213,7 @@ def _begin(
 
 
 def _finish(
-    name: str, place: int, network: nn.Module, networks: Together, history: _History, settings: PuritySettings,
+    name: str, place: int, network: Network, networks: Together, history: _History, settings: PuritySettings,
     pictures: Pictures, study: StudyFolder,
 ) -> None:  # fmt: skip
     """Measures the network of the seed at `place` and stores it with its part."""
@@ -238,14 +238,14 @@ def _side(pictures: Pictures) -> int:
 
 
 def _along_the_way(
-    network: nn.Module, networks: Together, pictures: Pictures, settings: PuritySettings
+    network: Network, networks: Together, pictures: Pictures, settings: PuritySettings
 ) -> dict[str, Any]:
     found, _ = _cluster_scores(_latents(network, networks.task, pictures), pictures, settings)
     return {"epoch": networks.epoch, "test_loss": held_out_loss(network, networks, pictures.test), **found}
 
 
 def _latents(
-    network: nn.Module, task: Task, pictures: Pictures, pool: bool = False
+    network: Network, task: Task, pictures: Pictures, pool: bool = False
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     train, _ = extract(network, task, pictures.train, pool=pool, batch_size=500, device=_device())
     test, _ = extract(network, task, pictures.test, pool=pool, batch_size=500, device=_device())
@@ -254,10 +254,11 @@ def _latents(
     return train, test
 
 
-def _at_the_end(network: nn.Module, task: Task, pictures: Pictures, settings: PuritySettings) -> dict[str, Any]:
+def _at_the_end(network: Network, task: Task, pictures: Pictures, settings: PuritySettings) -> dict[str, Any]:
     """All measures of a trained network's latents; where they are maps, those of their averages over the maps too."""
     found = _whole_measure(_latents(network, task, pictures), pictures, settings)
-    if getattr(network, "bottleneck", None) is None:
+    _, shape = extract(network, task, pictures.test.subset(slice(0, 1)), device=_device())
+    if len(shape) == 3:
         pooled, _ = _cluster_scores(_latents(network, task, pictures, pool=True), pictures, settings)
         found["pooled"] = pooled
     found["parameters"] = sum(p.numel() for p in network.parameters())
@@ -265,7 +266,7 @@ def _at_the_end(network: nn.Module, task: Task, pictures: Pictures, settings: Pu
 
 
 @torch.no_grad()
-def held_out_loss(network: nn.Module, networks: Together, pictures: PictureSet) -> float:
+def held_out_loss(network: Network, networks: Together, pictures: PictureSet) -> float:
     """The mean reconstruction loss of pictures never trained on, in the network's evaluation mode."""
     device, task = _device(), networks.task
     network = network.to(device).eval()

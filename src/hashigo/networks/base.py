@@ -1,0 +1,68 @@
+"""The contract of every network: what it says of itself, and its way from a picture to its latent and back."""
+
+from __future__ import annotations
+
+from huggingface_hub import PyTorchModelHubMixin
+from torch import Tensor, nn
+
+from hashigo.errors import RecipeError
+from hashigo.networks.contract import Contract
+
+
+class Network(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["autoencoder"], license="apache-2.0"):
+    """The base of all networks: (N, in_channels, H, W) → (N, out_channels, H/answer_scale, W/answer_scale), rounded up.
+
+    A network takes keyword arguments only, which the hub mixin saves, calls `super().__init__()`, sets `in_channels` and
+    `out_channels`, and defines `forward`. Where the defaults below are not true of it, it sets `contract`. With a latent it
+    defines `encode` and `decode`, which take every size that `forward` takes.
+    """
+
+    in_channels: int
+    out_channels: int
+    contract: Contract = Contract()
+    """By default any size is taken, the answer has the input's size and may depend on the whole picture."""
+
+    @property
+    def multiple(self) -> int:
+        """Heights and widths that are multiples of this need no padding."""
+        return self.contract.multiple
+
+    @property
+    def answer_scale(self) -> int:
+        """The answer has 1/answer_scale of the input's height and width."""
+        return self.contract.answer_scale
+
+    @property
+    def fixed_size(self) -> tuple[int, int] | None:
+        """The only (H, W) that is taken, or None."""
+        return self.contract.fixed_size
+
+    @property
+    def context_pixels(self) -> int | None:
+        """How far an answer looks around; None where it sees the whole picture and must not be tiled."""
+        return self.contract.context_pixels
+
+    @property
+    def pretrainable(self) -> nn.Module | None:
+        """The part that may begin with pretrained weights and learn at a rate of its own; None where there is none."""
+        return None
+
+    def encode(self, x: Tensor) -> tuple[Tensor, object]:
+        """(N, in_channels, H, W) → the latent (N, …) and whatever else `decode` takes.
+
+        Raises:
+            RecipeError: the network has no latent.
+        """
+        raise RecipeError(f"{type(self).__name__} has no latent: expected a network with `encode`; name another layer")
+
+    def latent(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) → the latent, (N, …).
+
+        Raises:
+            RecipeError: the network has none.
+        """
+        return self.encode(x)[0]
+
+    def own_loss(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The answer to x, and a loss of the network's own to be added to the task's, such as a VAE's KL divergence; a scalar, or None."""
+        return self(x), None

@@ -1,0 +1,40 @@
+"""Blocks that networks are made of."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "linear": nn.Identity,
+    "relu": nn.ReLU,
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+}
+
+
+class Block(nn.Module):
+    """Two 3×3 convolutions, each with BatchNorm and an activation: (N, in, H, W) → (N, out, H, W).
+
+    The last activation can be another one; with `residual`, a 1×1 projection of the input is added before it.
+    """
+
+    def __init__(self, inputs: int, outputs: int, last: str = "relu", residual: bool = False) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.norm1 = keras_batch_norm(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.norm2 = keras_batch_norm(outputs)
+        self.shortcut = nn.Conv2d(inputs, outputs, 1) if residual else None
+        self.last = ACTIVATIONS[last]()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in, H, W) → (N, out, H, W)."""
+        h = self.norm1(self.conv1(x)).relu()
+        h = self.norm2(self.conv2(h))
+        y: Tensor = self.last(h if self.shortcut is None else h + self.shortcut(x))
+        return y
+
+
+def keras_batch_norm(channels: int) -> nn.BatchNorm2d:
+    """BatchNorm with Keras's defaults: momentum 0.99 (0.01 in torch's terms), epsilon 1e-3."""
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)

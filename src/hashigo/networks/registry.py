@@ -1,0 +1,81 @@
+"""Every network by its name, and how one is made. To add a network: one file, and one line in `NETWORKS`."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from hashigo.errors import RecipeError, did_you_mean
+from hashigo.networks.base import Network
+from hashigo.networks.encoders.efficientnet import EfficientNetLite0, pretrained_file
+from hashigo.networks.unet import ENCODERS, UNet
+
+__all__ = [
+    "ARTICLE_SMALL_UNET",
+    "ARTICLE_UNET",
+    "ENCODERS",
+    "NETWORKS",
+    "check_pretrained",
+    "load_pretrained",
+    "make_network",
+]
+
+NETWORKS: dict[str, type[Network]] = {"unet": UNet}
+"""Every network by its name."""
+
+ARTICLE_UNET: dict[str, Any] = {"width": 64, "depth": 4}
+"""The article's network for 96×96 pictures: 31,054,275 parameters with a grey input."""
+
+ARTICLE_SMALL_UNET: dict[str, Any] = {
+    "in_channels": 1,
+    "out_channels": 1,
+    "width": 4,
+    "depth": 2,
+    "size": (28, 28),
+    "latent_activation": "tanh",
+}
+"""The article's network for 28×28 digits, 4-8-16 channels; add `skips` and `bottleneck=16` for its four conditions."""
+
+
+def make_network(name: str, **options: Any) -> Network:
+    """The network called `name` with its options, freshly initialized.
+
+    Raises:
+        RecipeError: no such network, or an option that it does not have or cannot take.
+    """
+    if name not in NETWORKS:
+        raise RecipeError(f"expected the name of a network, got {name!r}; {did_you_mean(name, NETWORKS)}")
+    known = [option for option in inspect.signature(NETWORKS[name].__init__).parameters if option != "self"]
+    for option in options:
+        if option not in known:
+            raise RecipeError(f"network {name!r} has no option {option!r}; {did_you_mean(option, known)}")
+    try:
+        return NETWORKS[name](**options)
+    except TypeError as error:
+        raise RecipeError(f"network {name!r}: {error}") from error
+
+
+def load_pretrained(network: Network) -> None:
+    """Gives the part of a network that has pretrained weights these weights.
+
+    Raises:
+        RecipeError: it has no such part. MissingExtraError: the weights' package is missing.
+    """
+    check_pretrained(network)
+    if isinstance(part := network.pretrainable, EfficientNetLite0):
+        part.load_pretrained()
+
+
+def check_pretrained(network: Network) -> None:
+    """Makes sure that a part of the network has pretrained weights and that they are at hand.
+
+    Raises:
+        RecipeError: it has none. MissingExtraError: their package is not installed.
+    """
+    if not isinstance(part := network.pretrainable, EfficientNetLite0):
+        found = "none" if part is None else type(part).__name__
+        raise RecipeError(
+            f"network.pretrained: expected a network with an encoder that has pretrained weights, got {found}; set "
+            f"network.options.encoder to {', '.join(ENCODERS)}, or leave pretrained out"
+        )
+    pretrained_file()
