@@ -104,7 +104,7 @@ def test_panels_show_results_beside_originals(run: Run) -> None:
 
 
 def test_the_model_is_the_best_epochs(run: Run) -> None:
-    state = torch.load(run.folder / "checkpoints" / "best.ckpt", weights_only=False)
+    state = torch.load(run.folder / "checkpoints" / "best.ckpt", weights_only=True)
     assert state["epoch"] == 2
     stored = weights(run)
     assert stored
@@ -191,7 +191,7 @@ def test_the_last_checkpoint_is_that_of_the_last_epoch(tmp_path: Path, monkeypat
     monkeypatch.setattr(Restorer, "_mean", lambda *_: float(next(losses)))  # worse with each epoch
     train(recipe(epochs=3, panels=0), tmp_path / "run", onnx=False)
     epochs = [
-        torch.load(tmp_path / "run" / "checkpoints" / f"{name}.ckpt", weights_only=False)["epoch"]
+        torch.load(tmp_path / "run" / "checkpoints" / f"{name}.ckpt", weights_only=True)["epoch"]
         for name in ("best", "last")
     ]
     assert epochs == [0, 2]
@@ -213,7 +213,7 @@ class Poison(Callback):
 def test_a_loss_that_is_not_finite_stops_the_run(minutes: float, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"step 18 \(epoch 2, batch 5 of 13\).*last good checkpoint"):
         train(recipe(checkpoint_minutes=minutes), tmp_path, callbacks=[Poison(1, 5)])
-    kept = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=False)
+    kept = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
     assert kept["global_step"] == (18 if minutes else 13)
     assert all(bool(torch.isfinite(value).all()) for value in kept["state_dict"].values())
     assert len(read_metrics(tmp_path / "metrics.csv")) == 1
@@ -281,7 +281,7 @@ def test_a_copied_run_goes_on_and_keeps_its_best(tmp_path: Path) -> None:
     longer = train(recipe(epochs=3), tmp_path / "copy", resume=True, onnx=False)
     assert [row["epoch"] for row in longer.metrics] == [1, 2, 3]
     assert longer.metrics[:2] == first.metrics
-    best = torch.load(tmp_path / "copy" / "checkpoints" / "best.ckpt", weights_only=False)
+    best = torch.load(tmp_path / "copy" / "checkpoints" / "best.ckpt", weights_only=True)
     lowest = min(longer.metrics, key=lambda row: row["val_loss"])
     assert best["global_step"] == lowest["step"]
     assert {path: path.read_bytes() for path in before} == before, "the run that was copied is left alone"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,47 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 
 from hashigo.data.loader import Loader
+from hashigo.errors import RecipeError
 from hashigo.files import atomic_path
 from hashigo.pages.panels import grid, save_animation, save_png
 
 
+def read_checkpoint(path: str | Path, *, mapped: bool = False) -> dict[str, Any]:
+    """A checkpoint's tensors, on the CPU, and plain values; no code that the file may hold is run.
+
+    mapped: leaves the tensors in the file until they are read, for a look at the rest.
+
+    Raises:
+        RecipeError: the file holds something else than tensors and plain values, or is no whole checkpoint.
+    """
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except pickle.UnpicklingError as error:
+        raise RecipeError(
+            f"{path}: expected a checkpoint of weights and plain values, but it holds more than weights and was not "
+            "loaded; train in another --run folder"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError) as error:
+        raise RecipeError(f"{path}: expected a checkpoint, got a file that cannot be read as one: {error}") from error
+    if not isinstance(found, dict):
+        raise RecipeError(f"{path}: expected a run's checkpoint, got a stored {type(found).__name__}")
+    return found
+
+
 class AtomicCheckpoints(TorchCheckpointIO):
-    """Checkpoints appear whole or not at all: a run killed while it writes keeps the one before."""
+    """Checkpoints appear whole or not at all: a run killed while it writes keeps the one before. None runs code when it
+    is read."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         """Writes to a temporary file, then renames."""
         with atomic_path(Path(path)) as temporary:
             super().save_checkpoint(checkpoint, temporary, storage_options)
+
+    def load_checkpoint(
+        self, path: Any, map_location: Any | None = None, weights_only: bool | None = True
+    ) -> dict[str, Any]:
+        """Reads tensors and plain values only, whatever is asked for; see `read_checkpoint`."""
+        return read_checkpoint(path)
 
 
 class RunningMean(WeightAveraging):

@@ -30,7 +30,15 @@ from hashigo.files import atomic_path
 from hashigo.models.folder import ModelFolder, load_network, open_model, save_model
 from hashigo.networks import check_pretrained, load_pretrained, make_network
 from hashigo.tasks import Task, make_task
-from hashigo.training.callbacks import AtomicCheckpoints, BestCheckpoint, MetricsCsv, Panels, RunningMean, read_metrics
+from hashigo.training.callbacks import (
+    AtomicCheckpoints,
+    BestCheckpoint,
+    MetricsCsv,
+    Panels,
+    RunningMean,
+    read_checkpoint,
+    read_metrics,
+)
 from hashigo.training.card import model_card
 from hashigo.training.module import Restorer
 from hashigo.training.recipe import DataRecipe, Recipe
@@ -65,12 +73,14 @@ def train(
         recipe: what to train.
         folder: the run's folder.
         resume: goes on from the folder's last checkpoint, if there is one; the result equals an uninterrupted run.
-        callbacks: more Lightning callbacks, for instance one that shows progress.
+        callbacks: more Lightning callbacks, for instance one that shows progress. What their `state_dict` gives must be
+            tensors and plain values: a checkpoint that holds anything else is not read again.
         data: (training, validation) pictures already at hand, instead of those that the recipe names.
         onnx: writes model.onnx too.
 
     Raises:
-        RecipeError: the recipe cannot be, or the folder holds another run and `resume` is not set.
+        RecipeError: the recipe cannot be, the folder holds another run and `resume` is not set, or a checkpoint there
+            holds more than weights.
         DataError: the pictures are not there.
         TrainingError: the loss was no longer finite.
         MissingExtraError: `network.pretrained` without its package.
@@ -79,6 +89,9 @@ def train(
     last = _checkpoint_to_resume(folder, resume)
     if last is not None:
         _check_same(recipe, folder / "recipe.yaml")
+        best = folder / "checkpoints" / "best.ckpt"
+        for path in (last, best) if best.is_file() else (last,):  # now, rather than when training is done
+            read_checkpoint(path, mapped=True)
     if recipe.machine.threads:
         torch.set_num_threads(recipe.machine.threads)
     _check_possible(recipe, resumed=last is not None)
@@ -96,7 +109,7 @@ def train(
     module.steps = recipe.epochs * len(loaders[0])
     start = time.perf_counter()
     with _quiet():
-        trainer.fit(module, *loaders, ckpt_path=last, weights_only=False)
+        trainer.fit(module, *loaders, ckpt_path=last, weights_only=True)
     seconds = time.perf_counter() - start
     _restore_best(network, folder)
     metrics = read_metrics(folder / "metrics.csv")
@@ -126,7 +139,7 @@ def _begin(recipe: Recipe, loader: Loader, last: Path | None) -> tuple[Task, tor
     Raises:
         RecipeError: they cannot be, or do not fit the model to start from. MissingExtraError: no package of pretrained weights.
     """
-    saved = {} if last is None else torch.load(last, map_location="cpu", weights_only=False, mmap=True).get("task", {})
+    saved = {} if last is None else read_checkpoint(last, mapped=True).get("task", {})
     if saved:  # the statistics that the run began with, whatever became of the model it started from
         task = make_task(**saved)
         return task, make_network(recipe.network.name, **network_options(recipe, task))
@@ -269,8 +282,7 @@ def _trainer(recipe: Recipe, folder: Path, setup: Setup, validation: Loader, cal
 
 def _restore_best(network: torch.nn.Module, folder: Path) -> None:
     """Loads the weights of the epoch with the lowest validation loss."""
-    best = folder / "checkpoints" / "best.ckpt"
-    state = torch.load(best, map_location="cpu", weights_only=False)["state_dict"]
+    state = read_checkpoint(folder / "checkpoints" / "best.ckpt")["state_dict"]
     prefix = "network."
     network.load_state_dict({name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)})
 
