@@ -18,6 +18,7 @@ import pytest
 import torch
 import yaml
 from lightning.pytorch import Callback
+from PIL import Image
 
 from hashigo.errors import RecipeError
 from hashigo.training.callbacks import AtomicCheckpoints, read_checkpoint, read_metrics
@@ -210,6 +211,24 @@ def test_a_run_from_before_a_recipe_had_some_key_goes_on(pictures: Path, tmp_pat
 def test_resuming_nothing_starts_a_run(pictures: Path, tmp_path: Path) -> None:
     run = train(replace(made(pictures, 0), epochs=1), tmp_path / "new", resume=True, onnx=False)
     assert [row["epoch"] for row in run.metrics] == [1]
+
+
+@pytest.mark.parametrize("panels", [1, 4])
+def test_another_number_of_panels_may_be_shown(panels: int, pictures: Path, tmp_path: Path) -> None:
+    begun = replace(made(pictures, 0), optimizer=OptimizerRecipe("sgd", lr=1e-4), epochs=2)
+    first = train(begun, tmp_path, onnx=False)
+    with Image.open(first.folder / "panels" / "inputs.png") as inputs:
+        before = inputs.size
+    again = train(replace(begun, panels=panels, epochs=4), tmp_path, resume=True, onnx=False)
+    assert [row["epoch"] for row in again.metrics] == [1, 2, 3, 4]
+    with (
+        Image.open(tmp_path / "panels" / "inputs.png") as inputs,
+        Image.open(tmp_path / "panels" / "epoch-0004.png") as last,
+        Image.open(tmp_path / "panels" / "progress.webp") as animation,
+    ):
+        assert inputs.size != before
+        assert inputs.height == last.height
+        assert (animation.size, animation.n_frames) == (last.size, 2)
 
 
 # --- checkpoints of strangers -------------------------------------------------------------------------------

@@ -156,6 +156,22 @@ def test_panels_and_callbacks_do_not_change_the_weights(tmp_path: Path) -> None:
     assert all(torch.equal(value, weights(shown)[name]) for name, value in weights(plain).items())
 
 
+@pytest.mark.parametrize(
+    ("what", "told"), [("save_png", r"the panel of epoch \d"), ("save_animation", "the animation of")]
+)
+def test_panels_that_cannot_be_made_are_a_warning(
+    what: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise OSError("no room")
+
+    monkeypatch.setattr(f"hashigo.training.callbacks.{what}", broken)
+    with pytest.warns(UserWarning, match=f"{told}.* was not made: no room"):
+        done = train(photos(tmp_path / "in", panels=2), tmp_path / "run", onnx=False)
+    assert len(done.metrics) == 2
+    assert open_model(done.folder).task.name == "denoise"
+
+
 # --- what cannot be -----------------------------------------------------------------------------------------
 
 

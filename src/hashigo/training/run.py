@@ -36,6 +36,7 @@ from hashigo.training.callbacks import (
     MetricsCsv,
     Panels,
     RunningMean,
+    animate,
     read_checkpoint,
     read_metrics,
 )
@@ -119,6 +120,8 @@ def train(
     model = save_model(
         folder / "model", network, task, size=_side(recipe, loaders[0]), card=card, half=recipe.half, onnx=onnx
     )
+    if recipe.panels and trainer.is_global_zero:
+        animate(folder / "panels")  # last: whatever becomes of it, the model is there
     return Run(folder, model, metrics, setup, seconds, rate)
 
 
