@@ -194,6 +194,15 @@ def test_recipes_that_cannot_be(changes: dict[str, Any], hint: str, tmp_path: Pa
     assert not (tmp_path / "run").exists()
 
 
+def test_two_devices_need_pictures_for_both(tmp_path: Path) -> None:
+    given = recipe(machine=MachineRecipe("cpu", devices=2, compile="off"), batch_size=300)
+    with pytest.raises(
+        RecipeError, match=r"300 × 2 = 600 training pictures, got 432; lower batch_size or machine\.devices"
+    ):
+        train(given, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_pictures_of_several_sizes_need_a_crop(tmp_path: Path) -> None:
     album(tmp_path / "in", 4)
     album(tmp_path / "in" / "more", 4, side=40)

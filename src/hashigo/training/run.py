@@ -103,10 +103,10 @@ def train(
         task, network, loss=recipe.loss or task.loss, optimizer=recipe.optimizer, steps=steps, seed=recipe.seed,
         compiled=setup.compile, channels_last=setup.channels_last, about=str(setup),
     )  # fmt: skip
-    save_recipe(recipe, folder / "recipe.yaml")
     trainer = _trainer(recipe, folder, setup, loaders[1], callbacks)
     for loader in loaders:
         loader.shard(trainer.global_rank, trainer.world_size)
+    save_recipe(recipe, folder / "recipe.yaml")
     module.steps = recipe.epochs * len(loaders[0])
     start = time.perf_counter()
     with _quiet():
