@@ -265,6 +265,20 @@ def test_validation_over_processes_covers_every_picture_once(world: int, batch_s
         assert len(one) == len(batches)
 
 
+@pytest.mark.parametrize(("count", "batch_size", "world"), [(7, 4, 2), (3, 8, 2), (5, 2, 3)])
+def test_processes_without_a_single_step_are_refused(count: int, batch_size: int, world: int) -> None:
+    few = loader(coordinates(count, 9, 9), batch_size=batch_size)
+    step = min(batch_size, count)
+    told = rf"at least batch_size × devices = {step} × {world} = {step * world} training pictures, got {count}; lower"
+    with pytest.raises(RecipeError, match=told):
+        few.shard(0, world)
+    assert len(few) == count // step, "it is what it was"
+    loader(coordinates(count, 9, 9), batch_size=batch_size, training=False).shard(0, world)
+    enough = loader(coordinates(step * world, 9, 9), batch_size=step)
+    enough.shard(world - 1, world)
+    assert len(enough) == 1
+
+
 # --- errors ---------------------------------------------------------------------------------------------
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import pickle
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,9 +18,10 @@ import pytest
 import torch
 import yaml
 from lightning.pytorch import Callback
+from PIL import Image
 
 from hashigo.errors import RecipeError
-from hashigo.training.callbacks import read_metrics
+from hashigo.training.callbacks import AtomicCheckpoints, read_checkpoint, read_metrics
 from hashigo.training.recipe import DataRecipe, MachineRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
 from hashigo.training.run import Run, train
 from tiny import album, recipe
@@ -83,7 +86,7 @@ def equal(first: Any, second: Any, where: str) -> int:
 def check_equal(resumed: Path, whole: Path) -> None:
     """Weights, optimizer, schedule, metrics, panels and the finished model of two runs."""
     for name in ("last.ckpt", "best.ckpt"):
-        one, other = (torch.load(folder / "checkpoints" / name, weights_only=False) for folder in (resumed, whole))
+        one, other = (torch.load(folder / "checkpoints" / name, weights_only=True) for folder in (resumed, whole))
         equal(one.get("current_model_state"), other.get("current_model_state"), f"{name}: beside the running mean")
         for part in ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step"):
             count = equal(one[part], other[part], f"{name}: {part}")
@@ -126,7 +129,7 @@ def test_killed_and_resumed(kind: str, pictures: Path, whole: Run, tmp_path: Pat
     print(f"seed {seed}: killed when {step} steps were done")
     folder = tmp_path / "run"
     start_and_kill(pictures, folder, minutes, step)
-    kept = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=False)
+    kept = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
     assert kept["global_step"] == (step - 1 if minutes else step // STEPS * STEPS)
     assert len(read_metrics(folder / "metrics.csv")) == step // STEPS
     assert not (folder / "model").exists()
@@ -173,7 +176,7 @@ def test_stopped_with_a_running_mean_hints_and_a_model_to_start_from(
             train(vivid, tmp_path, resume=True, callbacks=[Stopped(step)], onnx=False)
     train(vivid, tmp_path, resume=True, onnx=False)
     check_equal(tmp_path, unbroken.folder)
-    assert "current_model_state" in torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=False)
+    assert "current_model_state" in torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
 
 
 def test_more_epochs_for_a_finished_run(pictures: Path, whole: Run, tmp_path: Path) -> None:
@@ -208,3 +211,76 @@ def test_a_run_from_before_a_recipe_had_some_key_goes_on(pictures: Path, tmp_pat
 def test_resuming_nothing_starts_a_run(pictures: Path, tmp_path: Path) -> None:
     run = train(replace(made(pictures, 0), epochs=1), tmp_path / "new", resume=True, onnx=False)
     assert [row["epoch"] for row in run.metrics] == [1]
+
+
+@pytest.mark.parametrize("panels", [1, 4])
+def test_another_number_of_panels_may_be_shown(panels: int, pictures: Path, tmp_path: Path) -> None:
+    begun = replace(made(pictures, 0), optimizer=OptimizerRecipe("sgd", lr=1e-4), epochs=2)
+    first = train(begun, tmp_path, onnx=False)
+    with Image.open(first.folder / "panels" / "inputs.png") as inputs:
+        before = inputs.size
+    again = train(replace(begun, panels=panels, epochs=4), tmp_path, resume=True, onnx=False)
+    assert [row["epoch"] for row in again.metrics] == [1, 2, 3, 4]
+    with (
+        Image.open(tmp_path / "panels" / "inputs.png") as inputs,
+        Image.open(tmp_path / "panels" / "epoch-0004.png") as last,
+        Image.open(tmp_path / "panels" / "progress.webp") as animation,
+    ):
+        assert inputs.size != before
+        assert inputs.height == last.height
+        assert (animation.size, animation.n_frames) == (last.size, 2)
+
+
+# --- checkpoints of strangers -------------------------------------------------------------------------------
+
+
+class Trap:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("name", ["last", "best"])
+def test_a_strangers_checkpoint_runs_no_code(name: str, pictures: Path, whole: Run, tmp_path: Path) -> None:
+    run, sprung = tmp_path / "run", tmp_path / "sprung"
+    shutil.copytree(whole.folder, run)
+    path = run / "checkpoints" / f"{name}.ckpt"
+    torch.save({**torch.load(path, weights_only=True), "more": Trap(sprung)}, path)
+    model = (run / "model" / "model.safetensors").read_bytes()
+    with pytest.raises(RecipeError, match=rf"{name}\.ckpt: .*holds more than weights and was not loaded"):
+        train(replace(made(pictures, 0), epochs=EPOCHS + 1), run, resume=True, onnx=False)
+    with pytest.raises(RecipeError, match="holds more than weights"):
+        AtomicCheckpoints().load_checkpoint(path, weights_only=False)
+    assert not sprung.exists()
+    assert len(read_metrics(run / "metrics.csv")) == EPOCHS, "nothing was trained"
+    assert (run / "model" / "model.safetensors").read_bytes() == model
+    torch.load(path, weights_only=False)
+    assert sprung.exists(), "the trap works"
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_bare_pickle_runs_no_code(mapped: bool, protocol: int, tmp_path: Path) -> None:
+    path, sprung = tmp_path / "last.ckpt", tmp_path / "sprung"
+    path.write_bytes(pickle.dumps({"task": Trap(sprung)}, protocol))
+    with pytest.raises(RecipeError, match=r"last\.ckpt: expected a checkpoint"):
+        read_checkpoint(path, mapped=mapped)
+    assert not sprung.exists()
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_torn_checkpoint_is_told(mapped: bool, whole: Run, tmp_path: Path) -> None:
+    content = (whole.folder / "checkpoints" / "last.ckpt").read_bytes()
+    path = tmp_path / "last.ckpt"
+    for part in (b"", content[:1], content[:1000], content[: len(content) // 2], b"no checkpoint at all"):
+        path.write_bytes(part)
+        with pytest.raises(RecipeError, match=r"last\.ckpt: expected a checkpoint"):
+            read_checkpoint(path, mapped=mapped)
+    torch.save([1, 2], path)
+    with pytest.raises(RecipeError, match="got a stored list"):
+        read_checkpoint(path, mapped=mapped)

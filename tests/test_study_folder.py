@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,8 @@ import torch
 
 from hashigo.errors import DataError, RecipeError
 from hashigo.studies.folder import StudyFolder, environment, peak_gpu_memory, peak_memory
+from hashigo.studies.restoration.settings import RestorationSettings
+from hashigo.studies.restoration.train import open_folder
 from hashigo.studies.setting import memory
 
 
@@ -34,6 +38,30 @@ def test_what_may_grow_may_differ(tmp_path: Path) -> None:
     StudyFolder(tmp_path, "purity", {"epochs": 10, "seeds": 1}, may_grow=("seeds",))
     StudyFolder(tmp_path, "purity", {"epochs": 10, "seeds": 5}, may_grow=("seeds",))
     assert json.loads((tmp_path / "settings.json").read_text())["settings"]["seeds"] == 5
+
+
+def test_a_setting_that_is_new_had_its_default(tmp_path: Path) -> None:
+    defaults = {"epochs": 10, "schedule": "constant", "sides": (1, 2)}
+    StudyFolder(tmp_path, "purity", {"epochs": 20})
+    with pytest.raises(RecipeError, match="schedule was 'constant', now 'cosine'"):
+        StudyFolder(tmp_path, "purity", {**defaults, "epochs": 20, "schedule": "cosine"}, defaults=defaults)
+    with pytest.raises(RecipeError, match="epochs was 20, now 10"):
+        StudyFolder(tmp_path, "purity", defaults, defaults=defaults)
+    StudyFolder(tmp_path, "purity", {**defaults, "epochs": 20}, defaults=defaults)
+    assert json.loads((tmp_path / "settings.json").read_text())["settings"]["schedule"] == "constant"
+
+
+def test_the_studies_go_on_where_a_setting_is_new(tmp_path: Path) -> None:
+    pictures = Namespace(about={"digest": "a1"})
+    settings = RestorationSettings(epochs=3)
+    open_folder(settings, tmp_path, "colorize", pictures)
+    path = tmp_path / "settings.json"
+    held = json.loads(path.read_text())
+    del held["settings"]["schedule"]
+    path.write_text(json.dumps(held))
+    with pytest.raises(RecipeError, match="schedule was 'constant', now 'cosine'"):
+        open_folder(replace(settings, schedule="cosine"), tmp_path, "colorize", pictures)
+    open_folder(settings, tmp_path, "colorize", pictures)
 
 
 def test_a_broken_part_is_told(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_panels_show_results_beside_originals(run: Run) -> None:
 
 
 def test_the_model_is_the_best_epochs(run: Run) -> None:
-    state = torch.load(run.folder / "checkpoints" / "best.ckpt", weights_only=False)
+    state = torch.load(run.folder / "checkpoints" / "best.ckpt", weights_only=True)
     assert state["epoch"] == 2
     stored = weights(run)
     assert stored
@@ -156,6 +156,22 @@ def test_panels_and_callbacks_do_not_change_the_weights(tmp_path: Path) -> None:
     assert all(torch.equal(value, weights(shown)[name]) for name, value in weights(plain).items())
 
 
+@pytest.mark.parametrize(
+    ("what", "told"), [("save_png", r"the panel of epoch \d"), ("save_animation", "the animation of")]
+)
+def test_panels_that_cannot_be_made_are_a_warning(
+    what: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise OSError("no room")
+
+    monkeypatch.setattr(f"hashigo.training.callbacks.{what}", broken)
+    with pytest.warns(UserWarning, match=f"{told}.* was not made: no room"):
+        done = train(photos(tmp_path / "in", panels=2), tmp_path / "run", onnx=False)
+    assert len(done.metrics) == 2
+    assert open_model(done.folder).task.name == "denoise"
+
+
 # --- what cannot be -----------------------------------------------------------------------------------------
 
 
@@ -178,6 +194,15 @@ def test_recipes_that_cannot_be(changes: dict[str, Any], hint: str, tmp_path: Pa
     assert not (tmp_path / "run").exists()
 
 
+def test_two_devices_need_pictures_for_both(tmp_path: Path) -> None:
+    given = recipe(machine=MachineRecipe("cpu", devices=2, compile="off"), batch_size=300)
+    with pytest.raises(
+        RecipeError, match=r"300 × 2 = 600 training pictures, got 432; lower batch_size or machine\.devices"
+    ):
+        train(given, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_pictures_of_several_sizes_need_a_crop(tmp_path: Path) -> None:
     album(tmp_path / "in", 4)
     album(tmp_path / "in" / "more", 4, side=40)
@@ -191,7 +216,7 @@ def test_the_last_checkpoint_is_that_of_the_last_epoch(tmp_path: Path, monkeypat
     monkeypatch.setattr(Restorer, "_mean", lambda *_: float(next(losses)))  # worse with each epoch
     train(recipe(epochs=3, panels=0), tmp_path / "run", onnx=False)
     epochs = [
-        torch.load(tmp_path / "run" / "checkpoints" / f"{name}.ckpt", weights_only=False)["epoch"]
+        torch.load(tmp_path / "run" / "checkpoints" / f"{name}.ckpt", weights_only=True)["epoch"]
         for name in ("best", "last")
     ]
     assert epochs == [0, 2]
@@ -213,7 +238,7 @@ class Poison(Callback):
 def test_a_loss_that_is_not_finite_stops_the_run(minutes: float, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"step 18 \(epoch 2, batch 5 of 13\).*last good checkpoint"):
         train(recipe(checkpoint_minutes=minutes), tmp_path, callbacks=[Poison(1, 5)])
-    kept = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=False)
+    kept = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
     assert kept["global_step"] == (18 if minutes else 13)
     assert all(bool(torch.isfinite(value).all()) for value in kept["state_dict"].values())
     assert len(read_metrics(tmp_path / "metrics.csv")) == 1
@@ -281,7 +306,7 @@ def test_a_copied_run_goes_on_and_keeps_its_best(tmp_path: Path) -> None:
     longer = train(recipe(epochs=3), tmp_path / "copy", resume=True, onnx=False)
     assert [row["epoch"] for row in longer.metrics] == [1, 2, 3]
     assert longer.metrics[:2] == first.metrics
-    best = torch.load(tmp_path / "copy" / "checkpoints" / "best.ckpt", weights_only=False)
+    best = torch.load(tmp_path / "copy" / "checkpoints" / "best.ckpt", weights_only=True)
     lowest = min(longer.metrics, key=lambda row: row["val_loss"])
     assert best["global_step"] == lowest["step"]
     assert {path: path.read_bytes() for path in before} == before, "the run that was copied is left alone"

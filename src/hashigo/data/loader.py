@@ -162,7 +162,15 @@ class Loader:
         """Makes this the loader of process `rank` of `world`: each step's pictures are dealt out among them, one by one.
 
         In training all have as many batches; in validation a process may have one less, but none that is empty.
+
+        Raises:
+            RecipeError: there are too few training pictures for a single step.
         """
+        if self.training and self.count < self.batch_size * world:
+            raise RecipeError(
+                f"expected at least batch_size × devices = {self.batch_size} × {world} = {self.batch_size * world} training "
+                f"pictures, got {self.count}; lower batch_size or machine.devices"
+            )
         self.rank, self.world = rank, world
 
     @property

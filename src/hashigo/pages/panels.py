@@ -49,8 +49,13 @@ def save_png(picture: NDArray[Any], path: Path) -> None:
 
 
 def save_animation(frames: Sequence[Path], path: Path, *, most: int = 60, seconds: float = 0.4) -> None:
-    """Writes an animated WebP of picture files, `seconds` each, the last one longer; at most `most` frames, evenly spread."""
-    chosen = [frames[round(i)] for i in np.linspace(0, len(frames) - 1, min(most, len(frames)))]
+    """Writes an animated WebP of picture files, `seconds` each, the last one longer; at most `most` frames, evenly spread.
+
+    An animation has one size, the last frame's: frames of another are left out.
+    """
+    sizes = [_size(frame) for frame in frames]
+    alike = [frame for frame, size in zip(frames, sizes, strict=True) if size == sizes[-1]]
+    chosen = [alike[round(i)] for i in np.linspace(0, len(alike) - 1, min(most, len(alike)))]
     pictures = []
     for frame in chosen:
         with Image.open(frame) as opened:
@@ -60,3 +65,8 @@ def save_animation(frames: Sequence[Path], path: Path, *, most: int = 60, second
         pictures[0].save(
             temporary, "WEBP", save_all=True, append_images=pictures[1:], duration=times, loop=0, quality=80, method=2
         )
+
+
+def _size(path: Path) -> tuple[int, int]:
+    with Image.open(path) as opened:
+        return opened.size

@@ -28,6 +28,7 @@ class StudyFolder:
         may_grow: keys that may differ from those that the folder was started with, because the finished parts stay
             right (more training seeds, for instance).
         pictures: what the pictures are, by their `source` and a `digest` that changes with them, kept for later sittings.
+        defaults: what a setting had been before it could be set, for a folder that was started then and does not hold it.
 
     Raises:
         RecipeError: the folder holds another study, or this one with other settings. DataError: the study was begun with
@@ -41,6 +42,7 @@ class StudyFolder:
         settings: dict[str, Any],
         may_grow: Collection[str] = (),
         pictures: dict[str, Any] | None = None,
+        defaults: dict[str, Any] | None = None,
     ) -> None:
         self.path, self.study = Path(folder), study
         self.settings: dict[str, Any] = json.loads(json.dumps(settings))
@@ -52,7 +54,7 @@ class StudyFolder:
             if held != study or not isinstance(started, dict):
                 found = f"the study {held!r}" if held else "the settings of something else"
                 raise RecipeError(f"{folder} holds {found}, not the study {study!r}; give another folder with --run")
-            self._check_same(started, may_grow)
+            self._check_same({**json.loads(json.dumps(defaults or {})), **started}, may_grow)
         if pictures is not None:
             self._check_pictures(pictures)
         self._write("settings.json", {"study": study, "settings": self.settings})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import pickle
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,17 +15,47 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 
 from hashigo.data.loader import Loader
+from hashigo.errors import RecipeError
 from hashigo.files import atomic_path
 from hashigo.pages.panels import grid, save_animation, save_png
 
 
+def read_checkpoint(path: str | Path, *, mapped: bool = False) -> dict[str, Any]:
+    """A checkpoint's tensors, on the CPU, and plain values; no code that the file may hold is run.
+
+    mapped: leaves the tensors in the file until they are read, for a look at the rest.
+
+    Raises:
+        RecipeError: the file holds something else than tensors and plain values, or is no whole checkpoint.
+    """
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except pickle.UnpicklingError as error:
+        raise RecipeError(
+            f"{path}: expected a checkpoint of weights and plain values, but it holds more than weights and was not "
+            "loaded; train in another --run folder"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError) as error:
+        raise RecipeError(f"{path}: expected a checkpoint, got a file that cannot be read as one: {error}") from error
+    if not isinstance(found, dict):
+        raise RecipeError(f"{path}: expected a run's checkpoint, got a stored {type(found).__name__}")
+    return found
+
+
 class AtomicCheckpoints(TorchCheckpointIO):
-    """Checkpoints appear whole or not at all: a run killed while it writes keeps the one before."""
+    """Checkpoints appear whole or not at all: a run killed while it writes keeps the one before. None runs code when it
+    is read."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         """Writes to a temporary file, then renames."""
         with atomic_path(Path(path)) as temporary:
             super().save_checkpoint(checkpoint, temporary, storage_options)
+
+    def load_checkpoint(
+        self, path: Any, map_location: Any | None = None, weights_only: bool | None = True
+    ) -> dict[str, Any]:
+        """Reads tensors and plain values only, whatever is asked for; see `read_checkpoint`."""
+        return read_checkpoint(path)
 
 
 class RunningMean(WeightAveraging):
@@ -114,17 +146,26 @@ def read_metrics(path: str | Path) -> list[dict[str, float]]:
 class Panels(Callback):
     """At each epoch's end the same pictures, as the network gives them back, with their originals beside them.
 
+    A panel that cannot be made is a warning, not the end of the run.
+
     folder: where `inputs.png` and `epoch-0001.png` … go. loader: validation pictures; the first `count` are shown.
     """
 
     def __init__(self, folder: Path, loader: Loader, count: int = 100) -> None:
         self.folder, self.loader, self.count = folder, loader, min(count, loader.count)
+        self._has_inputs = False
 
     @torch.no_grad()
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
         """Writes the epoch's panel, with the weights that were validated."""
         if not trainer.is_global_zero:
             return
+        try:
+            self._write(pl_module, self.folder / f"epoch-{trainer.current_epoch + 1:04d}.png")
+        except Exception as error:
+            warnings.warn(f"the panel of epoch {trainer.current_epoch + 1} was not made: {error}", stacklevel=2)
+
+    def _write(self, pl_module: Any, path: Path) -> None:
         inputs, results, originals = [], [], []
         for start in range(0, self.count, self.loader.batch_size):
             batch = self.loader.batch(0, start // self.loader.batch_size)
@@ -133,12 +174,18 @@ class Panels(Callback):
             results.append(result)
             originals.append(batch.rgb)
         parts = [torch.cat(part)[: self.count].float().cpu().numpy() for part in (inputs, results, originals)]
-        if not (self.folder / "inputs.png").exists():
+        if not self._has_inputs:  # again in each sitting: an earlier one may have shown another number of pictures
             save_png(grid(parts[:1]), self.folder / "inputs.png")
-        save_png(grid(parts[1:]), self.folder / f"epoch-{trainer.current_epoch + 1:04d}.png")
+            self._has_inputs = True
+        save_png(grid(parts[1:]), path)
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Makes an animation of all epochs' panels."""
-        panels = sorted(self.folder.glob("epoch-*.png"))
-        if trainer.is_global_zero and len(panels) > 1:
-            save_animation(panels, self.folder / "progress.webp")
+
+def animate(folder: Path) -> None:
+    """Makes `progress.webp`, an animation of all epochs' panels in `folder`; where it cannot be made, it warns."""
+    panels = sorted(folder.glob("epoch-*.png"))
+    if len(panels) < 2:
+        return
+    try:
+        save_animation(panels, folder / "progress.webp")
+    except Exception as error:
+        warnings.warn(f"the animation of {folder} was not made: {error}", stacklevel=2)

@@ -31,7 +31,16 @@ from hashigo.models.folder import ModelFolder, load_network, open_model, save_mo
 from hashigo.networks import check_pretrained, load_pretrained, make_network
 from hashigo.networks.base import Network
 from hashigo.tasks import Task, make_task
-from hashigo.training.callbacks import AtomicCheckpoints, BestCheckpoint, MetricsCsv, Panels, RunningMean, read_metrics
+from hashigo.training.callbacks import (
+    AtomicCheckpoints,
+    BestCheckpoint,
+    MetricsCsv,
+    Panels,
+    RunningMean,
+    animate,
+    read_checkpoint,
+    read_metrics,
+)
 from hashigo.training.card import model_card
 from hashigo.training.module import Restorer
 from hashigo.training.recipe import DataRecipe, Recipe
@@ -66,12 +75,14 @@ def train(
         recipe: what to train.
         folder: the run's folder.
         resume: goes on from the folder's last checkpoint, if there is one; the result equals an uninterrupted run.
-        callbacks: more Lightning callbacks, for instance one that shows progress.
+        callbacks: more Lightning callbacks, for instance one that shows progress. What their `state_dict` gives must be
+            tensors and plain values: a checkpoint that holds anything else is not read again.
         data: (training, validation) pictures already at hand, instead of those that the recipe names.
         onnx: writes model.onnx too.
 
     Raises:
-        RecipeError: the recipe cannot be, or the folder holds another run and `resume` is not set.
+        RecipeError: the recipe cannot be, the folder holds another run and `resume` is not set, or a checkpoint there
+            holds more than weights.
         DataError: the pictures are not there.
         TrainingError: the loss was no longer finite.
         MissingExtraError: `network.pretrained` without its package.
@@ -80,6 +91,9 @@ def train(
     last = _checkpoint_to_resume(folder, resume)
     if last is not None:
         _check_same(recipe, folder / "recipe.yaml")
+        best = folder / "checkpoints" / "best.ckpt"
+        for path in (last, best) if best.is_file() else (last,):  # now, rather than when training is done
+            read_checkpoint(path, mapped=True)
     if recipe.machine.threads:
         torch.set_num_threads(recipe.machine.threads)
     _check_possible(recipe, resumed=last is not None)
@@ -90,14 +104,14 @@ def train(
         task, network, loss=recipe.loss or task.loss, optimizer=recipe.optimizer, steps=steps, seed=recipe.seed,
         compiled=setup.compile, channels_last=setup.channels_last, about=str(setup),
     )  # fmt: skip
-    save_recipe(recipe, folder / "recipe.yaml")
     trainer = _trainer(recipe, folder, setup, loaders[1], callbacks)
     for loader in loaders:
         loader.shard(trainer.global_rank, trainer.world_size)
+    save_recipe(recipe, folder / "recipe.yaml")
     module.steps = recipe.epochs * len(loaders[0])
     start = time.perf_counter()
     with _quiet():
-        trainer.fit(module, *loaders, ckpt_path=last, weights_only=False)
+        trainer.fit(module, *loaders, ckpt_path=last, weights_only=True)
     seconds = time.perf_counter() - start
     _restore_best(network, folder)
     metrics = read_metrics(folder / "metrics.csv")
@@ -107,6 +121,8 @@ def train(
     model = save_model(
         folder / "model", network, task, size=_side(recipe, loaders[0]), card=card, half=recipe.half, onnx=onnx
     )
+    if recipe.panels and trainer.is_global_zero:
+        animate(folder / "panels")  # last: whatever becomes of it, the model is there
     return Run(folder, model, metrics, setup, seconds, rate)
 
 
@@ -129,7 +145,7 @@ def _begin(recipe: Recipe, loader: Loader, last: Path | None) -> tuple[Task, Net
     Raises:
         RecipeError: they cannot be, or do not fit the model to start from. MissingExtraError: no package of pretrained weights.
     """
-    saved = {} if last is None else torch.load(last, map_location="cpu", weights_only=False, mmap=True).get("task", {})
+    saved = {} if last is None else read_checkpoint(last, mapped=True).get("task", {})
     if saved:  # the statistics that the run began with, whatever became of the model it started from
         task = make_task(**saved)
         return task, network_for(recipe, task)
@@ -276,8 +292,7 @@ def _trainer(recipe: Recipe, folder: Path, setup: Setup, validation: Loader, cal
 
 def _restore_best(network: torch.nn.Module, folder: Path) -> None:
     """Loads the weights of the epoch with the lowest validation loss."""
-    best = folder / "checkpoints" / "best.ckpt"
-    state = torch.load(best, map_location="cpu", weights_only=False)["state_dict"]
+    state = read_checkpoint(folder / "checkpoints" / "best.ckpt")["state_dict"]
     prefix = "network."
     network.load_state_dict({name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)})
 

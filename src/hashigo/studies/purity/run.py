@@ -44,7 +44,8 @@ def run_purity(settings: PuritySettings, folder: str | Path, say: Say = lambda _
     if settings.epochs == 0:
         steps = max(1, len(pictures.train) // settings.batch_size)
         settings = replace(settings, epochs=min(100, max(10, math.ceil(1500 / steps))))
-    study = StudyFolder(folder, "purity", asdict(settings), ("seeds", "controls", "root"), pictures.about)
+    may_grow, defaults = ("seeds", "controls", "root"), asdict(PuritySettings())
+    study = StudyFolder(folder, "purity", asdict(settings), may_grow, pictures.about, defaults)
     if pictures.left_out:
         reasons = "unreadable, without a label, too small, or of a class that training has not"
         say(f"{pictures.left_out:,} pictures are left out: {reasons}")

@@ -50,7 +50,7 @@ def open_folder(settings: RestorationSettings, folder: str | Path, study: str, p
         RecipeError: it holds another study or other settings. DataError: the pictures have changed since.
     """
     about = {**pictures.about, "source": settings.data}
-    return StudyFolder(folder, study, asdict(settings), ("root", "preset"), about)
+    return StudyFolder(folder, study, asdict(settings), ("root", "preset"), about, asdict(RestorationSettings()))
 
 
 class Progress(Callback):
