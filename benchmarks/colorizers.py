@@ -207,7 +207,7 @@ def _picture(models: dict[str, Model], path: Path) -> None:
         axis.set_title(name.replace(", ", ",\n").replace("with ", "\nwith "), fontsize=9)
     for row, photo in zip(axes, photos, strict=True):
         small = photo_of(photo.resized(round(photo.height * 240 / photo.width), 240).clip(0, 1))
-        grey = photo_of(np.repeat(models[columns[1]].task.kept(small.rgb())[:1], 3, axis=0))
+        grey = photo_of(np.repeat(models[columns[1]].task.decoder_input(small.rgb())[:1], 3, axis=0))
         for axis, name in zip(row, columns, strict=True):
             shown = {"grey": grey, "original": small}.get(name) or models[name].apply(small)
             _show(axis, small, shown)

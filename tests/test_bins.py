@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hashigo import color
 from hashigo.errors import RecipeError
 from hashigo.tasks import MOST_REWARD, ColorizeBins, make_task
+from hashigo.tasks.capabilities import vivid_task
 from hashigo.tasks.classes import LUMA, REACH, STEP, ChromaBins, every_bin, fitted_bins
 from hashigo.tasks.losses import CLASS_LOSSES, get_class_loss
 from photos import batch
@@ -149,7 +150,7 @@ def test_vivid_makes_strong_colours_worth_more_however_training_weighed() -> Non
     with pytest.raises(RecipeError, match=r"vivid: expected a number from 0 to 1, got 1\.5"):
         fitted.with_vivid(1.5)
     with pytest.raises(RecipeError, match="colorize-bins"):
-        make_task("colorize").with_vivid(0.5)
+        vivid_task(make_task("colorize"), 0.5)
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 
 from hashigo import color
 from hashigo.errors import RecipeError
+from hashigo.image import resize
 from hashigo.networks.unet import ACTIVATIONS
 from hashigo.randomness import PictureRng
 from hashigo.tasks import TASKS, Denoise, Task, make_task, task_config
+from hashigo.tasks.enlarging import enlarged
 from photos import batch
 
 KINDS: dict[str, Callable[[np.ndarray], Any]] = {"numpy": np.asarray, "torch": torch.from_numpy}
@@ -43,10 +45,40 @@ def test_the_law(name: str, kind: str) -> None:
     task, rgb = make_task(name), batch(40, 56)
     for pictures in (rgb, rgb[0]):
         x, y = task.pair(KINDS[kind](pictures))
-        result = task.decode(x, y)
+        result = task.restore(x, y)
         assert type(result) is type(x)
         assert "float32" in str(result.dtype)
         np.testing.assert_allclose(np.asarray(result), domain(task, pictures), atol=2e-6)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_an_answer_stays_one(name: str) -> None:
+    task, rng = make_task(name), np.random.default_rng(1)
+    answer = task.answer(rng.normal(0, 1, (2, task.network_channels, 8, 8)).astype(np.float32))
+    assert answer.shape == (2, task.out_channels, 8, 8)
+    np.testing.assert_array_equal(task.answer(answer), answer)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("small", "large"), [((5, 7), (10, 14)), ((5, 7), (9, 13)), ((1, 1), (4, 3)), ((6, 6), (6, 6))]
+)
+def test_smaller_answers_are_enlarged_as_torch_and_the_photos_own_resizing_do(
+    kind: str, small: tuple[int, int], large: tuple[int, int]
+) -> None:
+    answer = np.random.default_rng(2).normal(0, 1, (2, *small)).astype(np.float32)
+    found = np.asarray(enlarged(KINDS[kind](answer), *large))
+    theirs = torch.nn.functional.interpolate(torch.from_numpy(answer)[None], large, mode="bilinear")[0].numpy()
+    np.testing.assert_allclose(found, theirs, atol=1e-5)
+    np.testing.assert_allclose(found, resize(answer, *large), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_restore_takes_an_answer_at_a_part_of_the_size(name: str) -> None:
+    task = make_task(name)
+    rgb = np.broadcast_to(np.float32([0.3, 0.4, 0.6])[:, None, None], (1, 3, 10, 14))
+    x, y = task.encode(rgb), task.target(rgb)
+    np.testing.assert_allclose(task.restore(x, y[..., ::2, ::2]), domain(task, rgb), atol=2e-6)
 
 
 @pytest.mark.parametrize("name", TASKS)

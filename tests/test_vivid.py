@@ -25,9 +25,10 @@ from hashigo.networks import UNet
 from hashigo.randomness import PictureRng
 from hashigo.tasks import ColorizeBins
 from hashigo.training.callbacks import running_mean
-from hashigo.training.module import Restorer, _reduced
+from hashigo.training.module import Restorer
 from hashigo.training.recipe import DataRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
 from hashigo.training.run import Run, load_data, train
+from hashigo.training.step import reduced
 from photos import batch
 from tiny import album, as_trained, photo, recipe
 
@@ -169,7 +170,7 @@ def test_panels_are_coloured(run: Run) -> None:
 def test_targets_are_the_means_of_what_a_place_stands_for(size: tuple[int, int], stem: int) -> None:
     target = torch.rand(2, 2, *size)
     rows, columns = (-(-side // stem) for side in size)
-    found = _reduced(target, stem)
+    found = reduced(target, stem)
     assert found.shape == (2, 2, rows, columns)
     if min(size) >= stem:
         torch.testing.assert_close(found[..., 0, 0], target[..., :stem, :stem].mean(dim=(2, 3)))

@@ -16,6 +16,7 @@ from hashigo.image.photo import Photo, photo_of, to_uint8
 from hashigo.image.resizing import resize
 from hashigo.machine import cores
 from hashigo.models.folder import ModelFolder, load_network, open_model
+from hashigo.tasks.capabilities import TakesHints, hint_taker, vivid_task
 from hashigo.tasks.hints import Hint, parse_hint
 
 Floats = NDArray[np.float32]
@@ -51,7 +52,7 @@ class Model:
         if size < 0:
             raise PictureError(f"expected a size of at least 1, or 0 for the model's own, got {size}")
         self.folder, self.engine = folder, engine
-        self.task = folder.task if vivid is None else folder.task.with_vivid(vivid)
+        self.task = folder.task if vivid is None else vivid_task(folder.task, vivid)
         self.size = size or folder.size
         self._pool = ThreadPoolExecutor(cores(), thread_name_prefix="hashigo-strip")
 
@@ -89,7 +90,7 @@ class Model:
             x = self.prepare(photo, hints)
             return self.finish(photo, self.engine(x[None])[0], x)
         if hints:  # tasks that work at full size take none, and say so
-            self.task.check_hints(hints, photo.size)
+            hint_taker(self.task).check_hints(hints, photo.size)
         return self._tiled(photo)
 
     def works_whole(self, size: tuple[int, int]) -> bool:
@@ -123,7 +124,7 @@ class Model:
         size = self.network_size(photo.size)
         encoded: Floats = self.task.encode(photo.rgb() if size == photo.size else photo.resized(*size))
         if hints:
-            encoded = self.task.with_hints(encoded, hints, photo.size)
+            encoded = hint_taker(self.task).with_hints(encoded, hints, photo.size)
         return np.ascontiguousarray(encoded, np.float32)
 
     def finish(self, photo: Photo, output: Floats, x: Floats) -> Photo:
@@ -132,20 +133,22 @@ class Model:
         The answer is scaled up and decoded strip by strip, on all cores: no float copy of a large photo is made.
         """
         height, width = photo.size
-        output = self.task.follow_hints(self.task.answer(output), x)
+        answer = self.task.answer(output)
+        if isinstance(self.task, TakesHints):
+            answer = self.task.follow_hints(answer, x)
         pixels = np.empty((height, width, 3), np.uint8)
         rows = max(1, STRIP_PIXELS // width)
-        list(self._pool.map(lambda top: self._finish_strip(photo, output, pixels, top, rows), range(0, height, rows)))
+        list(self._pool.map(lambda top: self._finish_strip(photo, answer, pixels, top, rows), range(0, height, rows)))
         return photo.with_pixels(pixels)
 
-    def _finish_strip(self, photo: Photo, output: Floats, pixels: NDArray[np.uint8], top: int, rows: int) -> None:
+    def _finish_strip(self, photo: Photo, answer: Floats, pixels: NDArray[np.uint8], top: int, rows: int) -> None:
         height, width = photo.size
         bottom = min(height, top + rows)
-        if output.shape[1:] == photo.size:
-            part = output[:, top:bottom]
+        if answer.shape[1:] == photo.size:
+            part = answer[:, top:bottom]
         else:
-            part = resize(output, height, width, rows=(top, bottom))
-        to_uint8(self.task.decode(self.task.kept(photo.rgb(top, bottom)), part), out=pixels[top:bottom])
+            part = resize(answer, height, width, rows=(top, bottom))
+        to_uint8(self.task.restore(self.task.decoder_input(photo.rgb(top, bottom)), part), out=pixels[top:bottom])
 
     def _tiled(self, photo: Photo) -> Photo:
         """Tile by tile with a margin of context around each, of which only the inner part is kept."""
@@ -160,7 +163,7 @@ class Model:
             for left in range(0, width, tile):
                 start, end = max(0, left - margin), min(width, left + tile + margin)
                 x = np.ascontiguousarray(band[:, :, start:end], np.float32)
-                result = self.task.decode(x, self.task.answer(self.engine(x[None])[0]))
+                result = self.task.restore(x, self.engine(x[None])[0])
                 inner = result[:, top - first : top - first + tile, left - start : left - start + tile]
                 to_uint8(inner, out=pixels[top : top + tile, left : left + tile])
         return photo.with_pixels(pixels)

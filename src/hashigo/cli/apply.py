@@ -133,9 +133,10 @@ def _check_hints(model: Model, job: Job, args: argparse.Namespace) -> None:
         RecipeError: the model takes none, or one lies outside the photo, even if its result is there already.
     """
     from hashigo.image.photo import read
+    from hashigo.tasks.capabilities import hint_taker
 
     with contextlib.suppress(PictureError):
-        model.task.check_hints(args.hint, read(job.source, max_pixels=_max_pixels(args)).size)
+        hint_taker(model.task).check_hints(args.hint, read(job.source, max_pixels=_max_pixels(args)).size)
 
 
 def _list_failures(outcomes: list[Outcome], path: Path) -> None:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, final
 
 from array_api_compat import array_namespace
 
 from hashigo.color import Array
-from hashigo.errors import RecipeError
 from hashigo.randomness import PictureRng
 from hashigo.tasks import losses
-from hashigo.tasks.hints import Hint
+from hashigo.tasks.enlarging import enlarged
 
 
 @dataclass(frozen=True)
 class Task:
     """What a network is trained for: the base of all tasks, itself the plain autoencoder's behaviour.
 
-    The law, tested for every task: if `(x, y) = pair(rgb)` without randomness, then `decode(x, y) ≈ rgb`.
+    The law, tested for every task: if `(x, y) = pair(rgb)` without randomness, then `restore(x, y) ≈ rgb`. `pair` and
+    `restore` are written once here and used by everything that trains, applies, shows or measures.
     """
 
     name: ClassVar[str]
@@ -39,14 +39,6 @@ class Task:
     def network_channels(self) -> int:
         """Channels of the network's output; `out_channels` unless `answer` makes something else of it."""
         return self.out_channels
-
-    def fitted(self, pictures: Iterable[Array]) -> Task:
-        """The task with what it must know of the training pictures, batches (N, 3, H, W), 0..1. Itself by default."""
-        return self
-
-    def fitted_as(self, other: Task) -> Task:
-        """The task with what `other`, a task of the same kind, knows of its training pictures. Itself by default."""
-        return self
 
     def criterion(self, loss: str) -> Callable[[Any, Any], Any]:
         """The loss of that name, of (network's output, target): torch (N, network_channels, H, W) and (N, out_channels, H, W).
@@ -73,10 +65,13 @@ class Task:
         return rgb
 
     def answer(self, output: Array) -> Array:
-        """The network's output as `target` would have it: (..., network_channels, H, W) → (..., out_channels, H, W)."""
+        """The network's output as `target` would have it: (..., network_channels, H, W) → (..., out_channels, H, W).
+
+        What is an answer already, as a target is, stays as it is.
+        """
         return output
 
-    def kept(self, rgb: Array) -> Array:
+    def decoder_input(self, rgb: Array) -> Array:
         """What `decode` needs of a photo as its input: what the network sees, or less."""
         return self.encode(rgb)
 
@@ -84,6 +79,15 @@ class Task:
         """The picture from the network's input and answer (same H and W): → (..., 3, H, W), 0..1."""
         return array_namespace(output).clip(output, 0.0, 1.0)
 
+    @final
+    def restore(self, x: Array, output: Array) -> Array:
+        """The picture (..., 3, H, W), 0..1, from an input (..., in_channels, H, W) and the network's output for it.
+
+        output: (..., network_channels, h, w), or an answer as `target` has it; smaller ones are enlarged. Never overridden.
+        """
+        return self.decode(x, enlarged(self.answer(output), *x.shape[-2:]))
+
+    @final
     def pair(self, rgb: Array, rng: PictureRng | None = None) -> tuple[Array, Array]:
         """Training pair (input, target) of a picture or a batch; without `rng` nothing is degraded. Never overridden."""
         if rng is None:
@@ -96,40 +100,3 @@ class Task:
             return x
         grey = x[..., :1, :, :]
         return array_namespace(x).concat([grey, grey, grey], axis=-3)
-
-    def check_hints(self, hints: Sequence[Hint], size: tuple[int, int]) -> None:
-        """Whether the task takes these hints, of which there are some, for a photo of `size` (H, W).
-
-        Raises:
-            RecipeError: the task takes none, or a hint lies outside the photo.
-        """
-        raise RecipeError(
-            f"the task {self.name!r} takes no colour hints; use the model 'colorizer', or one trained for colorize-bins"
-        )
-
-    def with_hints(self, x: Array, hints: Sequence[Hint], size: tuple[int, int]) -> Array:
-        """An input (in_channels, h, w) with colours that are known, in a photo of `size` (H, W).
-
-        Raises:
-            RecipeError: as `check_hints`.
-        """
-        if hints:
-            self.check_hints(hints, size)
-        return x
-
-    def follow_hints(self, answer: Array, x: Array) -> Array:
-        """What `answer` gave, (out_channels, h, w), made to agree with the hints in the input x (in_channels, H, W).
-
-        As it is where there are none. One picture, NumPy only, like `with_hints`.
-        """
-        return answer
-
-    def with_vivid(self, vivid: float) -> Task:
-        """The task with answers from 0, calm, to 1, vivid.
-
-        Raises:
-            RecipeError: the task has no such choice, or `vivid` is not within 0..1.
-        """
-        raise RecipeError(
-            f"the task {self.name!r} cannot be made more or less vivid; use the model 'colorizer', or one trained for colorize-bins"
-        )

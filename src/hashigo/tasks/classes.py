@@ -27,6 +27,10 @@ REACH = 8
 RARE = 2e-5
 """Cells that hold less of a training set's pixels are none of its classes."""
 
+LEAST_CLASSES = 3
+"""A training set has at least so many classes, or all there can be are taken: grey pictures alone teach no colours, and
+answers of two classes could not be told from chroma."""
+
 REBALANCE = 0.5
 """How far classes are weighted by their rarity, 0 to 1: 1 - λ of Zhang et al., and their value."""
 
@@ -183,9 +187,11 @@ def fitted_bins(pictures: Iterable[Array]) -> ChromaBins:
     if not counts.sum():
         return every
     share = counts / counts.sum()
-    kept = np.flatnonzero(share >= RARE)
-    cells = np.array(every.cells)[kept]
+    common = np.flatnonzero(share >= RARE)
+    if len(common) < LEAST_CLASSES:
+        return every
+    cells = np.array(every.cells)[common]
     near = np.exp(-2 * ((cells[:, None] - cells[None]) ** 2).sum(axis=2))  # a Gaussian of half a cell
-    smooth = (near / near.sum(axis=1, keepdims=True)).T @ share[kept]
+    smooth = (near / near.sum(axis=1, keepdims=True)).T @ share[common]
     smooth /= smooth.sum()
     return ChromaBins(tuple((int(cb), int(cr)) for cb, cr in cells), tuple(float(f"{one:.4g}") for one in smooth))

@@ -16,7 +16,7 @@ from hashigo.errors import RecipeError
 from hashigo.randomness import PictureRng
 from hashigo.tasks import losses
 from hashigo.tasks.base import Task
-from hashigo.tasks.classes import REACH, REBALANCE, ChromaBins, every_bin, fitted_bins
+from hashigo.tasks.classes import LEAST_CLASSES, REACH, REBALANCE, ChromaBins, every_bin, fitted_bins
 from hashigo.tasks.damage import old_photo
 from hashigo.tasks.hints import CHANNELS, RADIUS, Hint, no_hints, random_hints, set_hints, spread_hints
 
@@ -104,6 +104,10 @@ class ColorizeBins(Colorize):
                 raise RecipeError(f"colorize-bins: {name}: expected a number from 0 to 1, got {value}")
         object.__setattr__(self, "cells", tuple((int(cb), int(cr)) for cb, cr in self.cells))  # JSON has lists
         object.__setattr__(self, "frequencies", tuple(float(share) for share in self.frequencies))
+        if 0 < len(self.cells) < LEAST_CLASSES:
+            raise RecipeError(
+                f"colorize-bins: expected at least {LEAST_CLASSES} cells, got {len(self.cells)}; leave both out"
+            )
         if len(self.cells) != len(self.frequencies) or any(abs(place) > REACH for cell in self.cells for place in cell):
             raise RecipeError(
                 f"colorize-bins: expected a frequency for each cell and cells within {REACH}; leave both out"
@@ -153,7 +157,7 @@ class ColorizeBins(Colorize):
         hints = random_hints(color.chroma(rgb), rng, self.hinted) if self.hinted else x[:, 1:]
         return array_namespace(x).concat([y, hints], axis=-3)
 
-    def kept(self, rgb: Array) -> Array:
+    def decoder_input(self, rgb: Array) -> Array:
         """The luma, (..., 1, H, W)."""
         return color.luma(rgb)
 
@@ -162,8 +166,10 @@ class ColorizeBins(Colorize):
 
         Where Zhang et al. 2016 take an annealed mean, `ChromaBins.decide` looks at expected CIEDE2000 too: from about 0.6 of the
         originals' colourfulness on it is nearer to them for as much colour (`benchmarks/decoding.py`). What training has weighted up
-        is taken back first.
+        is taken back first. Chroma stays as it is.
         """
+        if output.shape[-3] == self.out_channels and len(self.bins) != self.out_channels:
+            return output  # chroma already
         return self.bins.decide(self.bins.unweighted(output, self.rebalance), MOST_REWARD * self.vivid)
 
     def decode(self, input: Array, output: Array) -> Array:

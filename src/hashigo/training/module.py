@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from hashigo.networks.base import Network
 from hashigo.randomness import PictureRng
 from hashigo.tasks import Task, task_config
 from hashigo.training.recipe import OptimizerRecipe
+from hashigo.training.step import Criterion, Run, step_loss
 
 
 class Average:
@@ -83,7 +84,7 @@ class Restorer(LightningModule):
         self.task, self.network = task, network
         part = network.pretrainable
         self._pretrained = set() if part is None else {id(parameter) for parameter in part.parameters()}
-        self.loss: Callable[[Tensor, Tensor], Tensor] = task.criterion(loss)
+        self.loss: Criterion = task.criterion(loss)
         self.optimizer_recipe, self.steps, self.seed = optimizer, steps, seed
         self.train_loss, self.val_loss = Average(), Average()
         self.metrics: dict[str, float] = {}
@@ -96,14 +97,17 @@ class Restorer(LightningModule):
         if channels_last:
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         # through a closure, so that the compiled copy's names do not enter the state dict
-        run = torch.compile(network) if compiled else network
-        self._run: Callable[[Tensor], Tensor] = lambda x: run(x)
+        run = torch.compile(network.own_loss) if compiled else network.own_loss
+        self._run: Run = lambda x: run(x)
 
     def forward(self, x: Tensor) -> Tensor:
         """The network's answer in float32: (N, in, H, W) → (N, out, H, W)."""
+        return self._answer(x)[0].float()
+
+    def _answer(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         if self._channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
-        return self._run(x).float()
+        return self._run(x)
 
     def on_train_start(self) -> None:
         """Notes where this sitting begins; a finished run that is resumed never comes here."""
@@ -111,11 +115,8 @@ class Restorer(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch, augmented by (seed, epoch, index)."""
-        with torch.autocast(self.device.type, enabled=False):
-            x, y = self.task.pair(batch.rgb, PictureRng(self.seed, batch.epoch, batch.indices))
-        output = self(x)
-        with torch.autocast(self.device.type, enabled=False):
-            loss = self.loss(output, _reduced(y, self.network.answer_scale))
+        rng = PictureRng(self.seed, batch.epoch, batch.indices)
+        loss = step_loss(self.network, self.task, batch.rgb, rng, criterion=self.loss, run=self._answer)
         self.train_loss.add(loss, len(batch.rgb))
         self._watch(loss, batch)
         return loss
@@ -144,11 +145,9 @@ class Restorer(LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Adds the loss of one validation batch; damage is the same in every epoch."""
-        with torch.autocast(self.device.type, enabled=False):
-            x, y = self.task.pair(batch.rgb, PictureRng(self.seed + 1, 0, batch.indices))
-        output = self(x)
-        with torch.autocast(self.device.type, enabled=False):
-            self.val_loss.add(self.loss(output, _reduced(y, self.network.answer_scale)), len(batch.rgb))
+        rng = PictureRng(self.seed + 1, 0, batch.indices)
+        loss = step_loss(self.network, self.task, batch.rgb, rng, criterion=self.loss, run=self._answer)
+        self.val_loss.add(loss, len(batch.rgb))
 
     def restore(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """A validation batch as a person sees it: what was left of the pictures and what the network made of it, (N, 3, H, W)."""
@@ -156,10 +155,7 @@ class Restorer(LightningModule):
         x = self.task.encode(self.task.degrade(batch.rgb, rng))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._autocast):
             output = self(x)
-        answer = self.task.answer(output)
-        if answer.shape[-2:] != x.shape[-2:]:
-            answer = nn.functional.interpolate(answer, x.shape[-2:], mode="bilinear")
-        return self.task.shown(x).clamp(0, 1), self.task.decode(x, answer)
+        return self.task.shown(x).clamp(0, 1), self.task.restore(x, output)
 
     @property
     def _autocast(self) -> bool:
@@ -211,19 +207,6 @@ class Restorer(LightningModule):
         groups = [{"params": part, "lr": rates[encoder]} for encoder, part in parts.items() if part]
         optimizer, schedule = make_optimizer(groups, recipe, self.steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def _reduced(target: Tensor, side: int) -> Tensor:
-    """The target at a `side`-th of its height and width, rounded up: the means of squares of that side.
-
-    Squares that reach beyond the picture repeat its edge, as the network's padding does.
-    """
-    if side == 1:
-        return target
-    down, right = (-length % side for length in target.shape[-2:])
-    if down or right:
-        target = nn.functional.pad(target, (0, right, 0, down), mode="replicate")
-    return nn.functional.avg_pool2d(target, side)
 
 
 def make_optimizer(

@@ -31,6 +31,7 @@ from hashigo.models.folder import ModelFolder, load_network, open_model, save_mo
 from hashigo.networks import check_pretrained, load_pretrained, make_network
 from hashigo.networks.base import Network
 from hashigo.tasks import Task, make_task
+from hashigo.tasks.capabilities import fitted_task
 from hashigo.training.callbacks import (
     AtomicCheckpoints,
     BestCheckpoint,
@@ -151,11 +152,9 @@ def _begin(recipe: Recipe, loader: Loader, last: Path | None) -> tuple[Task, Net
         return task, network_for(recipe, task)
     task = make_task(recipe.task.name, **recipe.task.options)
     start = open_model(recipe.start) if recipe.start else None
-    if start is not None:
-        if type(start.task) is not type(task):
-            raise RecipeError(f"start: expected a model of the task {task.name!r}, got one of {start.task.name!r}")
-        task = task.fitted_as(start.task)
-    task = task.fitted(loader.sample(FITTED))
+    if start is not None and type(start.task) is not type(task):
+        raise RecipeError(f"start: expected a model of the task {task.name!r}, got one of {start.task.name!r}")
+    task = fitted_task(task, loader.sample(FITTED), None if start is None else start.task)
     seed_everything(recipe.seed, verbose=False)
     network = network_for(recipe, task)
     if recipe.network.pretrained:

@@ -29,11 +29,23 @@ from hashigo.files import atomic_path
 from hashigo.networks.base import Network
 from hashigo.randomness import PictureRng
 from hashigo.tasks import make_task
-from hashigo.tasks.losses import get_loss
 from hashigo.training.module import Average, make_optimizer
 from hashigo.training.recipe import MachineRecipe, Recipe
 from hashigo.training.run import network_for
 from hashigo.training.setup import Setup, choose
+from hashigo.training.step import through
+
+
+class _OwnLoss(nn.Module):
+    """A network whose `forward` is its `own_loss`: `functional_call` knows no other method."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """An input → the answer and the network's own loss."""
+        return self.network.own_loss(x)
 
 
 class Together:
@@ -66,12 +78,13 @@ class Together:
         resident = pictures if isinstance(pictures, ResidentPictures) else ResidentPictures(pictures, self.device)
         options: dict[str, Any] = {"batch_size": recipe.batch_size, "crop": recipe.data.crop, "flip": recipe.data.flip}
         self.loaders = [Loader(resident, training=True, seed=seed, **options) for seed in self.seeds]
-        self.loss = get_loss(recipe.loss or self.task.loss)
+        self.loss = self.task.criterion(recipe.loss or self.task.loss)
         self.epoch = 0
         alone = [self._first(seed) for seed in self.seeds]
         self._one = alone[0].train()
         if self.setup.channels_last:
             self._one.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._own = _OwnLoss(self._one)
         self._weights, self._buffers = _stacked(alone)
         steps = recipe.epochs * len(self.loaders[0])
         self._optimizer, self._schedule = make_optimizer(self._weights.values(), recipe.optimizer, steps)
@@ -117,30 +130,37 @@ class Together:
     def _step(self, inputs: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
         """One step of the optimizer; returns the losses, (S,)."""
         if len(self.seeds) == 1:
-            losses = self._loss_of(self._run(inputs[0]), targets[0])[None]
+            losses = through(self._one, inputs[0], targets[0], run=self._run).loss(self.loss)[None]
         else:
-            outputs = vmap(self._run_with)(self._weights, self._buffers, torch.stack(list(inputs)))
-            losses = vmap(self._loss_of)(outputs, torch.stack(list(targets)))
+            stacked = torch.stack(list(inputs)), torch.stack(list(targets))
+            losses = vmap(self._loss_with, randomness="different")(self._weights, self._buffers, *stacked)
         self._optimizer.zero_grad()
         losses.sum().backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
         self._schedule.step()
         return losses.detach()
 
-    def _run(self, x: Tensor) -> Tensor:
+    def _run(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         if self.setup.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.setup.precision == "bf16"):
-            y: Tensor = self._one(x)
-        return y
+            return self._one.own_loss(x)
 
-    def _run_with(self, weights: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor) -> Tensor:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.setup.precision == "bf16"):
-            y: Tensor = functional_call(self._one, (weights, buffers), (x,))
-        return y
+    def _loss_with(self, weights: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor, target: Tensor) -> Tensor:
+        """The loss of one network, whose weights and buffers these are."""
 
-    def _loss_of(self, output: Tensor, target: Tensor) -> Tensor:
-        return self.loss(output.float(), target)
+        def run(x: Tensor) -> tuple[Tensor, Tensor | None]:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.setup.precision == "bf16"):
+                answer: tuple[Tensor, Tensor | None] = functional_call(
+                    self._own, (self._named(weights), self._named(buffers)), (x,)
+                )
+            return answer
+
+        return through(self._one, x, target, run=run).loss(self.loss)
+
+    @staticmethod
+    def _named(values: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {f"network.{name}": value for name, value in values.items()}
 
     def networks(self) -> list[Network]:
         """A copy of each network as it is now, in evaluation mode, on the CPU."""

@@ -26,8 +26,8 @@ from hashigo.studies.folder import StudyFolder
 from hashigo.studies.purity.data import Pictures
 from hashigo.studies.purity.settings import SWEEP, PuritySettings
 from hashigo.tasks import Task
-from hashigo.tasks.losses import get_loss
 from hashigo.training.recipe import Recipe
+from hashigo.training.step import step_loss
 from hashigo.training.together import Together, stored_epoch
 
 Say = Callable[[str], None]
@@ -271,10 +271,9 @@ def held_out_loss(network: Network, networks: Together, pictures: PictureSet) ->
     device, task = _device(), networks.task
     network = network.to(device).eval()
     loader = Loader(ResidentPictures(pictures, device), batch_size=500, crop=0, training=False)
-    loss, total = get_loss(networks.recipe.loss or task.loss), 0.0
+    criterion, total = task.criterion(networks.recipe.loss or task.loss), 0.0
     for batch in loader:
-        x, y = task.pair(batch.rgb)
-        total += float(loss(network(x), y)) * len(x)
+        total += float(step_loss(network, task, batch.rgb, criterion=criterion)) * len(batch.rgb)
     return total / len(pictures)
 
 
@@ -291,5 +290,5 @@ def reconstructions(folder: Path, pictures: PictureSet) -> NDArray[np.float32]:
     loader = Loader(ResidentPictures(pictures), batch_size=len(pictures), crop=0, training=False)
     with torch.no_grad():
         x = model.task.encode(loader.batch(0, 0).rgb)
-        result: NDArray[np.float32] = model.task.decode(x, network(x)).numpy()
+        result: NDArray[np.float32] = model.task.restore(x, network(x)).numpy()
     return result

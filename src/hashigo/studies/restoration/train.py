@@ -29,8 +29,8 @@ from hashigo.studies.claims import interval
 from hashigo.studies.folder import StudyFolder
 from hashigo.studies.restoration.data import Pictures
 from hashigo.studies.restoration.settings import Condition, RestorationSettings
-from hashigo.tasks.losses import get_loss
 from hashigo.training.run import train
+from hashigo.training.step import step
 
 Say = Callable[[str], None]
 Part = dict[str, Any]
@@ -159,15 +159,14 @@ def measure(model: ModelFolder, pictures: Pictures, panel: Path, batch_size: int
     """The measures of `METRICS` and the task's loss for each test picture, in float32; the first pictures go to `panel`."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = load_network(model).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    task, loss = model.task, get_loss(model.task.loss)
+    task, criterion = model.task, model.task.criterion(model.task.loss)
     each: dict[str, list[float]] = {name: [] for name in (*METRICS, "loss")}
     shown: list[NDArray[Any]] = []
     for rgb in _batches(pictures, batch_size, device):
-        x, y = task.pair(rgb)
-        output = network(x.contiguous(memory_format=torch.channels_last))
-        result = task.decode(x, output)
+        done = step(network, task, rgb, run=lambda x: network.own_loss(x.contiguous(memory_format=torch.channels_last)))
+        result = task.restore(done.x, done.output)
         _measure_into(each, rgb, result)
-        each["loss"] += [float(loss(output[i : i + 1], y[i : i + 1])) for i in range(len(rgb))]
+        each["loss"] += done.losses(criterion)
         shown.append(result.cpu().numpy())
     save_png(grid([np.concatenate(shown)[:SHOWN]]), panel)
     return Measured(each, sum(p.numel() for p in network.parameters()))

@@ -1,0 +1,100 @@
+"""What some tasks can do and others cannot. A task declares a capability by having its methods; nobody asks for its class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol, Self, runtime_checkable
+
+from hashigo.color import Array
+from hashigo.errors import RecipeError
+from hashigo.tasks.base import Task
+from hashigo.tasks.hints import Hint
+
+
+@runtime_checkable
+class TakesHints(Protocol):
+    """A task that may be told colours at some places of a photo."""
+
+    def check_hints(self, hints: Sequence[Hint], size: tuple[int, int]) -> None:
+        """Whether the hints lie within a photo of `size` (H, W).
+
+        Raises:
+            RecipeError: one lies outside.
+        """
+
+    def with_hints(self, x: Array, hints: Sequence[Hint], size: tuple[int, int]) -> Array:
+        """An input (in_channels, h, w) with colours that are known, in a photo of `size` (H, W).
+
+        Raises:
+            RecipeError: as `check_hints`.
+        """
+
+    def follow_hints(self, answer: Array, x: Array) -> Array:
+        """An answer (out_channels, h, w) made to agree with the hints in the input x (in_channels, H, W), as it is without any."""
+
+
+@runtime_checkable
+class Vivid(Protocol):
+    """A task whose answers can be calm or vivid."""
+
+    def with_vivid(self, vivid: float) -> Self:
+        """The task with answers from 0, calm, to 1, vivid.
+
+        Raises:
+            RecipeError: `vivid` is not within 0..1.
+        """
+
+
+@runtime_checkable
+class Fitted(Protocol):
+    """A task that must know something of its training pictures."""
+
+    def fitted(self, pictures: Iterable[Array]) -> Self:
+        """The task with what it must know of the training pictures, batches (N, 3, H, W), 0..1."""
+
+    def fitted_as(self, other: Task) -> Self:
+        """The task with what `other`, a task of the same kind, knows of its training pictures.
+
+        Raises:
+            RecipeError: it was given something else already.
+        """
+
+
+def hint_taker(task: Task) -> TakesHints:
+    """The task as one that takes hints.
+
+    Raises:
+        RecipeError: it takes none.
+    """
+    if isinstance(task, TakesHints):
+        return task
+    raise RecipeError(
+        f"the task {task.name!r} takes no colour hints; use the model 'colorizer', or one trained for colorize-bins"
+    )
+
+
+def vivid_task(task: Task, vivid: float) -> Task:
+    """The task with answers from 0, calm, to 1, vivid.
+
+    Raises:
+        RecipeError: it has no such choice, or `vivid` is not within 0..1.
+    """
+    made = task.with_vivid(vivid) if isinstance(task, Vivid) else None
+    if isinstance(made, Task):
+        return made
+    raise RecipeError(
+        f"the task {task.name!r} cannot be made more or less vivid; use the model 'colorizer', or one trained for colorize-bins"
+    )
+
+
+def fitted_task(task: Task, pictures: Iterable[Array], start: Task | None = None) -> Task:
+    """The task with what it must know: of the task `start` where training starts from a model, and of the training pictures.
+
+    Raises:
+        RecipeError: see `Fitted.fitted_as`.
+    """
+    if not isinstance(task, Fitted):
+        return task
+    known = task if start is None else task.fitted_as(start)
+    made = known.fitted(pictures)
+    return made if isinstance(made, Task) else task

@@ -1,0 +1,33 @@
+"""A network's answer at the size of what it is put back into; NumPy and torch alike."""
+
+from __future__ import annotations
+
+from array_api_compat import array_namespace, device
+
+from hashigo.color import Array
+
+
+def enlarged(answer: Array, height: int, width: int) -> Array:
+    """An answer (..., C, h, w) at (..., C, height, width), bilinear between the centres of its places; as it is if that fits.
+
+    `image.resizing.resize` gives the same for single NumPy pictures, five times as fast and strip by strip.
+    """
+    for axis, length in ((-2, height), (-1, width)):
+        answer = _enlarged_along(answer, axis, length)
+    return answer
+
+
+def _enlarged_along(answer: Array, axis: int, length: int) -> Array:
+    given = answer.shape[axis]
+    if given == length:
+        return answer
+    xp = array_namespace(answer)
+    places = (xp.arange(length, dtype=answer.dtype, device=device(answer)) + 0.5) * (given / length) - 0.5
+    places = xp.clip(places, 0.0, given - 1.0)
+    before = xp.astype(xp.floor(places), xp.int64)
+    after = xp.clip(before + 1, None, given - 1)
+    share = places - xp.astype(before, answer.dtype)
+    share = share[:, None] if axis == -2 else share
+    position = answer.ndim + axis
+    first, second = xp.take(answer, before, axis=position), xp.take(answer, after, axis=position)
+    return first + share * (second - first)
