@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import statistics
@@ -16,6 +17,7 @@ import pytest
 import yaml
 
 import hashigo
+from hashigo.cli import data as data_command
 from hashigo.cli.main import COMMANDS, main
 from hashigo.models import open_model
 from hashigo.training.callbacks import read_metrics
@@ -57,6 +59,22 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
     said = capsys.readouterr()
     assert f"hashigo {command}" in said.out
     assert said.err == ""
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_the_same_interface(name: str) -> None:
+    module = importlib.import_module(COMMANDS[name][0])
+    assert module.__name__ == f"hashigo.cli.{name}"
+    assert callable(module.parse)
+    assert callable(module.run)
+
+
+def test_a_bar_for_each_file(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hashigo.cli.console.PlainBar.EVERY", 0.0)
+    with data_command._counted("bytes") as count:
+        for done, total in ((3, 5), (5, 5), (1, 2), (2, 2)):
+            count(done, total)
+    assert capsys.readouterr().err.split("\n") == ["bytes 3/5", "bytes 5/5", "bytes 1/2", "bytes 2/2", ""]
 
 
 def test_the_contract_names_its_options(capsys: pytest.CaptureFixture[str]) -> None:
