@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import os
 import statistics
@@ -136,6 +137,18 @@ def test_train_from_a_file_with_flags_over_it(
     assert main([*words, "--resume", "--epochs", "2"]) == 0
     assert [row["epoch"] for row in read_metrics(run / "metrics.csv")] == [1, 2]
     assert np.asarray(hashigo.load(run)(np.zeros((8, 8), np.uint8))).shape == (8, 8, 3)
+
+
+def test_train_on_a_terminal(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["train", str(written), "--run", str(tmp_path / "run"), "--data.limit", "96"]) == 0
+    said = terminal.getvalue()
+    assert "epoch 1/1: training loss" in said
+    assert "━" in said
+    assert said.rstrip().endswith(f"the model is in {tmp_path / 'run' / 'model'}")
 
 
 @pytest.mark.parametrize(("words", "hint"), [
