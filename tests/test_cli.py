@@ -242,6 +242,15 @@ def test_wrong_usage_is_status_2_and_writes_nothing(
     assert f"hashigo {words[0]}: " in said.err
 
 
+@pytest.mark.parametrize("words", [
+    ["colorize", "a.png", "--size", "-3"], ["colorize", "a.png", "--size", "abc"], ["apply", "m", "a.png", "--size", "1.5"],
+    ["evaluate", "m", "a.png", "--hints", "abc"],
+])  # fmt: skip
+def test_numbers_of_at_least_0(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    assert f"{words[-2]}: expected a whole number of at least 0, got {words[-1]}" in capsys.readouterr().err
+
+
 # --- pipes ------------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import io
 import json
 import os
 import statistics
@@ -16,6 +18,7 @@ import pytest
 import yaml
 
 import hashigo
+from hashigo.cli import data as data_command
 from hashigo.cli.main import COMMANDS, main
 from hashigo.models import open_model
 from hashigo.training.callbacks import read_metrics
@@ -57,6 +60,22 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
     said = capsys.readouterr()
     assert f"hashigo {command}" in said.out
     assert said.err == ""
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_the_same_interface(name: str) -> None:
+    module = importlib.import_module(COMMANDS[name][0])
+    assert module.__name__ == f"hashigo.cli.{name}"
+    assert callable(module.parse)
+    assert callable(module.run)
+
+
+def test_a_bar_for_each_file(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hashigo.cli.console.PlainBar.EVERY", 0.0)
+    with data_command._counted("bytes") as count:
+        for done, total in ((3, 5), (5, 5), (1, 2), (2, 2)):
+            count(done, total)
+    assert capsys.readouterr().err.split("\n") == ["bytes 3/5", "bytes 5/5", "bytes 1/2", "bytes 2/2", ""]
 
 
 def test_the_contract_names_its_options(capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,6 +137,18 @@ def test_train_from_a_file_with_flags_over_it(
     assert main([*words, "--resume", "--epochs", "2"]) == 0
     assert [row["epoch"] for row in read_metrics(run / "metrics.csv")] == [1, 2]
     assert np.asarray(hashigo.load(run)(np.zeros((8, 8), np.uint8))).shape == (8, 8, 3)
+
+
+def test_train_on_a_terminal(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["train", str(written), "--run", str(tmp_path / "run"), "--data.limit", "96"]) == 0
+    said = terminal.getvalue()
+    assert "epoch 1/1: training loss" in said
+    assert "━" in said
+    assert said.rstrip().endswith(f"the model is in {tmp_path / 'run' / 'model'}")
 
 
 @pytest.mark.parametrize(("words", "hint"), [

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 import hashigo
+from hashigo.cli.main import COMMANDS
 from hashigo.errors import MissingExtraError
+from hashigo.studies import STUDIES
 
 HEAVY = ["torch", "openvino", "matplotlib", "numpy", "PIL", "sklearn", "skimage", "scipy", "lightning", "onnx", "rich"]
 
@@ -95,6 +97,18 @@ def test_help_costs_next_to_nothing(words: list[str]) -> None:
     assert "colorise" in words or "hashigo" in lines[0]
 
 
+HELP = [*([command] for command in COMMANDS), *(["study", name] for name in STUDIES)]
+
+
+@pytest.mark.parametrize("words", HELP, ids=" ".join)
+def test_help_of_a_command_imports_nothing_heavy(words: list[str]) -> None:
+    lines = python(
+        f"from hashigo.cli.main import main\nassert main({[*words, '--help']!r}) == 0\n{LOADED}"
+    ).splitlines()
+    assert words[0] in lines[0]
+    assert json.loads(lines[-1]) == []
+
+
 @pytest.mark.parametrize("name", ["load", "read", "make_task", "open_dataset", "Recipe", "export_onnx"])
 def test_what_needs_no_torch_does_not_import_it(name: str) -> None:
     heavy = json.loads(python(f"import hashigo\nhashigo.{name}\n{LOADED}"))
@@ -174,3 +188,20 @@ def test_the_command_line_tells_of_a_missing_extra_with_status_2(tmp_path: Path)
     assert status == "2"
     assert "pip install 'hashigo[train]'" in message
     assert "Traceback" not in message
+
+
+def test_studies_name_the_missing_extra_but_tell_what_they_are(tmp_path: Path) -> None:
+    code = """
+        import contextlib, io
+        from hashigo.cli.main import main
+        told = io.StringIO()
+        with contextlib.redirect_stderr(told), contextlib.redirect_stdout(told):
+            print(main(["study", "--help"]), main(["study", "purity"]), file=(status := io.StringIO()))
+        print(status.getvalue() + told.getvalue())
+    """
+    for missing in (("jsonargparse",), ("torch", "lightning")):
+        status, said = python(code, missing=missing, cwd=tmp_path).split("\n", 1)
+        assert status == "0 2"
+        assert "do clusters of the latents agree with labels?" in said
+        assert "the studies needs the extra 'train'" in said
+        assert f"({missing[0]} was not found)" in said

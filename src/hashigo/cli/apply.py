@@ -1,13 +1,15 @@
-"""`hashigo colorize IN… [-o OUT]` and `hashigo apply MODEL IN… [-o OUT]`."""
+"""`hashigo apply MODEL IN… [-o OUT]`, and what `hashigo colorize` shares with it."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hashigo.cli.commands import parse_words
 from hashigo.cli.console import progress, say
 from hashigo.errors import ModelError, PictureError, RecipeError
 
@@ -16,15 +18,15 @@ if TYPE_CHECKING:
     from hashigo.apply.model import Model
     from hashigo.tasks.hints import Hint
 
-DEFAULT_MODEL = "colorizer"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of both commands; `colorize` takes its model as an option, `apply` as the first word."""
-    if parser.prog.endswith("colorize"):
-        parser.add_argument("--model", "-m", default=DEFAULT_MODEL, help="name or folder of a model")
-    else:
-        parser.add_argument("model", metavar="MODEL", help="name or folder of a model, or a training run's folder")
+    """Arguments of `apply`, which takes its model as the first word."""
+    parser.add_argument("model", metavar="MODEL", help="name or folder of a model, or a training run's folder")
+    add_shared_arguments(parser)
+
+
+def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `apply` and `colorize` take besides a model."""
     parser.add_argument("inputs", metavar="IN", nargs="+", help="files, folders, patterns, or - for standard input")
     parser.add_argument(
         "-o", "--output", metavar="OUT",
@@ -34,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--existing", choices=["skip", "overwrite", "error"], default="skip", help="where an output exists already"
     )
     parser.add_argument(
-        "--size", type=positive, default=0, help="short side at which the network sees a photo; 0: the model's"
+        "--size", type=not_negative, default=0, help="short side at which the network sees a photo; 0: the model's"
     )
     parser.add_argument(
         "--vivid", type=share, metavar="V", help="colours from 0, calm, to 1, vivid; the model's own if left out"
@@ -48,11 +50,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-megapixels", type=above_zero, default=178.0, help="larger photos are refused")
 
 
-def positive(text: str) -> int:
-    """A whole number of at least 1, or 0 for the model's own."""
-    value = int(text)
+def not_negative(text: str) -> int:
+    """A whole number of at least 0."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
     if value < 0:
-        raise argparse.ArgumentTypeError(f"expected 0 or more, got {value}")
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 0, got {text}")
     return value
 
 
@@ -88,6 +93,11 @@ def above_zero(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
     return value
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The command's words as its arguments."""
+    return parse_words("apply", add_arguments, words)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -7,7 +7,10 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 
 def say(text: str) -> None:
@@ -32,27 +35,42 @@ def progress(what: str, total: int) -> Iterator[Bar]:
     if not sys.stderr.isatty():
         yield PlainBar(what, total)
         return
+    with rich_bar(what, total) as bar:
+        yield bar
+
+
+@contextmanager
+def rich_bar(what: str, total: int, done: int = 0) -> Iterator[RichBar]:
+    """A bar on a terminal for `total` things called `what`, of which some are done already."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, TextColumn("{task.fields[note]}", markup=False), console=Console(stderr=True)) as bar:
-        yield RichBar(bar, bar.add_task(what, total=total, note=""))
+        yield RichBar(bar, bar.add_task(what, total=total, completed=done, note=""))
 
 
 class RichBar:
     """A bar that Rich draws."""
 
-    def __init__(self, bar: object, task: object) -> None:
+    def __init__(self, bar: Progress, task: TaskID) -> None:
         self._bar, self._task = bar, task
 
     def step(self, count: int = 1, note: str = "") -> None:
         """So many more are done."""
-        self._bar.update(self._task, advance=count, note=note)  # type: ignore[attr-defined]
+        self._bar.update(self._task, advance=count, note=note)
+
+    def reach(self, done: int) -> None:
+        """So many are done by now."""
+        self._bar.update(self._task, completed=done)
+
+    def tell(self, what: str, note: str) -> None:
+        """What the bar says before and behind itself."""
+        self._bar.update(self._task, description=what, note=note)
 
     def line(self, text: str) -> None:
         """A line above the bar."""
-        self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)  # type: ignore[attr-defined]
+        self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 class PlainBar:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from hashigo.cli.console import progress, say
+from hashigo.cli.commands import parse_words
+from hashigo.cli.console import Bar, progress, say
 from hashigo.cli.parser import Parser
 
 
@@ -40,6 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         one.add_argument(
             "--data-root", metavar="DIR", help="where the sets lie; else HASHIGO_DATA, else the user's cache"
         )
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The command's words as its arguments."""
+    return parse_words("data", add_arguments, words)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -117,26 +123,18 @@ def _labels(labels: dict[str, int]) -> str:
 
 
 @contextmanager
-def _counted(what: str) -> Iterator[Any]:
-    """A progress callback (done, in all) behind a bar that opens with the first call."""
-    opened: list[Any] = []
-    context: list[Any] = []
-    seen = [0]
+def _counted(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress callback (done, in all) behind a bar that opens with the first call, and anew with each further file."""
+    with ExitStack() as opened:
+        bar: Bar | None = None
+        seen = 0
 
-    def count(done: int, total: int) -> None:
-        if not opened:
-            context.append(progress(what, total))
-            opened.append(context[0].__enter__())
-        if done < seen[0]:  # the next file of several
-            context[0].__exit__(None, None, None)
-            context[0] = progress(what, total)
-            opened[0] = context[0].__enter__()
-            seen[0] = 0
-        opened[0].step(done - seen[0])
-        seen[0] = done
+        def count(done: int, total: int) -> None:
+            nonlocal bar, seen
+            if bar is None or done < seen:
+                opened.close()  # the bar of the file before
+                bar, seen = opened.enter_context(progress(what, total)), 0
+            bar.step(done - seen)
+            seen = done
 
-    try:
         yield count
-    finally:
-        if context:
-            context[0].__exit__(None, None, None)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
+from hashigo.cli.commands import parse_words
 from hashigo.cli.console import say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument("-o", "--output", default="demo", metavar="DIR", help="folder for the page, photos and runs")
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The command's words as its arguments."""
+    return parse_words("demo", add_arguments, words)
 
 
 def run(args: argparse.Namespace) -> int:

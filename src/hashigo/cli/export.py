@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
+from hashigo.cli.commands import parse_words
 from hashigo.cli.console import say
 
 
@@ -12,6 +14,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="RUN_OR_MODEL", help="name or folder of a model, or a training run's folder")
     parser.add_argument("-o", "--output", required=True, help="the ONNX file to write")
     parser.add_argument("--half", action="store_true", help="weights as float16, half the size")
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The command's words as its arguments."""
+    return parse_words("export", add_arguments, words)
 
 
 def run(args: argparse.Namespace) -> int:

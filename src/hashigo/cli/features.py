@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hashigo.cli.commands import parse_words
 from hashigo.cli.console import progress, say
 from hashigo.errors import DataError, MissingExtraError, RecipeError
 
@@ -58,6 +59,11 @@ class _Instead(argparse.Action):
         for action in self.of:
             action.required = False
             action.nargs = "*" if action.nargs == "+" else action.nargs
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The command's words as its arguments."""
+    return parse_words("features", add_arguments, words)
 
 
 def run(args: argparse.Namespace) -> int:

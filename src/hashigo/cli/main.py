@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
 
-from hashigo.cli.parser import Parser
+from hashigo.cli.commands import COMMANDS
 from hashigo.errors import HashigoError, did_you_mean
-
-COMMANDS: dict[str, tuple[str, str]] = {
-    "colorize": ("hashigo.cli.apply", "colour black-and-white photos"),
-    "apply": ("hashigo.cli.apply", "put photos through any trained model"),
-    "train": ("hashigo.cli.train", "train a model on your own pictures"),
-    "study": ("hashigo.cli.study", "the article's experiments on any pictures, with statistics, as one page"),
-    "features": ("hashigo.cli.features", "what a network's layer makes of pictures, as an .npz file"),
-    "evaluate": ("hashigo.cli.evaluate", "measure a model against the originals"),
-    "export": ("hashigo.cli.export", "write a model as ONNX"),
-    "data": ("hashigo.cli.data", "list, fetch, check and pack sets of pictures"),
-    "demo": ("hashigo.cli.demo", "everything once, on pictures that come along, as one page"),
-    "doctor": ("hashigo.cli.doctor", "what this machine has and what will be used"),
-}
-"""Every command: its module, which has `add_arguments(parser)` (or `parse(words)`) and `run(args) -> exit status`, and one line of help."""
 
 INTERRUPTED = 130
 
@@ -72,11 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(name: str, words: list[str]) -> int:
-    module_name, text = COMMANDS[name]
     try:
-        module = importlib.import_module(module_name)
+        module = importlib.import_module(COMMANDS[name][0])
         try:
-            args = module.parse(words) if hasattr(module, "parse") else _parse(module, name, text, words)
+            args = module.parse(words)
         except SystemExit as stop:  # the parser has said what there was to say
             return int(stop.code or 0)
         return int(module.run(args))
@@ -92,12 +75,6 @@ def _run(name: str, words: list[str]) -> int:
     except OSError as error:  # a full disk, a folder that may not be written
         print(f"hashigo {name}: {error}", file=sys.stderr)
         return 2
-
-
-def _parse(module: Any, name: str, text: str, words: list[str]) -> argparse.Namespace:
-    parser = Parser(prog=f"hashigo {name}", description=text[0].upper() + text[1:] + ".")
-    module.add_arguments(parser)
-    return parser.parse_args(words)
 
 
 if __name__ == "__main__":

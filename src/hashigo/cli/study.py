@@ -25,12 +25,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     Raises:
         RecipeError: no such study, preset, setting or value; the message says which are right.
     """
-    try:
-        from hashigo.studies import STUDIES
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("hashigo"):
-            raise
-        raise MissingExtraError("the studies", "train", error.name or "") from error
+    from hashigo.studies import STUDIES
+
     if not words or words[0] in ("-h", "--help"):
         lines = [f"  {name:<12}{study.about}" for name, study in STUDIES.items()]
         print("\n".join([f"usage: {USAGE}", "", *lines, "", "hashigo study NAME --help tells all settings."]))
@@ -41,7 +37,10 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def _parsed(name: str, study: Study, words: list[str]) -> argparse.Namespace:
-    from jsonargparse import ArgumentError, ArgumentParser
+    try:
+        from jsonargparse import ArgumentError, ArgumentParser
+    except ModuleNotFoundError as error:
+        raise _missing(error) from error
 
     words = [_as_field(word) for word in words]
     preset = _preset(study, words)
@@ -85,6 +84,16 @@ def _preset(study: Study, words: list[str]) -> Any:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the study and says where its page is."""
-    page = args.study.run(args.settings, args.run, say)
+    try:
+        run_study = args.study.run
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("hashigo"):
+            raise
+        raise _missing(error) from error
+    page = run_study(args.settings, args.run, say)
     say(f"done: open {page}")
     return 0
+
+
+def _missing(error: ModuleNotFoundError) -> MissingExtraError:
+    return MissingExtraError("the studies", "train", error.name or "")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import ExitStack
 from typing import Any
 
 from lightning.pytorch import Callback
 
-from hashigo.cli.console import say
+from hashigo.cli.console import RichBar, rich_bar, say
 
 
 class TrainingProgress(Callback):
@@ -19,8 +20,8 @@ class TrainingProgress(Callback):
 
     def __init__(self, epochs: int, every: float = 15.0) -> None:
         self.epochs, self.every = epochs, every
-        self._bar: Any = None
-        self._task: Any = None
+        self._bar: RichBar | None = None
+        self._opened = ExitStack()
         self._shown = 0.0
         self._loss = 0.0
         self._epoch_start = self._pictures = 0.0
@@ -35,19 +36,8 @@ class TrainingProgress(Callback):
         )
         self._shown = time.monotonic()
         if sys.stderr.isatty():
-            self._open(trainer)
-
-    def _open(self, trainer: Any) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("epoch {task.fields[epoch]}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
-        self._bar = Progress(
-            *columns, TextColumn("{task.fields[note]}"), TimeRemainingColumn(), console=Console(stderr=True)
-        )
-        self._bar.start()
-        total = self.epochs * len(trainer.train_dataloader)
-        self._task = self._bar.add_task("", total=total, completed=trainer.global_step, epoch="", note="")
+            total = self.epochs * len(trainer.train_dataloader)
+            self._bar = self._opened.enter_context(rich_bar("epoch", total, trainer.global_step))
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Starts the epoch's clock."""
@@ -60,7 +50,7 @@ class TrainingProgress(Callback):
         if self._bar is None and now - self._shown < self.every:
             return
         if self._bar is not None and now - self._shown < 0.1:
-            self._bar.update(self._task, completed=trainer.global_step)
+            self._bar.reach(trainer.global_step)
             return
         self._shown = now
         loss = float(outputs["loss"] if isinstance(outputs, dict) else outputs)
@@ -69,13 +59,14 @@ class TrainingProgress(Callback):
         self._show(trainer, batch_idx, f"loss {self._loss:.4g}, {rate:.0f} pictures/s", rate / len(batch.rgb))
 
     def _show(self, trainer: Any, batch_idx: int, note: str, steps_per_second: float) -> None:
-        epoch = f"{trainer.current_epoch + 1}/{self.epochs}"
+        epoch = f"epoch {trainer.current_epoch + 1}/{self.epochs}"
         if self._bar is not None:
-            self._bar.update(self._task, completed=trainer.global_step, epoch=epoch, note=note)
+            self._bar.reach(trainer.global_step)
+            self._bar.tell(epoch, note)
             return
         steps = len(trainer.train_dataloader)
         left = (self.epochs - trainer.current_epoch) * steps - batch_idx - 1
-        say(f"epoch {epoch}, step {batch_idx + 1}/{steps}, {note}, {_clock(left / steps_per_second)} left")
+        say(f"{epoch}, step {batch_idx + 1}/{steps}, {note}, {_clock(left / steps_per_second)} left")
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         """One line per epoch, kept above the bar."""
@@ -88,7 +79,7 @@ class TrainingProgress(Callback):
             f"validation loss {losses['val_loss']:.5g}, {rate:.0f} pictures/s"
         )
         if self._bar is not None:
-            self._bar.console.print(line, highlight=False)
+            self._bar.line(line)
         else:
             say(line)
 
@@ -101,9 +92,8 @@ class TrainingProgress(Callback):
         self._close()
 
     def _close(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        self._bar = None
+        self._opened.close()
 
 
 def _clock(seconds: float) -> str:

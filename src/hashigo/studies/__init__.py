@@ -1,35 +1,77 @@
 """Studies: the article's experiments on anyone's pictures, with statistics, each as one folder with one page.
 
 `STUDIES` names them; each has its settings, presets of these, and a function that runs it in a folder or goes on there.
+Nothing heavy is imported here, since the help of a command needs no torch: a study is imported when it is used.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hashigo.studies.purity.run import run_purity
-from hashigo.studies.purity.settings import PRESETS as PURITY
-from hashigo.studies.restoration.autoencode import PRESETS as AUTOENCODE
-from hashigo.studies.restoration.autoencode import run_autoencode
-from hashigo.studies.restoration.colorize import PRESETS as COLORIZE
-from hashigo.studies.restoration.colorize import run_colorize
-
 
 @dataclass(frozen=True)
 class Study:
-    """One study: what it asks, its presets (settings by name), and what runs it: (settings, folder, say) → report.html."""
+    """One study.
 
+    Args:
+        name: What it is called.
+        about: What it asks.
+        presets_at: Where its presets are, as "module:NAME". Importing the module costs little.
+        run_at: Where its function (settings, folder, say) → report.html is. Importing the module takes torch.
+    """
+
+    name: str
     about: str
-    presets: Mapping[str, Any]
-    run: Callable[..., Path]
+    presets_at: str
+    run_at: str
+
+    @property
+    def presets(self) -> Mapping[str, Any]:
+        """Its settings by the name of the preset."""
+        presets: Mapping[str, Any] = _imported(self.presets_at)
+        return presets
+
+    @property
+    def run(self) -> Callable[..., Path]:
+        """What runs it: (settings, folder, say) → report.html.
+
+        Raises:
+            ModuleNotFoundError: a package that the study needs is not installed.
+        """
+        run: Callable[..., Path] = _imported(self.run_at)
+        return run
+
+
+def _imported(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 STUDIES: dict[str, Study] = {
-    "autoencode": Study("what do skip connections do to reconstruction?", AUTOENCODE, run_autoencode),
-    "colorize": Study("what do they do to colouring, and how dull does it come out?", COLORIZE, run_colorize),
-    "purity": Study("do clusters of the latents agree with labels?", PURITY, run_purity),
+    study.name: study
+    for study in (
+        Study(
+            "autoencode",
+            "what do skip connections do to reconstruction?",
+            "hashigo.studies.restoration.settings:AUTOENCODE",
+            "hashigo.studies.restoration.autoencode:run_autoencode",
+        ),
+        Study(
+            "colorize",
+            "what do they do to colouring, and how dull does it come out?",
+            "hashigo.studies.restoration.settings:COLORIZE",
+            "hashigo.studies.restoration.colorize:run_colorize",
+        ),
+        Study(
+            "purity",
+            "do clusters of the latents agree with labels?",
+            "hashigo.studies.purity.settings:PRESETS",
+            "hashigo.studies.purity.run:run_purity",
+        ),
+    )
 }
 """Every study by its name."""

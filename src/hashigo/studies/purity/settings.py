@@ -1,13 +1,30 @@
-"""What the purity study does by its settings: conditions, epochs, seeds; and the presets."""
+"""What the purity study does by its settings: conditions, epochs, seeds; and the presets.
+
+Nothing heavy is imported here: the help of a command passes by.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
-from hashigo.data import PictureSet
 from hashigo.errors import RecipeError
 from hashigo.training.recipe import DataRecipe, MachineRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
+
+
+class Shaped(Protocol):
+    """What a recipe must know of a `PictureSet`.
+
+    Not imported even for type checkers only: the parser of the command line, which looks types up, would run that import.
+    """
+
+    @property
+    def channels(self) -> int:
+        """1 or 3."""
+
+    @property
+    def uniform(self) -> tuple[int, int] | None:
+        """(height, width) if all pictures have the same."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +106,7 @@ class PuritySettings:
         """The conditions to train."""
         return {name: one for name, one in CONDITIONS.items() if self.controls or one.article is not None}
 
-    def recipe(self, condition: Condition, pictures: PictureSet) -> Recipe:
+    def recipe(self, condition: Condition, pictures: Shaped) -> Recipe:
         """The training recipe of a condition, for pictures of one size."""
         options: dict[str, Any] = {
             "width": self.width, "depth": 2, "latent_activation": "tanh", "skips": condition.skips,

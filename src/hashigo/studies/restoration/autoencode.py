@@ -8,7 +8,6 @@ its skip connections.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,8 @@ from hashigo.pages.words import Words
 from hashigo.studies.claims import Claim, Verdict, both, interval, paired_higher
 from hashigo.studies.restoration.data import load_pictures
 from hashigo.studies.restoration.report import write_autoencode
-from hashigo.studies.restoration.settings import ONCE, Condition, RestorationSettings
+from hashigo.studies.restoration.settings import AUTOENCODE as PRESETS
+from hashigo.studies.restoration.settings import ONCE, AutoencodeSettings, Condition
 from hashigo.studies.restoration.train import (
     Part,
     Say,
@@ -28,32 +28,6 @@ from hashigo.studies.restoration.train import (
     train_and_measure,
 )
 from hashigo.studies.setting import command
-
-
-@dataclass(frozen=True)
-class AutoencodeSettings(RestorationSettings):
-    """Everything that decides on the numbers of the study `autoencode`; the defaults are the article's setting."""
-
-
-PRESETS: dict[str, AutoencodeSettings] = {
-    "article": AutoencodeSettings(),
-    "quick": AutoencodeSettings(
-        preset="quick",
-        pictures=900,
-        test_pictures=200,
-        width=16,
-        epochs=20,
-        batch_size=16,
-        lr=2e-4,
-        schedule="cosine",
-        panels=25,
-    ),
-}
-"""The article's setting in full, and one that fits two processor cores in about ten minutes by fewer pictures, channels
-and epochs. Small batches make up for few pictures: BatchNorm's running averages, with Keras's momentum of 0.99, take some
-hundred steps to settle. At the article's learning rate so small batches make the loss jump and the averages never catch
-up: hence a lower one that ends at zero (on 700 photos after 410 steps the validation loss was 25 so, 46 with the article's
-rate going to zero)."""
 
 LABELS = {
     "with": Words("with skips", "スキップあり"),

@@ -7,7 +7,6 @@ second the same two networks learn to give the same pictures back as well.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,8 @@ from hashigo.pages.words import Words
 from hashigo.studies.claims import Claim, Interval, both, interval, paired_higher
 from hashigo.studies.restoration.data import Pictures, is_grey, load_pictures
 from hashigo.studies.restoration.report import write_colorize
-from hashigo.studies.restoration.settings import ONCE, Condition, RestorationSettings
+from hashigo.studies.restoration.settings import COLORIZE as PRESETS
+from hashigo.studies.restoration.settings import ONCE, ColorizeSettings, Condition
 from hashigo.studies.restoration.train import (
     Part,
     Say,
@@ -30,31 +30,6 @@ from hashigo.studies.restoration.train import (
     train_and_measure,
 )
 from hashigo.studies.setting import command
-
-
-@dataclass(frozen=True)
-class ColorizeSettings(RestorationSettings):
-    """Everything that decides on the numbers of the study `colorize`; the defaults are the article's setting.
-
-    Of a set with a class "cat" the cats are kept out of training, and are the test pictures unless `test` names others.
-    """
-
-
-PRESETS: dict[str, ColorizeSettings] = {
-    "article": ColorizeSettings(),
-    "quick": ColorizeSettings(
-        preset="quick",
-        pictures=700,
-        test_pictures=200,
-        width=16,
-        epochs=20,
-        batch_size=16,
-        lr=2e-4,
-        schedule="cosine",
-        panels=25,
-    ),
-}
-"""The article's setting in full, and one that fits two processor cores in about ten minutes (see `autoencode`)."""
 
 CATS = ("cat", "cats")
 """Names of the class that is kept out of training."""

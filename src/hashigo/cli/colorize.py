@@ -1,0 +1,27 @@
+"""`hashigo colorize IN… [-o OUT]`: `hashigo apply` with a model that colours."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from hashigo.cli import apply
+from hashigo.cli.commands import parse_words
+
+DEFAULT_MODEL = "colorizer"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments: the model is an option."""
+    parser.add_argument("--model", "-m", default=DEFAULT_MODEL, help="name or folder of a model")
+    apply.add_shared_arguments(parser)
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The command's words as its arguments."""
+    return parse_words("colorize", add_arguments, words)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Colours what was given; 1 if some of it failed."""
+    return apply.run(args)
