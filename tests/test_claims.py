@@ -23,20 +23,20 @@ SLEEP = ([0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0], [1.9, 0.8, 1.1,
 
 
 def test_the_interval_of_students_sleep() -> None:
-    found = interval(np.subtract(SLEEP[1], SLEEP[0]))
-    assert found.mean == pytest.approx(1.58)
-    assert found.count == 10
-    assert found.sd == pytest.approx(1.229995, abs=1e-6)
-    assert (found.low, found.high) == pytest.approx((0.7001142, 2.4598858), abs=1e-6)  # R: t.test(paired = TRUE)
+    sleep = interval(np.subtract(SLEEP[1], SLEEP[0]))
+    assert sleep.mean == pytest.approx(1.58)
+    assert sleep.count == 10
+    assert sleep.sd == pytest.approx(1.229995, abs=1e-6)
+    assert (sleep.low, sleep.high) == pytest.approx((0.7001142, 2.4598858), abs=1e-6)  # R: t.test(paired = TRUE)
 
 
 def test_one_value_has_no_interval() -> None:
-    found = interval([3.0])
-    assert found.mean == 3
-    assert found.count == 1
-    assert math.isnan(found.low)
-    assert math.isnan(found.high)
-    assert math.isnan(found.sd)
+    lonely = interval([3.0])
+    assert lonely.mean == 3
+    assert lonely.count == 1
+    assert math.isnan(lonely.low)
+    assert math.isnan(lonely.high)
+    assert math.isnan(lonely.sd)
 
 
 def test_equal_values_have_an_interval_of_no_width() -> None:
@@ -44,8 +44,8 @@ def test_equal_values_have_an_interval_of_no_width() -> None:
 
 
 def test_nan_makes_nan() -> None:
-    found = interval([1.0, math.nan, 2.0])
-    assert all(math.isnan(value) for value in (found.mean, found.low, found.high))
+    unknown = interval([1.0, math.nan, 2.0])
+    assert all(math.isnan(value) for value in (unknown.mean, unknown.low, unknown.high))
 
 
 def test_no_values_are_an_error() -> None:

@@ -431,10 +431,10 @@ class TestTars:
         pictures = open_dataset(tmp_path)
         np.testing.assert_array_equal(pictures.array(), stack)
         assert pictures.names[2] == "shard-1/cat/1.png"  # the same name is in both shards
-        one = open_dataset(tmp_path / "shard-1.tar")
-        np.testing.assert_array_equal(one.array(), stack[2:])
-        assert one.names == ("cat/1.png", "dog/2.png")
-        assert one.classes == ("cat", "dog")
+        second = open_dataset(tmp_path / "shard-1.tar")
+        np.testing.assert_array_equal(second.array(), stack[2:])
+        assert second.names == ("cat/1.png", "dog/2.png")
+        assert second.classes == ("cat", "dog")
         assert check(tmp_path).ok
 
     def test_no_tar_and_no_pictures(self, tmp_path: Path) -> None:

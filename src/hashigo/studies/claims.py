@@ -79,16 +79,17 @@ def higher(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95) -> tuple[Ver
     difference = float(first.mean() - second.mean())
     low = high = math.nan
     if min(len(first), len(second)) > 1:
-        parts = [float(one.var(ddof=1)) / len(one) for one in (first, second)]
+        parts = [float(sample.var(ddof=1)) / len(sample) for sample in (first, second)]
         total = sum(parts)
         freedom = math.inf
         if total > 0:
             shares = (part / total for part in parts)  # squares of the parts themselves could be too small for a float
-            freedom = 1 / sum(share**2 / (len(one) - 1) for share, one in zip(shares, (first, second), strict=True))
+            lengths = (len(first), len(second))
+            freedom = 1 / sum(share**2 / (length - 1) for share, length in zip(shares, lengths, strict=True))
         reach = _reach(math.sqrt(total), freedom, confidence)
         low, high = difference - reach, difference + reach
     numbers = {"a": float(first.mean()), "b": float(second.mean())}
-    return _side(low, high), {**numbers, "difference": difference, "low": low, "high": high}
+    return _verdict_of(low, high), {**numbers, "difference": difference, "low": low, "high": high}
 
 
 def paired_higher(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95) -> tuple[Verdict, dict[str, float]]:
@@ -98,15 +99,15 @@ def paired_higher(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95) -> tu
         DataError: no pairs, or not as many in `a` as in `b`.
     """
     first, second = _pairs(a, b)
-    found = interval(first - second, confidence)
+    gap = interval(first - second, confidence)
     numbers = {"a": float(first.mean()), "b": float(second.mean())}
-    return _side(found.low, found.high), {**numbers, "difference": found.mean, "low": found.low, "high": found.high}
+    return _verdict_of(gap.low, gap.high), {**numbers, "difference": gap.mean, "low": gap.low, "high": gap.high}
 
 
 def both(verdicts: Iterable[Verdict]) -> Verdict:
     """The verdict on a claim of several parts: it holds if all hold, does not hold if one does not."""
-    found = set(verdicts)
-    return "does not hold" if "does not hold" in found else "within noise" if found != {"holds"} else "holds"
+    different = set(verdicts)
+    return "does not hold" if "does not hold" in different else "within noise" if different != {"holds"} else "holds"
 
 
 def _sample(values: ArrayLike) -> NDArray[np.float64]:
@@ -127,6 +128,6 @@ def _reach(error: float, freedom: float, confidence: float) -> float:
     return float(stats.t.ppf(0.5 + confidence / 2, freedom)) * error
 
 
-def _side(low: float, high: float) -> Verdict:
-    """On which side of 0 the interval lies; NaN is on none."""
+def _verdict_of(low: float, high: float) -> Verdict:
+    """What an interval says, by the side of 0 on which it lies; NaN is on none."""
     return "holds" if low > 0 else "does not hold" if high < 0 else "within noise"
