@@ -272,7 +272,7 @@ def nearest(colours: list[np.ndarray]) -> float:
     clipped = [np.clip(colour, 0, 1) for colour in colours]
     encoded = [np.where(c <= 0.0031308, 12.92 * c, 1.055 * c ** (1 / 2.4) - 0.055) for c in clipped]
     labs = [color.lab(c.reshape(3, 1, 1)) for c in encoded]
-    return min(float(color.ciede2000(one, other).item()) for one, other in itertools.combinations(labs, 2))
+    return min(float(color.ciede2000(first, second).item()) for first, second in itertools.combinations(labs, 2))
 
 
 def test_the_colours_keep_their_promises() -> None:

@@ -54,8 +54,8 @@ class Tags(HTMLParser):
 
     def named(self, tag: str, **attributes: str) -> list[dict[str, str | None]]:
         """The attributes of all tags of this name that have the given ones."""
-        found = [have for name, have in self.seen if name == tag]
-        return [have for have in found if attributes.items() <= have.items()]
+        of_tag = [have for name, have in self.seen if name == tag]
+        return [have for have in of_tag if attributes.items() <= have.items()]
 
 
 def written(page: Page, tmp_path: Path) -> str:

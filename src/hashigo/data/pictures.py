@@ -151,23 +151,7 @@ class PictureSet:
         chosen = evenly(len(self), limit)
         return self if len(chosen) == len(self) else self.subset(chosen)
 
-    def describe(self) -> str:
-        """A line for people: how many pictures, what size, which classes, how large in memory."""
-        kind = "grey" if self.channels == 1 else "colour"
-        parts = [f"{len(self):,} {kind} pictures of {self._size_range()}"]
-        if self.labels is not None:
-            parts.append(f"{len(self.classes)} classes" if self.classes else "labels")
-            if without := int((self.labels < 0).sum()):
-                parts.append(f"{without:,} without a label")
-        parts.append(f"{self.pixels.nbytes / 1e6:,.1f} MB")
-        if self.skipped:
-            name, reason = self.skipped[0]
-            parts.append(f"{len(self.skipped)} skipped, the first: {name}: {reason}")
-        return f"{self.source or 'pictures'}: {', '.join(parts)}"
-
     def _size_range(self) -> str:
-        if self.uniform is not None:
-            return f"{self.uniform[0]} × {self.uniform[1]}"
         if len(self) == 0:
             return "no size"
         low, high = self.sizes.min(axis=0), self.sizes.max(axis=0)

@@ -43,7 +43,7 @@ def write_page(
         Words(f"{found.model} on {len(found.scores):,} pictures", f"{found.model}：{len(found.scores):,}枚の評価")
     )
     _means(page, found, model)
-    order = np.argsort([-one.gained for one in found.scores])
+    order = np.argsort([-score.gained for score in found.scores])
     count = min(each, len(order))
     middle = (len(order) - count) // 2
     groups = {
@@ -61,10 +61,10 @@ def write_page(
     return path
 
 
-def _means(page: Page, found: Evaluation, model: Model) -> None:
-    parts = list(found.scores[0].parts)
+def _means(page: Page, evaluation: Evaluation, model: Model) -> None:
+    parts = list(evaluation.scores[0].parts)
     hints_en, hints_ja = (
-        (f", {found.hints} random hints each", f"、ヒント各{found.hints}個") if found.hints else ("", "")
+        (f", {evaluation.hints} random hints each", f"、ヒント各{evaluation.hints}個") if evaluation.hints else ("", "")
     )
     page.text(
         Words(
@@ -72,21 +72,21 @@ def _means(page: Page, found: Evaluation, model: Model) -> None:
             f"全画像の平均（元の大きさで計算）。{model.engine.description}{hints_ja}。",
         )
     )
-    rows = [[PARTS[part], *(f"{value:.2f}" for value in found.mean(part).values())] for part in parts]
+    rows = [[PARTS[part], *(f"{value:.2f}" for value in evaluation.mean(part).values())] for part in parts]
     page.table(["", *METRICS], rows)
-    better = 100 * found.share_better()
+    better = 100 * evaluation.share_better()
     page.text(
         Words(
-            f"Colourfulness is {found.ratio():.2f} of the originals'. {better:.0f} % of the results are nearer to their "
+            f"Colourfulness is {evaluation.ratio():.2f} of the originals'. {better:.0f} % of the results are nearer to their "
             "original (CIEDE2000) than the input was.",
-            f"カラフルさは元画像の{found.ratio():.2f}倍。結果の{better:.0f}%は、入力より元画像に近い（CIEDE2000）。",
+            f"カラフルさは元画像の{evaluation.ratio():.2f}倍。結果の{better:.0f}%は、入力より元画像に近い（CIEDE2000）。",
         )
     )
 
 
-def _row(page: Page, found: Evaluation, model: Model, number: int, photo: Photo, seed: int) -> None:
-    score = found.scores[number]
-    shown, result = treated(model, photo, number, found.hints, seed)
+def _row(page: Page, evaluation: Evaluation, model: Model, number: int, photo: Photo, seed: int) -> None:
+    score = evaluation.scores[number]
+    shown, result = treated(model, photo, number, evaluation.hints, seed)
     pictures = {"input": photo_of(shown.clip(0, 1)), "result": result, "original": photo}
     measures = {part: score.parts[part] for part in pictures}
     figures = "; ".join(
@@ -94,7 +94,7 @@ def _row(page: Page, found: Evaluation, model: Model, number: int, photo: Photo,
         for part, english in (("input", "input"), ("result", "result"))
     )
     page.row(
-        [(PARTS[part], _small(one)) for part, one in pictures.items()],
+        [(PARTS[part], _small(picture)) for part, picture in pictures.items()],
         f"{score.name}: {figures}; original {measures['original']['colourfulness']:.0f}",
     )
 

@@ -271,11 +271,11 @@ def _set_ticks(axes: Axes, xs: Sequence[float]) -> None:
 def _apart(values: Sequence[float], place: Any) -> list[float]:
     """Those of the sorted values whose labels do not run into one another; the last one stays."""
     room = 0.09 * (place(values[-1]) - place(values[0]))
-    kept = [values[-1]]
+    labelled = [values[-1]]
     for value in reversed(values[:-1]):
-        if place(kept[-1]) - place(value) >= room:
-            kept.append(value)
-    return kept[::-1]
+        if place(labelled[-1]) - place(value) >= room:
+            labelled.append(value)
+    return labelled[::-1]
 
 
 def _plain_log_ticks(axis: Axis) -> None:

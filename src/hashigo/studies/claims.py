@@ -66,74 +66,48 @@ def interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     return Interval(mean, mean - reach, mean + reach, len(sample), sd)
 
 
-def higher(
-    a: ArrayLike, b: ArrayLike, *, by: float = 0.0, ratio: float = 1.0, confidence: float = 0.95
-) -> tuple[Verdict, dict[str, float]]:
-    """Whether mean(a) > ratio * mean(b) + by, for samples that have nothing to do with each other (Welch 1947).
+def higher(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95) -> tuple[Verdict, dict[str, float]]:
+    """Whether mean(a) > mean(b), for samples that have nothing to do with each other (Welch 1947).
 
-    Returns the verdict and its numbers: `a` and `b` (the means), `difference` = mean(a) - ratio * mean(b) - by, and its
-    interval `low`, `high`. A sample of one value has no spread and gives "within noise".
+    Returns the verdict and its numbers: `a` and `b` (the means), `difference` = mean(a) - mean(b), and its interval
+    `low`, `high`. A sample of one value has no spread and gives "within noise".
 
     Raises:
         DataError: a sample is empty.
     """
-    first, second = _sample(a), ratio * _sample(b)
-    difference = float(first.mean() - second.mean()) - by
+    first, second = _sample(a), _sample(b)
+    difference = float(first.mean() - second.mean())
     low = high = math.nan
     if min(len(first), len(second)) > 1:
-        parts = [float(one.var(ddof=1)) / len(one) for one in (first, second)]
+        parts = [float(sample.var(ddof=1)) / len(sample) for sample in (first, second)]
         total = sum(parts)
         freedom = math.inf
         if total > 0:
             shares = (part / total for part in parts)  # squares of the parts themselves could be too small for a float
-            freedom = 1 / sum(share**2 / (len(one) - 1) for share, one in zip(shares, (first, second), strict=True))
+            lengths = (len(first), len(second))
+            freedom = 1 / sum(share**2 / (length - 1) for share, length in zip(shares, lengths, strict=True))
         reach = _reach(math.sqrt(total), freedom, confidence)
         low, high = difference - reach, difference + reach
-    numbers = {"a": float(first.mean()), "b": float(_sample(b).mean())}
-    return _side(low, high), {**numbers, "difference": difference, "low": low, "high": high}
+    numbers = {"a": float(first.mean()), "b": float(second.mean())}
+    return _verdict_of(low, high), {**numbers, "difference": difference, "low": low, "high": high}
 
 
-def paired_higher(
-    a: ArrayLike, b: ArrayLike, *, by: float = 0.0, ratio: float = 1.0, confidence: float = 0.95
-) -> tuple[Verdict, dict[str, float]]:
+def paired_higher(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95) -> tuple[Verdict, dict[str, float]]:
     """Like `higher` for pairs: a[i] and b[i] belong together, such as two networks' PSNR of the same picture.
 
     Raises:
         DataError: no pairs, or not as many in `a` as in `b`.
     """
     first, second = _pairs(a, b)
-    found = interval(first - ratio * second - by, confidence)
+    gap = interval(first - second, confidence)
     numbers = {"a": float(first.mean()), "b": float(second.mean())}
-    return _side(found.low, found.high), {**numbers, "difference": found.mean, "low": found.low, "high": found.high}
-
-
-def alike(a: ArrayLike, b: ArrayLike, *, within: float, confidence: float = 0.95) -> tuple[Verdict, dict[str, float]]:
-    """Whether mean(a) and mean(b) differ by less than `within`: holds when the whole interval of their difference (Welch)
-    is inside -within..within, does not hold when it is wholly outside. Numbers as `higher` gives them.
-
-    Raises:
-        DataError: a sample is empty, or `within` is not above 0.
-    """
-    _, numbers = higher(a, b, confidence=confidence)
-    return _inside(numbers, within), numbers
-
-
-def paired_alike(
-    a: ArrayLike, b: ArrayLike, *, within: float, confidence: float = 0.95
-) -> tuple[Verdict, dict[str, float]]:
-    """Like `alike` for pairs.
-
-    Raises:
-        DataError: no pairs, not as many in `a` as in `b`, or `within` is not above 0.
-    """
-    _, numbers = paired_higher(a, b, confidence=confidence)
-    return _inside(numbers, within), numbers
+    return _verdict_of(gap.low, gap.high), {**numbers, "difference": gap.mean, "low": gap.low, "high": gap.high}
 
 
 def both(verdicts: Iterable[Verdict]) -> Verdict:
     """The verdict on a claim of several parts: it holds if all hold, does not hold if one does not."""
-    found = set(verdicts)
-    return "does not hold" if "does not hold" in found else "within noise" if found != {"holds"} else "holds"
+    different = set(verdicts)
+    return "does not hold" if "does not hold" in different else "within noise" if different != {"holds"} else "holds"
 
 
 def _sample(values: ArrayLike) -> NDArray[np.float64]:
@@ -154,15 +128,6 @@ def _reach(error: float, freedom: float, confidence: float) -> float:
     return float(stats.t.ppf(0.5 + confidence / 2, freedom)) * error
 
 
-def _side(low: float, high: float) -> Verdict:
-    """On which side of 0 the interval lies; NaN is on none."""
+def _verdict_of(low: float, high: float) -> Verdict:
+    """What an interval says, by the side of 0 on which it lies; NaN is on none."""
     return "holds" if low > 0 else "does not hold" if high < 0 else "within noise"
-
-
-def _inside(numbers: dict[str, float], within: float) -> Verdict:
-    if not within > 0:
-        raise DataError(f"expected a margin above 0 within which two means are alike, got {within}")
-    low, high = numbers["low"], numbers["high"]
-    if -within < low and high < within:
-        return "holds"
-    return "does not hold" if low > within or high < -within else "within noise"

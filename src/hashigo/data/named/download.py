@@ -73,7 +73,6 @@ def download(
     *,
     size: int | None = None,
     md5: str | None = None,
-    sha256: str | None = None,
     unpacked: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
@@ -92,7 +91,7 @@ def download(
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
         for url in urls:
-            reason = _from_one(url, part, size, (md5, sha256), unpacked, progress)
+            reason = _from_one(url, part, size, md5, unpacked, progress)
             if reason is None:
                 part.replace(destination)
                 return destination
@@ -109,7 +108,7 @@ def _from_one(
     url: str,
     part: Path,
     size: int | None,
-    sums: tuple[str | None, str | None],
+    md5: str | None,
     unpacked: bool,
     progress: Callable[[int, int], None] | None,
 ) -> str | None:
@@ -120,7 +119,7 @@ def _from_one(
         before = part.stat().st_size if resumed else 0
         try:
             _fetch(url, part, progress)
-            reason = _wrong(part, size, sums, unpacked)
+            reason = _wrong(part, size, md5, unpacked)
         except _NETWORK_ERRORS as error:
             reason = str(getattr(error, "reason", "") or error) or type(error).__name__
             if isinstance(error, urllib.error.HTTPError):
@@ -164,25 +163,22 @@ def _fetch(url: str, part: Path, progress: Callable[[int, int], None] | None) ->
         raise ConnectionError(f"the connection ended after {have:,} of {total:,} bytes")
 
 
-def _wrong(part: Path, size: int | None, sums: tuple[str | None, str | None], unpacked: bool) -> str | None:
+def _wrong(part: Path, size: int | None, md5: str | None, unpacked: bool) -> str | None:
     """What is wrong with a complete file, or None."""
     if size is not None and part.stat().st_size != size:
         return f"expected {size:,} bytes, got {part.stat().st_size:,}"
-    for kind, expected in zip(("md5", "sha256"), sums, strict=True):
-        if expected is None:
-            continue
-        try:
-            found = checksum(part, kind, unpacked=unpacked)
-        except (OSError, EOFError, zlib.error) as error:
-            return f"what came is not the file but something else ({error})"
-        if found != expected.lower():
-            return f"expected {kind} {expected}, got {found}: not the right file"
-    return None
+    if md5 is None:
+        return None
+    try:
+        arrived = checksum(part, unpacked=unpacked)
+    except (OSError, EOFError, zlib.error) as error:
+        return f"what came is not the file but something else ({error})"
+    return None if arrived == md5.lower() else f"expected md5 {md5}, got {arrived}: not the right file"
 
 
-def checksum(path: str | Path, kind: str = "md5", *, unpacked: bool = False) -> str:
-    """The checksum of a file, or of a gzip file's content, in hexadecimal."""
-    digest = hashlib.new(kind, usedforsecurity=False)
+def checksum(path: str | Path, *, unpacked: bool = False) -> str:
+    """The MD5 of a file, or of a gzip file's content, in hexadecimal."""
+    digest = hashlib.md5(usedforsecurity=False)
     with gzip.open(path, "rb") if unpacked else Path(path).open("rb") as file:
         while data := file.read(_CHUNK):
             digest.update(data)
