@@ -101,7 +101,8 @@ class Drawing:
     def svg(self) -> str:
         """The bare <svg> element, as wide as its place, in the page's colours and fonts; equal figures, equal bytes."""
         file = io.StringIO()
-        self.figure.savefig(file, format="svg", transparent=True, dpi=150, metadata={"Date": None})
+        no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        self.figure.savefig(file, format="svg", transparent=True, dpi=150, metadata=no_metadata)
         svg = _bare(file.getvalue())
         # a page holds several drawings, and ids hold for the whole page
         mark = "plot-" + hashlib.sha256((svg + repr(self._texts)).encode()).hexdigest()[:8]
@@ -165,9 +166,8 @@ def _tspans(text: Text) -> str:
 
 
 def _bare(svg: str) -> str:
-    """The <svg> element without matplotlib's metadata, its style for the whole page, its fonts and its size."""
+    """The <svg> element without matplotlib's style for the whole page, its fonts and its size."""
     svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
-    svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, count=1, flags=re.DOTALL)
     svg = re.sub(r"\s*<defs>\s*<style.*?</style>\s*</defs>", "", svg, count=1, flags=re.DOTALL)
     svg = re.sub(r"font-family: [^;\"]*", "font-family: sans-serif", svg)
     svg = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font: \1px sans-serif", svg)
