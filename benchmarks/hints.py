@@ -62,9 +62,8 @@ def main() -> None:
 def _milliseconds(model: Model, photos: PictureSet, count: int) -> float:
     """Of `spread_hints` alone, for the first photo: the median of 30."""
     photo = photo_of(photos.picture(0))
-    x = model.prepare(
-        photo, random_hints(photo.rgb(), count, model.network_size(photo.size), PictureRng(0, 0, np.zeros(1, np.int64)))
-    )
+    known = random_hints(photo.rgb(), count, model.network_size(photo.size), PictureRng(0, 0, np.zeros(1, np.int64)))
+    x = model.prepare(photo, model.call(known))
     answer = model.task.answer(model.engine(x[None])[0])
     taken = []
     for _ in range(30):

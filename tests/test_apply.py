@@ -14,6 +14,7 @@ from PIL import Image
 
 import hashigo
 from hashigo.apply import model as apply
+from hashigo.apply import tiling
 from hashigo.errors import ModelError, PictureError
 from hashigo.image import Photo, photo_of
 from photos import PHOTOS, batch, pixels
@@ -29,13 +30,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(folder: Path) -> apply.Model:
-    return hashigo.load(folder, engine="torch", precision="f32")
+    return hashigo.load(folder, engine="torch", precision="fp32")
 
 
 @pytest.fixture(scope="module")
 def denoiser(tmp_path_factory: pytest.TempPathFactory) -> apply.Model:
     """A network that works at the photo's own size."""
-    return hashigo.load(tiny_model(tmp_path_factory.mktemp("denoiser"), "denoise"), precision="f32")
+    return hashigo.load(tiny_model(tmp_path_factory.mktemp("denoiser"), "denoise"), precision="fp32")
 
 
 def encoded(array: np.ndarray, kind: str = "PNG", **settings: Any) -> bytes:
@@ -95,7 +96,7 @@ def test_a_photo_comes_back_as_a_photo_with_its_metadata(model: apply.Model) -> 
 
 
 @pytest.mark.parametrize("wrong", [
-    [[0, 1], [1, 0]], None, np.zeros((3, 4, 4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4), np.uint8),
+    [[0, 1], [1, 0]], None, np.zeros((3, 5, 4, 2), np.uint8), np.zeros(4, np.float32), np.zeros((0, 4), np.uint8),
     np.full((3, 4, 4), 200, np.float32), np.full((3, 4, 4), np.nan, np.float32), np.zeros((4, 4), np.int64), "missing.png",
 ])  # fmt: skip
 def test_anything_else_is_a_picture_error(model: apply.Model, wrong: Any) -> None:
@@ -180,7 +181,7 @@ def test_the_network_sees_a_reduced_photo(folder: Path) -> None:
 def test_tiles_equal_the_whole(denoiser: apply.Model, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]) -> None:
     whole = denoiser(photo("astronaut", *size))
     monkeypatch.setattr(apply, "WHOLE_PIXELS", 0)
-    monkeypatch.setattr(apply, "TILE", 64)
+    monkeypatch.setattr(tiling, "TILE", 64)
     calls: list[tuple[int, ...]] = []
     engine = denoiser.engine
     monkeypatch.setattr(denoiser, "engine", lambda x: (calls.append(x.shape), engine(x))[1])
@@ -193,7 +194,7 @@ def test_tiles_equal_the_whole(denoiser: apply.Model, monkeypatch: pytest.Monkey
 def test_a_small_margin_shows_only_at_the_seams(denoiser: apply.Model, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = denoiser(photo("astronaut", 128, 128))
     monkeypatch.setattr(apply, "WHOLE_PIXELS", 0)
-    monkeypatch.setattr(apply, "TILE", 64)
+    monkeypatch.setattr(tiling, "TILE", 64)
     no_margin = replace(denoiser.folder, contract=replace(denoiser.folder.contract, context_pixels=0))
     monkeypatch.setattr(denoiser, "folder", no_margin)
     tiled = denoiser(photo("astronaut", 128, 128))
@@ -203,10 +204,10 @@ def test_a_small_margin_shows_only_at_the_seams(denoiser: apply.Model, monkeypat
 
 
 def test_a_network_that_sees_the_whole_picture_is_never_tiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = apply.load(tiny_model(tmp_path, "denoise", context=True), engine="torch", precision="f32")
+    model = apply.load(tiny_model(tmp_path, "denoise", context=True), engine="torch", precision="fp32")
     whole = model(photo("astronaut", 128, 128))
     monkeypatch.setattr(apply, "WHOLE_PIXELS", 0)
-    monkeypatch.setattr(apply, "TILE", 64)
+    monkeypatch.setattr(tiling, "TILE", 64)
     assert np.array_equal(model(photo("astronaut", 128, 128)), whole)
 
 
@@ -246,7 +247,7 @@ def fixed(folder: Path, task: str) -> Path:
 
 @pytest.mark.parametrize("name", PHOTOS)
 def test_openvino_and_torch_agree(folder: Path, model: apply.Model, name: str) -> None:
-    other = hashigo.load(folder, engine="openvino", precision="f32")
+    other = hashigo.load(folder, engine="openvino", precision="fp32")
     assert levels(other(pixels(name)), model(pixels(name))) <= 1
     x = model.prepare(photo_of(pixels(name)))[None]
     np.testing.assert_allclose(other.engine(x), model.engine(x), atol=1e-4)
@@ -270,7 +271,7 @@ def test_auto_takes_openvino_where_there_is_onnx(folder: Path, tmp_path: Path) -
 
 @pytest.mark.parametrize("engine", ["openvino", "torch"])
 def test_many_threads_at_once(folder: Path, engine: Any) -> None:
-    model = hashigo.load(folder, engine=engine, precision="f32")
+    model = hashigo.load(folder, engine=engine, precision="fp32")
     given = [photo(PHOTOS[i % 4], 50 + i % 3, 70) for i in range(24)]
     expected = [model(one) for one in given]
     with ThreadPoolExecutor(8) as pool:

@@ -75,7 +75,7 @@ def test_odd_sizes_have_the_same_colours(model: Model, size: tuple[int, int]) ->
 @pytest.mark.parametrize("size", [(32, 64), (33, 50), (1, 7)])
 def test_engines_agree_at_any_size(name: str, size: tuple[int, int]) -> None:
     x = np.random.default_rng(0).random((1, open_model(name).task.in_channels, *size), np.float32)
-    ours, theirs = (load(name, engine=engine, precision="f32").engine(x) for engine in ("openvino", "torch"))
+    ours, theirs = (load(name, engine=engine, precision="fp32").engine(x) for engine in ("openvino", "torch"))
     assert ours.shape == theirs.shape
     np.testing.assert_allclose(ours, theirs, atol=5e-3 * np.abs(theirs).max())
 

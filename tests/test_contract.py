@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from hashigo.apply import load
+from hashigo.apply import load, tiling
 from hashigo.apply import model as model_module
 from hashigo.color import Array
 from hashigo.data import open_dataset
@@ -88,7 +88,7 @@ def test_they_train_export_apply_and_give_features(tmp_path: Path) -> None:
     assert len(list((tmp_path / "run" / "panels").glob("epoch-*.png"))) == 2
     dark = photo("coffee", 37, 51)
     by_engine = [
-        load(run.model.path, engine=engine, precision="f32")(dark).astype(int) for engine in ("openvino", "torch")
+        load(run.model.path, engine=engine, precision="fp32")(dark).astype(int) for engine in ("openvino", "torch")
     ]
     assert by_engine[0].shape == dark.shape
     assert np.abs(by_engine[0] - by_engine[1]).max() <= 1
@@ -99,10 +99,10 @@ def test_they_train_export_apply_and_give_features(tmp_path: Path) -> None:
 
 def test_tiles_are_as_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train(made(tmp_path), tmp_path / "run", onnx=False)
-    model = load(tmp_path / "run", engine="torch", precision="f32")
+    model = load(tmp_path / "run", engine="torch", precision="fp32")
     whole = model(photo("astronaut", 128, 120))
     monkeypatch.setattr(model_module, "WHOLE_PIXELS", 0)
-    monkeypatch.setattr(model_module, "TILE", 33)
+    monkeypatch.setattr(tiling, "TILE", 33)
     assert np.array_equal(model(photo("astronaut", 128, 120)), whole)
 
 

@@ -143,7 +143,7 @@ def test_engines_agree_at_any_size(size: tuple[int, int, int], saved: Path) -> N
     x = np.random.default_rng(0).random((size[0], 4, *size[1:]), np.float32)
     ours, theirs, half = (
         load(saved, engine=engine, precision=precision).engine(x)
-        for engine, precision in (("openvino", "f32"), ("torch", "f32"), ("openvino", "auto"))
+        for engine, precision in (("openvino", "fp32"), ("torch", "fp32"), ("openvino", "auto"))
     )
     np.testing.assert_allclose(ours, theirs, atol=1e-3 * np.abs(theirs).max())
     assert np.abs(half - theirs).mean() < 0.05 * np.abs(theirs).mean()

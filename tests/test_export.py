@@ -66,7 +66,7 @@ def with_onnxruntime(path: Path, x: np.ndarray) -> np.ndarray:
 
 
 def with_openvino(path: Path, x: np.ndarray) -> np.ndarray:
-    return OpenVinoEngine(path, precision="f32", threads=1)(x)
+    return OpenVinoEngine(path, precision="fp32", threads=1)(x)
 
 
 def with_torch(network: nn.Module, x: np.ndarray) -> np.ndarray:
@@ -139,7 +139,7 @@ def test_exporting_leaves_the_network_alone(tmp_path: Path) -> None:
 
 
 def test_torch_engine_is_the_network(full: Exported) -> None:
-    engine = TorchEngine(load_network(full.folder), "cpu", "f32")
+    engine = TorchEngine(load_network(full.folder), "cpu", "fp32")
     x = pictures(2, 33, 50, 1)
     result = engine(x)
     assert result.dtype == np.float32
@@ -158,7 +158,7 @@ def test_bfloat16_is_near(full: Exported) -> None:
 
 
 def test_a_result_stays_when_the_engine_goes_on(full: Exported) -> None:
-    engine = OpenVinoEngine(full.folder.onnx, precision="f32")
+    engine = OpenVinoEngine(full.folder.onnx, precision="fp32")
     first = engine(pictures(2, 32, 32, 1))
     kept = first.copy()
     engine(1 - pictures(2, 32, 32, 1))
@@ -166,7 +166,7 @@ def test_a_result_stays_when_the_engine_goes_on(full: Exported) -> None:
 
 
 def test_many_threads_get_their_own_answers(full: Exported) -> None:
-    engine = OpenVinoEngine(full.folder.onnx, precision="f32")
+    engine = OpenVinoEngine(full.folder.onnx, precision="fp32")
     inputs = [pictures(1 + i % 3, 16 + i, 40 - i, 1) for i in range(20)]
     with ThreadPoolExecutor(4) as pool:
         for x, result in zip(inputs, pool.map(engine, inputs), strict=True):
@@ -174,7 +174,7 @@ def test_many_threads_get_their_own_answers(full: Exported) -> None:
 
 
 def test_one_shape_only(full: Exported) -> None:
-    engine = OpenVinoEngine(full.folder.onnx, precision="f32", shape=(2, 1, 32, 48))
+    engine = OpenVinoEngine(full.folder.onnx, precision="fp32", shape=(2, 1, 32, 48))
     x = pictures(2, 32, 48, 1)
     np.testing.assert_allclose(engine(x), with_torch(full.network, x), atol=1e-4)
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import hashigo
-from hashigo.apply import Model, jobs
+from hashigo.apply import Model, batches, jobs
 from hashigo.apply.jobs import Job, Outcome, Tally, plan, run, write_failures
 from hashigo.errors import ModelError, PictureError, RecipeError
 from hashigo.image import read, write
@@ -23,7 +23,7 @@ from tiny import photo
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    return hashigo.load(tiny_model(tmp_path_factory.mktemp("model")), precision="f32")
+    return hashigo.load(tiny_model(tmp_path_factory.mktemp("model")), precision="fp32")
 
 
 def touch(folder: Path, *names: str) -> Path:
@@ -153,8 +153,8 @@ def test_outcomes_come_while_the_work_goes_on(tmp_path: Path, model: Model) -> N
 
 def test_many_decoded_pixels_wait_for_each_other(tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     touch(tmp_path, *(f"{i:02d}.png" for i in range(24)))
-    monkeypatch.setattr(jobs, "IN_FLIGHT_PIXELS", 10)
-    monkeypatch.setattr(jobs, "cores", lambda: 2)
+    monkeypatch.setattr(batches, "IN_FLIGHT_PIXELS", 10)
+    monkeypatch.setattr(batches, "cores", lambda: 2)
     begun, written, most = 0, 0, 0
 
     def counted(*args: Any, **options: Any) -> Any:
@@ -274,7 +274,7 @@ def test_existing_targets(tmp_path: Path, model: Model, existing: Any) -> None:
 
 
 def test_a_model_of_full_size_goes_by_tiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = hashigo.load(tiny_model(tmp_path / "model", "denoise"), precision="f32")
+    model = hashigo.load(tiny_model(tmp_path / "model", "denoise"), precision="fp32")
     touch(tmp_path / "in", "a.png", "b.png")
     monkeypatch.setattr("hashigo.apply.model.WHOLE_PIXELS", 20 * 24)  # the second is larger
     planned = plan([tmp_path / "in"], None, model.task.suffix)

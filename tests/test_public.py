@@ -140,8 +140,8 @@ def test_everything_but_training_works_without_torch(tmp_path: Path) -> None:
 
 
 USES = {
-    "UNet": "hashigo.UNet",
-    "train": "hashigo.train",
+    "UNet": "hashigo.UNet(width=4)",
+    "train": "hashigo.train(None, 'run')",
     "export": "hashigo.export_onnx(None, 'x.onnx')",
     "torch engine": "hashigo.load('colorizer', engine='torch')",
     "weights": "models.load_network(models.open_model('colorizer'))",
@@ -166,6 +166,19 @@ def test_without_torch_the_extra_is_named_with_its_command(tmp_path: Path) -> No
         assert "pip install 'hashigo[train]'" in message
         assert "torch" in message or "lightning" in message
     assert not list(tmp_path.iterdir())
+
+
+def test_asking_whether_a_name_exists_never_fails() -> None:
+    code = """
+        import hashigo, inspect
+        assert hasattr(hashigo, "UNet") and not hasattr(hashigo, "UNett")
+        names = [name for name, _ in inspect.getmembers(hashigo)]
+        assert names == sorted(dir(hashigo)) == sorted([*hashigo.__all__, "__version__"]), names
+        from hashigo import UNet
+        print(repr(UNet))
+    """
+    assert "pip install 'hashigo[train]'" in python(code, missing=TRAINING)
+    assert "class" in python(code)
 
 
 def test_a_missing_extra_is_an_import_error_too() -> None:

@@ -115,7 +115,7 @@ def test_the_model_is_the_best_epochs(run: Run) -> None:
 @pytest.mark.parametrize("engine", ["openvino", "torch"])
 def test_the_model_loads_and_does_what_it_learnt(run: Run, engine: Any) -> None:
     _, validation = load_data(recipe().data)
-    model = hashigo.load(run.folder, engine=engine, precision="f32")
+    model = hashigo.load(run.folder, engine=engine, precision="fp32")
     pictures = np.repeat(validation.array().transpose(0, 3, 1, 2), 3, axis=1).astype(np.float32) / 255
     error = np.square(model(pictures)[:, 0] - pictures[:, 0]).sum(axis=(1, 2)).mean()
     assert error == pytest.approx(run.metrics[-1]["val_loss"], rel=0.1)  # the loss may be bfloat16's

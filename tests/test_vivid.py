@@ -266,14 +266,14 @@ def test_the_photos_luma_is_kept_at_any_size(model: Model) -> None:
 
 def test_both_engines_agree(run: Run) -> None:
     rgb = batch(64, 96)[0]
-    ours, theirs = (load(run.folder, engine=engine, precision="f32")(rgb) for engine in ("openvino", "torch"))
+    ours, theirs = (load(run.folder, engine=engine, precision="fp32")(rgb) for engine in ("openvino", "torch"))
     assert np.abs(ours - theirs).max() < 3 / 255
 
 
 @pytest.mark.parametrize("size", [(64, 96), (33, 50), (128, 8), (1, 7)])
 def test_engines_give_equal_classes_at_any_size(run: Run, size: tuple[int, int]) -> None:
     x = np.random.default_rng(0).random((1, 4, *size), np.float32)
-    ours, theirs = (load(run.folder, engine=engine, precision="f32").engine(x) for engine in ("openvino", "torch"))
+    ours, theirs = (load(run.folder, engine=engine, precision="fp32").engine(x) for engine in ("openvino", "torch"))
     assert ours.shape == theirs.shape == (1, run.model.task.network_channels, -(-size[0] // 2), -(-size[1] // 2))
     np.testing.assert_allclose(ours, theirs, atol=2e-3 * np.abs(theirs).max())
 

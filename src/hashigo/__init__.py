@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from hashigo.apply.model import Model, load
@@ -60,7 +60,24 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 
-def __getattr__(name: str) -> Any:
+class _Missing:
+    """Stands for a public name whose packages are not installed: whether the name exists can be asked; using it cannot be."""
+
+    def __init__(self, name: str, missing: str) -> None:
+        self.__name__, self._missing = name, missing
+        self.__doc__ = f"hashigo.{name} needs the extra 'train': pip install 'hashigo[train]'"
+
+    def __call__(self, *_: object, **__: object) -> NoReturn:
+        """Raises MissingExtraError, which names the command that installs the extra."""
+        from hashigo.errors import MissingExtraError
+
+        raise MissingExtraError(f"hashigo.{self.__name__}", "train", self._missing)
+
+    def __repr__(self) -> str:
+        return f"<hashigo.{self.__name__}: not installed, pip install 'hashigo[train]'>"
+
+
+def __getattr__(name: str) -> object:
     """Public names are imported when they are first used, so that `import hashigo` costs next to nothing."""
     if name == "__version__":
         from importlib.metadata import version  # takes longer to import than all of this package's root
@@ -68,17 +85,15 @@ def __getattr__(name: str) -> Any:
         return version("hashigo")
     if name not in _HOME:
         raise AttributeError(f"module 'hashigo' has no attribute {name!r}")
-    from hashigo.errors import MissingExtraError
-
     try:
-        value = getattr(importlib.import_module(_HOME[name]), name)
+        value: object = getattr(importlib.import_module(_HOME[name]), name)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("hashigo"):
             raise
-        raise MissingExtraError(f"hashigo.{name}", "train", error.name or "") from error
+        return _Missing(name, error.name or "")
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return [*__all__, "__version__"]

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hashigo.errors import MissingExtraError, ModelError
+from hashigo.errors import MissingExtraError, ModelError, RecipeError, did_you_mean
 from hashigo.machine import cpu_has_bfloat16, has_torch
 
 if TYPE_CHECKING:
@@ -22,6 +22,13 @@ _ONE_CALL = threading.Lock()
 """Held while OpenVINO's Python binding is called: version 2026.4 can deadlock where two threads make tensors at once."""
 
 EngineName = Literal["auto", "openvino", "torch"]
+Precision = Literal["auto", "bf16", "fp32"]
+
+
+def check_precision(name: str) -> None:
+    """Raises RecipeError, listing the right ones, unless `name` is a precision."""
+    if name not in get_args(Precision):
+        raise RecipeError(f"precision: {did_you_mean(str(name), get_args(Precision))}; got {name!r}")
 
 
 class Engine(Protocol):
@@ -39,7 +46,7 @@ class OpenVinoEngine:
 
     Args:
         path: the ONNX file.
-        precision: "auto", "bf16" or "f32".
+        precision: "auto", "bf16" or "fp32".
         threads: most threads to use; 0 takes all cores.
         shape: compiles for this input shape only, (N, C, H, W); otherwise any shape is taken.
 
@@ -52,10 +59,11 @@ class OpenVinoEngine:
         self,
         path: str | Path,
         *,
-        precision: str = "auto",
+        precision: Precision = "auto",
         threads: int = 0,
         shape: tuple[int, int, int, int] | None = None,
     ) -> None:
+        check_precision(precision)
         try:
             import openvino
         except ImportError as error:
@@ -64,8 +72,11 @@ class OpenVinoEngine:
             raise ModelError(f"{path}: expected an ONNX file, found nothing; export the model with 'hashigo export'")
         core = openvino.Core()
         if precision == "auto":
-            precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
-        settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+            precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "fp32"
+        settings: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": {"fp32": "f32"}.get(precision, precision),
+            "PERFORMANCE_HINT": "LATENCY",
+        }
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
         try:
@@ -98,16 +109,17 @@ class TorchEngine:
     Args:
         network: the network, with its weights.
         device: a torch device; empty takes the GPU if there is one.
-        precision: "auto", "bf16" or "f32".
+        precision: "auto", "bf16" or "fp32".
     """
 
-    def __init__(self, network: nn.Module, device: str = "", precision: str = "auto") -> None:
+    def __init__(self, network: nn.Module, device: str = "", precision: Precision = "auto") -> None:
         import torch
 
+        check_precision(precision)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         if precision == "auto":
             fast = torch.cuda.is_bf16_supported() if self.device.type == "cuda" else cpu_has_bfloat16()
-            precision = "bf16" if fast else "f32"
+            precision = "bf16" if fast else "fp32"
         self.half = precision == "bf16"
         self.network = network.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         kind = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type.upper()

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
-from hashigo.apply.model import Floats, Model
-from hashigo.errors import HashigoError, PictureError, RecipeError
+from hashigo.apply.batches import Line
+from hashigo.apply.call import Call
+from hashigo.apply.model import Model
+from hashigo.errors import PictureError, RecipeError
 from hashigo.files import atomic_path, expand
 from hashigo.image.photo import MAX_PIXELS, SUFFIXES, Photo, read, write
-from hashigo.machine import cores
 from hashigo.tasks.hints import Hint
 
 Existing = Literal["skip", "overwrite", "error"]
-
-IN_FLIGHT_PIXELS = 48_000_000
-"""While so many decoded pixels wait between the stages, no further photo is begun: this bounds the memory."""
 
 
 @dataclass(frozen=True)
@@ -137,110 +130,41 @@ def run(
         there = [job.target for job in jobs if job.target.exists()]
         if there:
             raise RecipeError(f"{there[0]} exists already ({len(there)} such); use --existing skip or overwrite")
-    with ThreadPoolExecutor(cores(), thread_name_prefix="hashigo-file") as pool:
-        yield from _Line(model, pool, existing, batch_size, quality, max_pixels, hints).run(jobs)
+    work = _FileWork(existing, quality, max_pixels, model.call(hints))
+    yield from Line(model, work, batch_size=batch_size).run(jobs)
 
 
-@dataclass
-class _Loaded:
-    job: Job
-    photo: Photo | None = None
-    x: Floats | None = None
-    outcome: Outcome | None = None
+@dataclass(frozen=True)
+class _FileWork:
+    """A file on the line: read, then written."""
 
+    existing: Existing
+    quality: int
+    max_pixels: int
+    treated: Call
 
-class _Line:
-    """The assembly line: load (workers) → network (here, in batches) → finish and write (workers)."""
-
-    def __init__(
-        self, model: Model, pool: ThreadPoolExecutor, existing: Existing, batch_size: int, quality: int, max_pixels: int,
-        hints: Sequence[Hint] = (),
-    ) -> None:  # fmt: skip
-        self.hints = hints
-        self.model, self.pool, self.existing = model, pool, existing
-        self.batch_size, self.quality, self.max_pixels = batch_size, quality, max_pixels
-        self.ahead = 2 * cores()
-
-    def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
-        """Outcomes in the order of `jobs`."""
-        todo = iter(jobs)
-        loading: deque[Future[_Loaded]] = deque()
-        finishing: deque[tuple[int, Future[Outcome]]] = deque()
-        batch: list[_Loaded] = []
-        while True:
-            while len(loading) < self.ahead and (not loading or self._room(loading, batch, finishing)):
-                if (job := next(todo, None)) is None:
-                    break
-                loading.append(self.pool.submit(self._load, job))
-            if not loading:
-                break
-            loaded = loading.popleft().result()
-            if batch and not self._fits(batch, loaded):
-                finishing.extend(self._finish(batch))
-                batch = []
-            batch.append(loaded)
-            while finishing and (finishing[0][1].done() or sum(pixels for pixels, _ in finishing) > IN_FLIGHT_PIXELS):
-                yield finishing.popleft()[1].result()
-        finishing.extend(self._finish(batch))
-        yield from (future.result() for _, future in finishing)
-
-    def _room(
-        self,
-        loading: deque[Future[_Loaded]],
-        batch: list[_Loaded],
-        finishing: deque[tuple[int, Future[Outcome]]],
-    ) -> bool:
-        """Whether another photo may be begun; how large those are that are being decoded is not yet known."""
-        waiting = [future.result() for future in loading if future.done()]
-        pixels = sum(_pixels(one) for one in (*waiting, *batch))
-        return pixels + sum(size for size, _ in finishing) < IN_FLIGHT_PIXELS
-
-    def _fits(self, batch: list[_Loaded], new: _Loaded) -> bool:
-        first = batch[0].x
-        alike = first is not None and new.x is not None and first.shape == new.x.shape
-        pixels = sum(_pixels(one) for one in (*batch, new))
-        return alike and len(batch) < self.batch_size and pixels <= IN_FLIGHT_PIXELS
-
-    def _load(self, job: Job) -> _Loaded:
+    def load(self, job: Job) -> Photo | None:
+        """The photo, None where its result is there already."""
         if self.existing == "skip" and job.target.exists():
-            return _Loaded(job, outcome=Outcome(job, "skipped"))
-        try:
-            photo = read(job.source, max_pixels=self.max_pixels)
-            return _Loaded(
-                job, photo, self.model.prepare(photo, self.hints) if self.model.works_whole(photo.size) else None
-            )
-        except (HashigoError, OSError, MemoryError) as error:
-            return _Loaded(job, outcome=_failure(job, error))
+            return None
+        return read(job.source, max_pixels=self.max_pixels)
 
-    def _finish(self, batch: list[_Loaded]) -> Iterator[tuple[int, Future[Outcome]]]:
-        """Runs the network over a batch of equal shape and hands its photos to the workers.
+    def call(self, _job: Job) -> Call:
+        """How it is treated: all alike."""
+        return self.treated
 
-        Where the network fails, for instance for want of memory, the workers try each photo alone.
-        """
-        outputs: Sequence[Floats | None] = [None] * len(batch)
-        if batch and batch[0].x is not None:
-            with contextlib.suppress(HashigoError, MemoryError):
-                outputs = list(self.model.engine(np.stack([one.x for one in batch if one.x is not None])))
-        for one, output in zip(batch, outputs, strict=True):
-            yield _pixels(one), self.pool.submit(self._write, one, output)
-
-    def _write(self, loaded: _Loaded, output: Floats | None) -> Outcome:
-        job, photo = loaded.job, loaded.photo
-        if photo is None:
-            return loaded.outcome or Outcome(job, "failed", "not read")
-        try:
-            if output is None or loaded.x is None:
-                result = self.model.apply(photo, self.hints)
-            else:
-                result = self.model.finish(photo, output, loaded.x)
-            write(result, job.target, quality=self.quality)
-        except (HashigoError, OSError, MemoryError) as error:
-            return _failure(job, error)
+    def finish(self, job: Job, photo: Photo, result: Photo) -> Outcome:
+        """Writes the result."""
+        write(result, job.target, quality=self.quality)
         return Outcome(job, "done", warnings=photo.warnings)
 
+    def skip(self, job: Job) -> Outcome:
+        """Tells that the result was there."""
+        return Outcome(job, "skipped")
 
-def _pixels(loaded: _Loaded) -> int:
-    return 0 if loaded.photo is None else loaded.photo.height * loaded.photo.width
+    def fail(self, job: Job, error: Exception) -> Outcome:
+        """Tells what failed."""
+        return _failure(job, error)
 
 
 def _failure(job: Job, error: BaseException) -> Outcome:

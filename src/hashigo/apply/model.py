@@ -4,15 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from hashigo.apply.engines import Engine, EngineName, OpenVinoEngine, TorchEngine, choose_engine
-from hashigo.errors import PictureError
+from hashigo.apply.batches import Line
+from hashigo.apply.call import Call
+from hashigo.apply.engines import (
+    Engine,
+    EngineName,
+    OpenVinoEngine,
+    Precision,
+    TorchEngine,
+    check_precision,
+    choose_engine,
+)
+from hashigo.apply.tiling import tiled
+from hashigo.errors import PictureError, RecipeError
+from hashigo.image.arrays import Layout, layout_of
 from hashigo.image.photo import Photo, photo_of, to_uint8
+from hashigo.image.pillow import Picture, to_pillow
 from hashigo.image.resizing import resize
 from hashigo.machine import cores
 from hashigo.models.folder import ModelFolder, load_network, open_model
@@ -20,16 +36,20 @@ from hashigo.tasks.capabilities import TakesHints, hint_taker, vivid_task
 from hashigo.tasks.hints import Hint, parse_hint
 
 Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
+"""Pictures as uint8."""
+Real = NDArray[np.floating]
+"""Pictures as floats, 0..1."""
+File = str | PathLike[str] | bytes | Image.Image
+"""What gives a Pillow picture: a path, a file's bytes, or a Pillow picture."""
+Known = Hint | tuple[float, float, str]
+"""A colour that is known: a `Hint`, or (x, y, "#rrggbb")."""
 
 STRIP_PIXELS = 1 << 16
 """Pixels of a strip when a large photo is put together: few enough that its arrays stay in the processor's cache."""
 
-TILE = 512
-"""Side of the tiles in which a network that works at full size goes over a large photo."""
-
 WHOLE_PIXELS = 1 << 20
-"""Photos of at most so many pixels go through such a network whole."""
-
+"""Photos of at most so many pixels go whole through a network that works at full size; larger ones by tiles."""
 
 LONGEST = 16
 """Where a network sees photos reduced to a short side, their long side is at most so many times that."""
@@ -59,39 +79,140 @@ class Model:
     def __repr__(self) -> str:
         return f"Model({self.task.name!r}, {str(self.folder.path)!r}, {self.engine.description})"
 
-    def __call__(self, picture: Any, hints: Sequence[Hint | tuple[float, float, str]] = ()) -> Any:
+    @overload
+    def __call__(
+        self, picture: File, hints: Sequence[Known] = (), *, vivid: float | None = None, size: int = 0
+    ) -> Picture: ...
+
+    @overload
+    def __call__(
+        self, picture: Bytes, hints: Sequence[Known] = (), *, vivid: float | None = None, size: int = 0
+    ) -> Bytes: ...
+
+    @overload
+    def __call__(
+        self, picture: Real, hints: Sequence[Known] = (), *, vivid: float | None = None, size: int = 0
+    ) -> Floats: ...
+
+    @overload
+    def __call__(
+        self, picture: Photo, hints: Sequence[Known] = (), *, vivid: float | None = None, size: int = 0
+    ) -> Photo: ...
+
+    def __call__(
+        self, picture: object, hints: Sequence[Known] = (), *, vivid: float | None = None, size: int = 0
+    ) -> object:
         """The picture as the model gives it back, in the form in which it came.
 
-        picture: a path, bytes or Pillow picture → a Pillow picture; a uint8 array (H, W), (H, W, 3) or (H, W, 4) →
-        uint8 (H, W, 3) or (H, W, 4); a float array (3, H, W) or (N, 3, H, W), sRGB 0..1 → float32 of the same shape,
-        in steps of 1/255 (photos are 8 bits here). hints: colours that are known, (x, y, "#rrggbb") with x and y in
-        pixels of the upright photo, for models that take them.
+        A path, bytes or Pillow picture → a Pillow picture, whose `info` and `save` keep what the photo carried. A `Photo` → a
+        `Photo`. An array, uint8 or float 0..1, of shape (H, W), (H, W, 3), (H, W, 4), (3, H, W), or (N, …) with one of these →
+        an array of the same layout with three channels (four where there were four), uint8 as uint8 and floats as float32 in steps
+        of 1/255, since photos are 8 bits here. Where a shape could be two of them, channels last goes before channels first for uint8 and
+        after it for floats, and one picture before several.
+
+        hints: colours that are known, (x, y, "#rrggbb") with x and y in pixels of the upright photo. vivid, size: for this call
+        only, see `Model`.
 
         Raises:
-            PictureError: not a picture, or one that cannot be read. RecipeError: hints that the model does not take.
+            PictureError: not a picture, or one that cannot be read. RecipeError: hints or a vividness that the model does not take.
         """
-        known = [one if isinstance(one, Hint) else parse_hint(f"{one[0]},{one[1]},{one[2]}") for one in hints]
-        if isinstance(picture, np.ndarray) and picture.dtype.kind == "f":
-            if picture.ndim == 4:
-                return np.stack([self._floats(one, known) for one in picture])
-            return self._floats(picture, known)
-        photo = self.apply(photo_of(picture), known)
-        if isinstance(picture, Photo):
-            return photo
-        image = photo.to_pil()
-        return np.asarray(image) if isinstance(picture, np.ndarray) else image
+        call = self.call(hints, vivid=vivid, size=size)
+        if isinstance(picture, np.ndarray):
+            layout = layout_of(picture)
+            return layout.joined(self._many([photo_of(one) for one in layout.pictures(picture)], call))
+        photo = self.apply_call(photo_of(picture), call)
+        return photo if isinstance(picture, Photo) else to_pillow(photo)
 
-    def _floats(self, picture: NDArray[Any], hints: Sequence[Hint]) -> Floats:
-        return photo_of(self.apply(photo_of(picture), hints)).rgb()
+    @overload
+    def apply_many(
+        self, pictures: Sequence[Photo], hints: Sequence[Sequence[Known]] = (), *, vivid: float | None = None,
+        size: int = 0, batch_size: int = 8,
+    ) -> list[Photo]: ...  # fmt: skip
 
-    def apply(self, photo: Photo, hints: Sequence[Hint] = ()) -> Photo:
+    @overload
+    def apply_many(
+        self, pictures: Sequence[File], hints: Sequence[Sequence[Known]] = (), *, vivid: float | None = None,
+        size: int = 0, batch_size: int = 8,
+    ) -> list[Picture]: ...  # fmt: skip
+
+    @overload
+    def apply_many(
+        self, pictures: Sequence[Bytes], hints: Sequence[Sequence[Known]] = (), *, vivid: float | None = None,
+        size: int = 0, batch_size: int = 8,
+    ) -> list[Bytes]: ...  # fmt: skip
+
+    @overload
+    def apply_many(
+        self, pictures: Sequence[Real], hints: Sequence[Sequence[Known]] = (), *, vivid: float | None = None,
+        size: int = 0, batch_size: int = 8,
+    ) -> list[Floats]: ...  # fmt: skip
+
+    def apply_many(
+        self, pictures: Sequence[object], hints: Sequence[Sequence[Known]] = (), *, vivid: float | None = None,
+        size: int = 0, batch_size: int = 8,
+    ) -> Sequence[object]:  # fmt: skip
+        """Several pictures, each as a call would give it, in their order; those that the network sees at one size go through it
+        as batches of at most `batch_size`.
+
+        Arrays are single pictures. hints: a list for each picture, or none at all.
+
+        Raises:
+            PictureError, RecipeError: as for a call, of the first picture that fails.
+        """
+        if hints and len(hints) != len(pictures):
+            raise RecipeError(
+                f"hints: expected a list for each of {len(pictures)} pictures, got {len(hints)}; give () for none"
+            )
+        calls = [self.call(known, vivid=vivid, size=size) for known in hints or [()] * len(pictures)]
+        layouts = [layout_of(picture) if isinstance(picture, np.ndarray) else None for picture in pictures]
+        for layout in layouts:
+            if layout is not None and layout.several:
+                raise PictureError(
+                    "apply_many: expected single pictures, got an array of several; give it to the model itself"
+                )
+        photos = [
+            photo_of(picture if layout is None or not isinstance(picture, np.ndarray) else layout.pictures(picture)[0])
+            for picture, layout in zip(pictures, layouts, strict=True)
+        ]
+        results = self._in_batches(photos, calls, batch_size)
+        forms = zip(pictures, layouts, results, strict=True)
+        return [_in_form(picture, layout, photo) for picture, layout, photo in forms]
+
+    def _many(self, photos: Sequence[Photo], call: Call) -> list[Photo]:
+        return self._in_batches(photos, [call] * len(photos), 8)
+
+    def _in_batches(self, photos: Sequence[Photo], calls: Sequence[Call], batch_size: int) -> list[Photo]:
+        """The photos' results in order. Equal shapes are brought together first, so that neighbours make batches."""
+        if len(photos) == 1:
+            return [self.apply_call(photos[0], calls[0])]
+        order = sorted(range(len(photos)), key=lambda i: self.network_size(photos[i].size, calls[i].size))
+        line = Line(self, _InMemory(photos, calls), batch_size=batch_size)
+        results = dict(zip(order, line.run(order), strict=True))
+        return [results[i] for i in range(len(photos))]
+
+    def call(self, hints: Sequence[Known] = (), *, vivid: float | None = None, size: int = 0) -> Call:
+        """The model's own options with those of one call.
+
+        Raises:
+            PictureError: a size below 0, or a hint of another form. RecipeError: the model has no vividness.
+        """
+        if size < 0:
+            raise PictureError(f"expected a size of at least 1, or 0 for the model's own, got {size}")
+        task = self.task if vivid is None else vivid_task(self.task, vivid)
+        return Call(task, size or self.size, tuple(_hint_of(known) for known in hints))
+
+    def apply(self, photo: Photo, hints: Sequence[Known] = (), *, vivid: float | None = None, size: int = 0) -> Photo:
         """The photo through the model: same size, alpha and metadata."""
+        return self.apply_call(photo, self.call(hints, vivid=vivid, size=size))
+
+    def apply_call(self, photo: Photo, call: Call) -> Photo:
+        """Like `apply`, with options that `call` has put together."""
         if self.works_whole(photo.size):
-            x = self.prepare(photo, hints)
-            return self.finish(photo, self.engine(x[None])[0], x)
-        if hints:  # tasks that work at full size take none, and say so
-            hint_taker(self.task).check_hints(hints, photo.size)
-        return self._tiled(photo)
+            x = self.prepare(photo, call)
+            return self.finish(photo, self.engine(x[None])[0], x, call)
+        if call.hints:  # tasks that work at full size take none, and say so
+            hint_taker(call.task).check_hints(call.hints, photo.size)
+        return tiled(photo, call.task, self.engine, self.folder.contract)
 
     def works_whole(self, size: tuple[int, int]) -> bool:
         """Whether a photo of (H, W) goes through the network in one piece: `prepare`, the engine, `finish`."""
@@ -100,73 +221,101 @@ class Model:
             return True
         return size[0] * size[1] <= WHOLE_PIXELS
 
-    def network_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """(H, W) at which the network sees a photo of `size` (H, W).
+    def network_size(self, size: tuple[int, int], short_side: int = 0) -> tuple[int, int]:
+        """(H, W) at which the network sees a photo of `size` (H, W); `short_side`: as the model's `size`, which 0 takes.
 
         Where it reduces: multiples that need no padding, unless that would distort a small photo; of a strip at most
         `LONGEST` times its own side, so that no photo takes much memory.
         """
-        if self.folder.fixed_size is not None:
-            return self.folder.fixed_size
+        if self.folder.contract.fixed_size is not None:
+            return self.folder.contract.fixed_size
         if not self.task.reduces:
             return size
-        scale = min(1.0, self.size / min(size), LONGEST * self.size / max(size)) if self.size else 1.0
+        short = short_side or self.size
+        scale = min(1.0, short / min(size), LONGEST * short / max(size)) if short else 1.0
         exact = [max(1.0, side * scale) for side in size]
-        step = self.folder.multiple
+        step = self.folder.contract.multiple
         fitting = [max(step, round(side / step) * step) for side in exact]
         stretched = fitting[0] / exact[0] * exact[1] / fitting[1]
         if max(stretched, 1 / stretched) > DISTORTION:
             return round(exact[0]), round(exact[1])
         return fitting[0], fitting[1]
 
-    def prepare(self, photo: Photo, hints: Sequence[Hint] = ()) -> Floats:
+    def prepare(self, photo: Photo, call: Call | None = None) -> Floats:
         """The network's input for a photo: float32 (C, h, w) with (h, w) = `network_size`."""
-        size = self.network_size(photo.size)
-        encoded: Floats = self.task.encode(photo.rgb() if size == photo.size else photo.resized(*size))
-        if hints:
-            encoded = hint_taker(self.task).with_hints(encoded, hints, photo.size)
+        call = call or self.call()
+        size = self.network_size(photo.size, call.size)
+        encoded: Floats = call.task.encode(photo.rgb() if size == photo.size else photo.resized(*size))
+        if call.hints:
+            encoded = hint_taker(call.task).with_hints(encoded, call.hints, photo.size)
         return np.ascontiguousarray(encoded, np.float32)
 
-    def finish(self, photo: Photo, output: Floats, x: Floats) -> Photo:
+    def finish(self, photo: Photo, output: Floats, x: Floats, call: Call | None = None) -> Photo:
         """The photo with the network's output (C, h, w) for `x`, as `prepare` gave it, put back at the photo's own size.
 
         The answer is scaled up and decoded strip by strip, on all cores: no float copy of a large photo is made.
         """
+        task = (call or self.call()).task
         height, width = photo.size
-        answer = self.task.answer(output)
-        if isinstance(self.task, TakesHints):
-            answer = self.task.follow_hints(answer, x)
+        answer = task.answer(output)
+        if isinstance(task, TakesHints):
+            answer = task.follow_hints(answer, x)
         pixels = np.empty((height, width, 3), np.uint8)
         rows = max(1, STRIP_PIXELS // width)
-        list(self._pool.map(lambda top: self._finish_strip(photo, answer, pixels, top, rows), range(0, height, rows)))
+
+        def strip(top: int) -> None:
+            bottom = min(height, top + rows)
+            if answer.shape[1:] == photo.size:
+                part = answer[:, top:bottom]
+            else:
+                part = resize(answer, height, width, rows=(top, bottom))
+            to_uint8(task.restore(task.decoder_input(photo.rgb(top, bottom)), part), out=pixels[top:bottom])
+
+        list(self._pool.map(strip, range(0, height, rows)))
         return photo.with_pixels(pixels)
 
-    def _finish_strip(self, photo: Photo, answer: Floats, pixels: NDArray[np.uint8], top: int, rows: int) -> None:
-        height, width = photo.size
-        bottom = min(height, top + rows)
-        if answer.shape[1:] == photo.size:
-            part = answer[:, top:bottom]
-        else:
-            part = resize(answer, height, width, rows=(top, bottom))
-        to_uint8(self.task.restore(self.task.decoder_input(photo.rgb(top, bottom)), part), out=pixels[top:bottom])
 
-    def _tiled(self, photo: Photo) -> Photo:
-        """Tile by tile with a margin of context around each, of which only the inner part is kept."""
-        height, width = photo.size
-        step = self.folder.multiple
-        margin = -(-(self.folder.contract.context_pixels or 0) // step) * step
-        tile = max(1, TILE // step) * step  # edges at multiples, as the network's own poolings have them
-        pixels = np.empty((height, width, 3), np.uint8)
-        for top in range(0, height, tile):
-            first, last = max(0, top - margin), min(height, top + tile + margin)
-            band = self.task.encode(photo.rgb(first, last))
-            for left in range(0, width, tile):
-                start, end = max(0, left - margin), min(width, left + tile + margin)
-                x = np.ascontiguousarray(band[:, :, start:end], np.float32)
-                result = self.task.restore(x, self.engine(x[None])[0])
-                inner = result[:, top - first : top - first + tile, left - start : left - start + tile]
-                to_uint8(inner, out=pixels[top : top + tile, left : left + tile])
-        return photo.with_pixels(pixels)
+@dataclass
+class _InMemory:
+    """Photos that are there already, by their places, on the line."""
+
+    photos: Sequence[Photo]
+    calls: Sequence[Call]
+
+    def load(self, place: int) -> Photo:
+        """The photo."""
+        return self.photos[place]
+
+    def call(self, place: int) -> Call:
+        """How it is treated."""
+        return self.calls[place]
+
+    def finish(self, _place: int, _photo: Photo, result: Photo) -> Photo:
+        """The result as it is."""
+        return result
+
+    def skip(self, place: int) -> Photo:
+        """Nothing is skipped."""
+        return self.photos[place]
+
+    def fail(self, _place: int, error: Exception) -> Photo:
+        """Raises the error."""
+        raise error
+
+
+def _hint_of(known: Known) -> Hint:
+    if isinstance(known, Hint):
+        return known
+    if not isinstance(known, tuple | list) or len(known) != 3:
+        raise PictureError(f'expected a hint as (x, y, "#rrggbb"), for instance (120, 80, "#c03020"), got {known!r}')
+    return parse_hint(f"{known[0]},{known[1]},{known[2]}")
+
+
+def _in_form(picture: object, layout: Layout | None, photo: Photo) -> object:
+    """A result in the form in which its picture came."""
+    if layout is not None:
+        return layout.joined([photo])
+    return photo if isinstance(picture, Photo) else to_pillow(photo)
 
 
 def load(
@@ -174,7 +323,7 @@ def load(
     *,
     engine: EngineName = "auto",
     size: int = 0,
-    precision: str = "auto",
+    precision: Precision = "auto",
     threads: int = 0,
     vivid: float | None = None,
 ) -> Model:
@@ -184,13 +333,14 @@ def load(
         name_or_path: what to load.
         engine: "openvino" (needs no torch), "torch", or "auto".
         size: short side to which photos are reduced for the network; 0 takes the model's own.
-        precision: "auto" (bfloat16 where the hardware has it), "bf16" or "f32".
+        precision: "auto" (bfloat16 where the hardware has it), "bf16" or "fp32".
         threads: most CPU threads of the engine; 0 takes all.
         vivid: from 0, calm, to 1, vivid, for models that have that choice; None takes the model's own.
 
     Raises:
-        ModelError: no such model. MissingExtraError: the engine's packages are missing.
+        ModelError: no such model. RecipeError: no such precision. MissingExtraError: the engine's packages are missing.
     """
+    check_precision(precision)
     folder = open_model(name_or_path)
     makers: dict[str, Callable[[], Engine]] = {
         "openvino": lambda: OpenVinoEngine(folder.onnx, precision=precision, threads=threads),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import math
 import re
+from functools import cache
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -131,6 +132,8 @@ def decode(image: Image.Image) -> Decoded:
         plain = plain.convert(plain.mode[:-1])
     colour = _srgb(plain, profile, warnings)
     alpha = None if mask is None else to_array(mask, orientation)
+    if profile and not any(warning.startswith(_IGNORED) for warning in warnings):
+        metadata["icc_profile"] = srgb_profile()
     return Decoded(to_array(colour, orientation), alpha, kind, metadata, tuple(warnings))
 
 
@@ -243,6 +246,15 @@ def _from_range(values: NDArray[Any], warnings: list[str]) -> NDArray[np.uint8]:
     return scaled.astype(np.uint8)
 
 
+_IGNORED = "colour profile ignored"
+
+
+@cache
+def srgb_profile() -> bytes:
+    """The ICC profile of sRGB, to which the pixels of a file with a profile are brought."""
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
 # --- colour profiles --------------------------------------------------------------------------------
 
 _SPACES = {"RGB": ("RGB ",), "L": ("GRAY", "RGB "), "CMYK": ("CMYK",)}
@@ -258,7 +270,7 @@ def _srgb(image: Image.Image, profile: bytes | None, warnings: list[str]) -> Ima
         try:
             return _by_profile(image, profile)
         except (ImageCms.PyCMSError, PictureError, OSError, ValueError, TypeError) as error:
-            warnings.append(f"colour profile ignored: {error}")
+            warnings.append(f"{_IGNORED}: {error}")
     return image.convert("RGB") if image.mode == "CMYK" else image
 
 

@@ -44,11 +44,11 @@ def encode_image(image: Image.Image, kind: str, quality: int, metadata: dict[str
     if kind == "GIF" and image.mode == "LA":  # Pillow drops its alpha
         image = image.convert("RGBA")
     stream = io.BytesIO()
-    image.save(stream, kind, **_settings(kind, quality), **_carried(kind, metadata))
+    image.save(stream, kind, **settings(kind, quality), **carried(kind, metadata))
     return stream.getvalue()
 
 
-def _settings(kind: str, quality: int) -> dict[str, Any]:
+def settings(kind: str, quality: int) -> dict[str, Any]:
     """Fast ones: measured on 12 megapixels, the next better setting costs twice the time for a few percent."""
     if kind == "JPEG":  # 4:2:0 as cameras write; full chroma for those who ask for quality, 1.6 times the size
         return {"quality": quality, "subsampling": "4:4:4" if quality >= 95 else "4:2:0"}
@@ -61,7 +61,7 @@ def _settings(kind: str, quality: int) -> dict[str, Any]:
     return {}  # TIFF stays raw: LZW makes real photos larger, and Pillow's libtiff cannot write EXIF
 
 
-def _carried(kind: str, metadata: dict[str, Any]) -> dict[str, Any]:
+def carried(kind: str, metadata: dict[str, Any]) -> dict[str, Any]:
     """The metadata that a format can hold, as arguments of Pillow's `save`."""
     holds = {
         "JPEG": ("exif", "xmp", "dpi", "comment"),

@@ -51,7 +51,8 @@ class Photo:
     format: str = ""
     """Pillow's name of the file's format, "" for a photo made from an array."""
     metadata: dict[str, Any] = field(default_factory=dict)
-    """What is written back where the format allows: exif, xmp, comment (bytes), dpi (two floats), text (dict)."""
+    """What is written back where the format allows: exif, xmp, comment (bytes), dpi (two floats), text (dict); icc_profile is that
+    of sRGB where the file had one, for `image.pillow.Picture`."""
     warnings: tuple[str, ...] = ()
     """What the user should know, for instance that only the first frame of an animation is used."""
 
@@ -61,6 +62,16 @@ class Photo:
             raise PictureError(f"expected uint8 pixels (H, W) or (H, W, 3), found {self.pixels.dtype} {shape}")
         if self.alpha is not None and (self.alpha.dtype != np.uint8 or self.alpha.shape != shape[:2]):
             raise PictureError(f"expected uint8 alpha {shape[:2]}, found {self.alpha.dtype} {self.alpha.shape}")
+
+    def __repr__(self) -> str:
+        kind = "grey" if self.is_grey else "sRGB"
+        parts = [f"{self.width} × {self.height} pixels, {kind}", *(["with alpha"] if self.alpha is not None else [])]
+        parts += [self.format] if self.format else []
+        return f"Photo({', '.join([*parts, *sorted(self.metadata)])})"
+
+    def _repr_png_(self) -> bytes:
+        """The photo as a notebook shows it."""
+        return encode(self, "PNG")
 
     @property
     def height(self) -> int:

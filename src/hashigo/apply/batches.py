@@ -1,0 +1,183 @@
+"""The assembly line: load (workers) → network, neighbours of one shape as a batch (here) → put together (workers)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hashigo.apply.call import Call
+from hashigo.apply.engines import Engine
+from hashigo.errors import HashigoError
+from hashigo.image.photo import Photo
+from hashigo.machine import cores
+
+Floats = NDArray[np.float32]
+
+IN_FLIGHT_PIXELS = 48_000_000
+"""While so many decoded pixels wait between the stages, no further photo is begun: this bounds the memory."""
+
+FAILURES = (HashigoError, OSError, MemoryError)
+"""What may go wrong with one photo without stopping the others."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+_Given = TypeVar("_Given", contravariant=True)
+_Made = TypeVar("_Made", covariant=True)
+
+
+class Applies(Protocol):
+    """What the line needs of a `hashigo.apply.model.Model`."""
+
+    engine: Engine
+
+    def works_whole(self, size: tuple[int, int]) -> bool:
+        """Whether a photo of (H, W) goes through the network in one piece."""
+
+    def prepare(self, photo: Photo, call: Call | None = None) -> Floats:
+        """The network's input for a photo."""
+
+    def finish(self, photo: Photo, output: Floats, x: Floats, call: Call | None = None) -> Photo:
+        """The photo with the network's output put back."""
+
+    def apply_call(self, photo: Photo, call: Call) -> Photo:
+        """The photo through the model, alone."""
+
+
+class Work(Protocol[_Given, _Made]):
+    """What is done with each item; called from several threads."""
+
+    def load(self, item: _Given, /) -> Photo | None:
+        """The item's photo; None where there is nothing to do. Raises one of `FAILURES`."""
+
+    def call(self, item: _Given, /) -> Call:
+        """How its photo is treated."""
+
+    def finish(self, item: _Given, photo: Photo, result: Photo, /) -> _Made:
+        """What comes of a photo that was treated. Raises one of `FAILURES`."""
+
+    def skip(self, item: _Given, /) -> _Made:
+        """What comes of an item with which there was nothing to do."""
+
+    def fail(self, item: _Given, error: Exception, /) -> _Made:
+        """What comes of an item that failed; may raise the error."""
+
+
+@dataclass
+class _Loaded(Generic[Item]):
+    item: Item
+    call: Call
+    photo: Photo | None = None
+    x: Floats | None = None
+    error: Exception | None = None
+
+    @property
+    def pixels(self) -> int:
+        return 0 if self.photo is None else self.photo.height * self.photo.width
+
+
+class Line(Generic[Item, Result]):
+    """Many photos through a model: the workers load ahead and finish behind while the network works.
+
+    Args:
+        model: the model.
+        work: what is done with each item.
+        batch_size: most photos that go through the network at once.
+    """
+
+    def __init__(self, model: Applies, work: Work[Item, Result], *, batch_size: int) -> None:
+        self.model, self.work, self.batch_size = model, work, batch_size
+        self.ahead = 2 * cores()
+
+    def run(self, items: Iterable[Item]) -> Iterator[Result]:
+        """Results in the order of `items`, as they come."""
+        with ThreadPoolExecutor(cores(), thread_name_prefix="hashigo-photo") as pool:
+            yield from self._run(iter(items), pool)
+
+    def _run(self, todo: Iterator[Item], pool: ThreadPoolExecutor) -> Iterator[Result]:
+        loading: deque[Future[_Loaded[Item]]] = deque()
+        finishing: deque[tuple[int, Future[Result]]] = deque()
+        batch: list[_Loaded[Item]] = []
+        more = True
+        while True:
+            while more and len(loading) < self.ahead and (not loading or self._room(loading, batch, finishing)):
+                try:
+                    item = next(todo)
+                except StopIteration:
+                    more = False
+                else:
+                    loading.append(pool.submit(self._load, item))
+            if not loading:
+                break
+            loaded = loading.popleft().result()
+            if batch and not self._fits(batch, loaded):
+                finishing.extend(self._through(batch, pool))
+                batch = []
+            batch.append(loaded)
+            while finishing and (finishing[0][1].done() or sum(pixels for pixels, _ in finishing) > IN_FLIGHT_PIXELS):
+                yield finishing.popleft()[1].result()
+        finishing.extend(self._through(batch, pool))
+        yield from (future.result() for _, future in finishing)
+
+    def _room(
+        self,
+        loading: deque[Future[_Loaded[Item]]],
+        batch: Sequence[_Loaded[Item]],
+        finishing: deque[tuple[int, Future[Result]]],
+    ) -> bool:
+        """Whether another photo may be begun; how large those are that are being decoded is not yet known."""
+        waiting = [future.result() for future in loading if future.done()]
+        pixels = sum(loaded.pixels for loaded in (*waiting, *batch))
+        return pixels + sum(size for size, _ in finishing) < IN_FLIGHT_PIXELS
+
+    def _fits(self, batch: Sequence[_Loaded[Item]], new: _Loaded[Item]) -> bool:
+        first = batch[0].x
+        alike = first is not None and new.x is not None and first.shape == new.x.shape
+        pixels = sum(loaded.pixels for loaded in (*batch, new))
+        return alike and len(batch) < self.batch_size and pixels <= IN_FLIGHT_PIXELS
+
+    def _load(self, item: Item) -> _Loaded[Item]:
+        call = self.work.call(item)
+        try:
+            photo = self.work.load(item)
+            if photo is None:
+                return _Loaded(item, call)
+            x = self.model.prepare(photo, call) if self.model.works_whole(photo.size) else None
+            return _Loaded(item, call, photo, x)
+        except FAILURES as error:
+            return _Loaded(item, call, error=error)
+
+    def _through(
+        self, batch: Sequence[_Loaded[Item]], pool: ThreadPoolExecutor
+    ) -> Iterator[tuple[int, Future[Result]]]:
+        """Runs the network over a batch of equal shape and hands its photos to the workers.
+
+        Where the network fails, for instance for want of memory, the workers try each photo alone.
+        """
+        outputs: Sequence[Floats | None] = [None] * len(batch)
+        if batch and batch[0].x is not None:
+            with contextlib.suppress(HashigoError, MemoryError):
+                outputs = list(self.model.engine(np.stack([loaded.x for loaded in batch if loaded.x is not None])))
+        for loaded, output in zip(batch, outputs, strict=True):
+            yield loaded.pixels, pool.submit(self._finish, loaded, output)
+
+    def _finish(self, loaded: _Loaded[Item], output: Floats | None) -> Result:
+        item, photo, call = loaded.item, loaded.photo, loaded.call
+        if loaded.error is not None:
+            return self.work.fail(item, loaded.error)
+        if photo is None:
+            return self.work.skip(item)
+        try:
+            if output is None or loaded.x is None:
+                result = self.model.apply_call(photo, call)
+            else:
+                result = self.model.finish(photo, output, loaded.x, call)
+            return self.work.finish(item, photo, result)
+        except FAILURES as error:
+            return self.work.fail(item, error)

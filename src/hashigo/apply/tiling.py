@@ -1,0 +1,35 @@
+"""A large photo through a network tile by tile, each with a margin of context of which only the inner part is kept."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hashigo.apply.engines import Engine
+from hashigo.image.photo import Photo, to_uint8
+from hashigo.networks.contract import Contract
+from hashigo.tasks import Task
+
+TILE = 512
+"""Side of the tiles, about: the edges lie at multiples of the network's `multiple`, where its own poolings have theirs."""
+
+
+def tiled(photo: Photo, task: Task, engine: Engine, contract: Contract) -> Photo:
+    """The photo through a network whose answers look around at most `contract.context_pixels` far, which is not None.
+
+    Where that is true, tiles are as the whole picture, up to rounding.
+    """
+    height, width = photo.size
+    step = contract.multiple
+    margin = -(-(contract.context_pixels or 0) // step) * step
+    tile = max(1, TILE // step) * step
+    pixels = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, tile):
+        first, last = max(0, top - margin), min(height, top + tile + margin)
+        band = task.encode(photo.rgb(first, last))
+        for left in range(0, width, tile):
+            start, end = max(0, left - margin), min(width, left + tile + margin)
+            x = np.ascontiguousarray(band[:, :, start:end], np.float32)
+            picture = task.restore(x, engine(x[None])[0])
+            inner = picture[:, top - first : top - first + tile, left - start : left - start + tile]
+            to_uint8(inner, out=pixels[top : top + tile, left : left + tile])
+    return photo.with_pixels(pixels)
