@@ -6,11 +6,13 @@ chroma are BT.601 full range, the YCbCr of JPEG (ITU-T T.871): luma 0..1, Cb and
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 from array_api_compat import array_namespace
 
-Array = Any
+Array = Any  # Any: NumPy and torch arrays have no common type
+Namespace = ModuleType
 """A NumPy array or a torch tensor: what the array-API functions here take and return."""
 
 LUMA_WEIGHTS = (0.299, 0.587, 0.114)
@@ -87,7 +89,7 @@ def lab(rgb: Array) -> Array:
     return xp.stack([116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)], axis=-3)
 
 
-def _lab_curve(xp: Any, t: Array) -> Array:
+def _lab_curve(xp: Namespace, t: Array) -> Array:
     delta = 6 / 29
     root = xp.clip(t, delta**3, None) ** (1 / 3)
     return xp.where(t > delta**3, root, t / (3 * delta**2) + 4 / 29)
@@ -123,13 +125,13 @@ def ciede2000(lab1: Array, lab2: Array) -> Array:
     return xp.sqrt(xp.clip(dl**2 + dc**2 + dhue**2 + rotation * dc * dhue, 0.0, None))
 
 
-def _seventh(xp: Any, c: Array) -> Array:
+def _seventh(xp: Namespace, c: Array) -> Array:
     """sqrt(c^7 / (c^7 + 25^7)), with c relative to 25 so that float32 does not overflow."""
     ratio = (c / 25.0) ** 7
     return xp.sqrt(ratio / (ratio + 1.0))
 
 
-def _hue_weight(xp: Any, hue: Array) -> Array:
+def _hue_weight(xp: Namespace, hue: Array) -> Array:
     """The T of CIEDE2000 of a mean hue in radians."""
     degree = xp.pi / 180
     return (

@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 from hashigo.cli.commands import parse_words
 from hashigo.cli.console import Bar, progress, say
@@ -89,7 +88,7 @@ def _pack(args: argparse.Namespace) -> int:
     return 0
 
 
-def _tell_skipped(skipped: Any, most: int = 10) -> None:
+def _tell_skipped(skipped: Sequence[tuple[str, str]], most: int = 10) -> None:
     for name, reason in skipped[:most]:
         say(f"left out {name}: {reason}")
     if len(skipped) > most:

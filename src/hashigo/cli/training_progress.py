@@ -7,9 +7,11 @@ import time
 from contextlib import ExitStack
 from typing import Any
 
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, LightningModule, Trainer
 
 from hashigo.cli.console import RichBar, rich_bar, say
+from hashigo.data.loader import Batch
+from hashigo.training.module import restorer
 
 
 class TrainingProgress(Callback):
@@ -26,24 +28,26 @@ class TrainingProgress(Callback):
         self._loss = 0.0
         self._epoch_start = self._pictures = 0.0
 
-    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Says what the machine will do, and opens the bar."""
-        parameters = sum(p.numel() for p in pl_module.network.parameters())
+        parameters = sum(p.numel() for p in restorer(pl_module).network.parameters())
         begin = f"from epoch {trainer.current_epoch + 1} " if trainer.current_epoch else ""
         say(
-            f"{parameters:,} parameters, {len(trainer.train_dataloader)} steps an epoch, {self.epochs} epochs {begin}".rstrip()
-            + f"; {pl_module.about}"
+            f"{parameters:,} parameters, {int(trainer.num_training_batches)} steps an epoch, {self.epochs} epochs {begin}".rstrip()
+            + f"; {restorer(pl_module).about}"
         )
         self._shown = time.monotonic()
         if sys.stderr.isatty():
-            total = self.epochs * len(trainer.train_dataloader)
+            total = self.epochs * int(trainer.num_training_batches)
             self._bar = self._opened.enter_context(rich_bar("epoch", total, trainer.global_step))
 
-    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Starts the epoch's clock."""
         self._epoch_start, self._pictures = time.monotonic(), 0.0
 
-    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
         """Counts a batch; shows it at most ten times a second on a terminal."""
         now = time.monotonic()
         self._pictures += len(batch.rgb)
@@ -58,21 +62,21 @@ class TrainingProgress(Callback):
         rate = self._pictures / max(1e-9, now - self._epoch_start)
         self._show(trainer, batch_idx, f"loss {self._loss:.4g}, {rate:.0f} pictures/s", rate / len(batch.rgb))
 
-    def _show(self, trainer: Any, batch_idx: int, note: str, steps_per_second: float) -> None:
+    def _show(self, trainer: Trainer, batch_idx: int, note: str, steps_per_second: float) -> None:
         epoch = f"epoch {trainer.current_epoch + 1}/{self.epochs}"
         if self._bar is not None:
             self._bar.reach(trainer.global_step)
             self._bar.tell(epoch, note)
             return
-        steps = len(trainer.train_dataloader)
+        steps = int(trainer.num_training_batches)
         left = (self.epochs - trainer.current_epoch) * steps - batch_idx - 1
         say(f"{epoch}, step {batch_idx + 1}/{steps}, {note}, {_clock(left / steps_per_second)} left")
 
-    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """One line per epoch, kept above the bar."""
         if trainer.sanity_checking:
             return
-        losses = pl_module.metrics
+        losses = restorer(pl_module).metrics
         rate = self._pictures / max(1e-9, time.monotonic() - self._epoch_start)
         line = (
             f"epoch {trainer.current_epoch + 1}/{self.epochs}: training loss {losses['train_loss']:.5g}, "
@@ -83,11 +87,11 @@ class TrainingProgress(Callback):
         else:
             say(line)
 
-    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Closes the bar."""
         self._close()
 
-    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Closes the bar, so that the message stands below it."""
         self._close()
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from hashigo.clustering.lloyd import lloyd
 from hashigo.clustering.minibatch import minibatch
@@ -21,7 +22,7 @@ Method = Literal["auto", "lloyd", "minibatch"]
 
 
 def cluster(
-    features: Any,
+    features: ArrayLike,
     clusters: int,
     *,
     seeds: int | Sequence[int] = 10,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix
@@ -13,7 +11,7 @@ from sklearn.metrics.cluster import contingency_matrix
 from hashigo.errors import DataError
 
 
-def contingency(labels: Any, clusters: Any) -> NDArray[np.int64]:
+def contingency(labels: ArrayLike, clusters: ArrayLike) -> NDArray[np.int64]:
     """How many rows each class has in each cluster, (classes, clusters); those that occur, in ascending order.
 
     Args:
@@ -33,7 +31,7 @@ def contingency(labels: Any, clusters: Any) -> NDArray[np.int64]:
     return table
 
 
-def known(labels: Any) -> NDArray[Any]:
+def known(labels: ArrayLike) -> NDArray[np.integer]:
     """Labels as an array of integers (N,), none of them -1, which stands for "unknown".
 
     Raises:
@@ -49,7 +47,7 @@ def known(labels: Any) -> NDArray[Any]:
     return classes
 
 
-def _integers(values: Any, name: str) -> NDArray[Any]:
+def _integers(values: ArrayLike, name: str) -> NDArray[np.integer]:
     array = np.asarray(values)
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise DataError(
@@ -59,7 +57,7 @@ def _integers(values: Any, name: str) -> NDArray[Any]:
     return array
 
 
-def purity(labels: Any, clusters: Any) -> float:
+def purity(labels: ArrayLike, clusters: ArrayLike) -> float:
     """Share of rows that belong to the commonest class of their cluster, 0..1.
 
     That is the mean of the clusters' purities weighted by their sizes (Zhao & Karypis 2001). It is never below the
@@ -71,7 +69,7 @@ def purity(labels: Any, clusters: Any) -> float:
     return _purity(contingency(labels, clusters))
 
 
-def accuracy(labels: Any, clusters: Any) -> float:
+def accuracy(labels: ArrayLike, clusters: ArrayLike) -> float:
     """Share of rows whose cluster stands for their class, 0..1, where each class gets one cluster at most.
 
     The clusters are matched to classes so that this share is largest (Kuhn 1955, "The Hungarian method").
@@ -93,7 +91,7 @@ def matched(table: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.concatenate([columns, rest]).astype(np.int64)
 
 
-def scores(labels: Any, clusters: Any) -> dict[str, float]:
+def scores(labels: ArrayLike, clusters: ArrayLike) -> dict[str, float]:
     """All measures by their names: "purity", "accuracy", "nmi" and "ari"; 1 is perfect.
 
     "nmi" is mutual information over the mean of both entropies, 0..1; "ari" the adjusted Rand index, about 0 for

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,9 @@ RUN = 32
 """Rows that are read one after another: a disk reads runs far faster than single rows."""
 
 
-def minibatch(features: NDArray[Any], clusters: int, seeds: Sequence[int], *, tol: float, max_iter: int) -> Clustering:
+def minibatch(
+    features: NDArray[np.generic], clusters: int, seeds: Sequence[int], *, tol: float, max_iter: int
+) -> Clustering:
     """k-means by small steps (Sculley 2010), for all seeds on the same batches, so that the rows are read once for all.
 
     The features are read once for their mean and variance, once per pass, and once for the labels; at most a few
@@ -59,7 +60,7 @@ def _model(clusters: int, seed: int) -> MiniBatchKMeans:
     return MiniBatchKMeans(clusters, random_state=seed, n_init=1, compute_labels=False)
 
 
-def _moments(features: NDArray[Any]) -> tuple[NDArray[np.float32], float]:
+def _moments(features: NDArray[np.generic]) -> tuple[NDArray[np.float32], float]:
     """The mean of every column, (D,), and the mean of their variances."""
     total, squares = np.zeros(features.shape[1]), np.zeros(features.shape[1])
     for _, block in blocks(features):
@@ -69,7 +70,7 @@ def _moments(features: NDArray[Any]) -> tuple[NDArray[np.float32], float]:
     return mean.astype(np.float32), float((squares / len(features) - mean**2).clip(0).mean())
 
 
-def _batches(features: NDArray[Any], size: int, rng: np.random.Generator) -> Iterator[NDArray[np.float32]]:
+def _batches(features: NDArray[np.generic], size: int, rng: np.random.Generator) -> Iterator[NDArray[np.float32]]:
     """All rows once, in batches of `size` (the last may be smaller, but not empty) of shuffled runs."""
     run = 1 if len(features) < 64 * size else RUN
     starts = rng.permutation(-(-len(features) // run)) * run

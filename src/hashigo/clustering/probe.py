@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import threading
 import warnings
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -25,7 +24,7 @@ _FILTERS = threading.Lock()
 
 
 def linear_probe(
-    features: Any, labels: Any, test_features: Any, test_labels: Any, *, seed: int = 0
+    features: ArrayLike, labels: ArrayLike, test_features: ArrayLike, test_labels: ArrayLike, *, seed: int = 0
 ) -> dict[str, float]:
     """Accuracy, 0..1, of a logistic regression on standardized features: {"train": …, "test": …}.
 
@@ -55,7 +54,7 @@ def linear_probe(
     return {"train": float(model.score(train, classes)), "test": float(model.score(test, test_classes))}
 
 
-def _labelled(features: Any, labels: Any) -> tuple[NDArray[np.float32], NDArray[Any]]:
+def _labelled(features: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.float32], NDArray[np.integer]]:
     rows, classes = in_memory(matrix(features)), known(labels)
     if len(rows) != len(classes):
         raise DataError(f"expected a label for each of the {len(rows)} rows of features, got {len(classes)} labels")

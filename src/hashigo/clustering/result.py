@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from hashigo.clustering.rows import blocks, matrix
 from hashigo.errors import DataError
@@ -28,7 +27,7 @@ class Clustering:
     method: str
     """"lloyd" or "minibatch"."""
 
-    def predict(self, features: Any) -> NDArray[np.int32]:
+    def predict(self, features: ArrayLike) -> NDArray[np.int32]:
         """The nearest centre of each row of features (N, D), for each seed, (S, N).
 
         Raises:
@@ -42,7 +41,9 @@ class Clustering:
         return nearest(rows, self.centres)[0]
 
 
-def nearest(features: NDArray[Any], centres: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+def nearest(
+    features: NDArray[np.generic], centres: NDArray[np.float32]
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """The nearest of the centres (S, K, D) to each row (N, D), read in blocks: labels (S, N), and inertia (S,).
 
     Raises:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from hashigo.errors import DataError
 
@@ -14,7 +13,7 @@ BLOCK_BYTES = 1 << 24
 """Of float32 rows read at a time."""
 
 
-def matrix(features: Any) -> NDArray[Any]:
+def matrix(features: ArrayLike) -> NDArray[np.generic]:
     """The features as an array (N, D) of numbers, not copied, so that a memory-mapped one stays on disk.
 
     Raises:
@@ -31,7 +30,7 @@ def matrix(features: Any) -> NDArray[Any]:
     return array
 
 
-def blocks(features: NDArray[Any], size: int = 0) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+def blocks(features: NDArray[np.generic], size: int = 0) -> Iterator[tuple[slice, NDArray[np.float32]]]:
     """Blocks of `size` rows (0: 16 MiB) in order: where they are, and a float32 copy.
 
     Raises:
@@ -53,7 +52,7 @@ def blocks(features: NDArray[Any], size: int = 0) -> Iterator[tuple[slice, NDArr
         yield slice(start, start + len(block)), block
 
 
-def in_memory(features: NDArray[Any]) -> NDArray[np.float32]:
+def in_memory(features: NDArray[np.generic]) -> NDArray[np.float32]:
     """A copy of all rows as float32, checked like `blocks`."""
     rows = np.empty(features.shape, np.float32)
     for where, block in blocks(features):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -187,11 +187,11 @@ class Loader:
         """Makes the next iteration that of `epoch`, counted from 0."""
         self.epoch = epoch
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, int]:
         """Where the loader is: the epoch and the number of the next batch."""
         return {"epoch": self.epoch, "next": self._next}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, int]) -> None:
         """Makes the next iteration go on where `state` was taken."""
         self.epoch = state["epoch"]
         self._first = state["next"] if state["next"] < len(self) else 0

@@ -74,7 +74,7 @@ class PackWriter:
         encoded = [name.encode("utf-8", "surrogateescape") for name in names]
         blob = b"".join(encoded)
         blob += b"\0" * (-(self.pixel_bytes + len(blob)) % 8)  # keeps what follows aligned
-        small: dict[str, NDArray[Any]] = {"names": np.frombuffer(blob, np.uint8)}
+        small: dict[str, NDArray[np.generic]] = {"names": np.frombuffer(blob, np.uint8)}
         if labels is not None:
             small["labels"] = np.ascontiguousarray(labels, "<i8")
         small["sizes"] = np.ascontiguousarray(sizes, "<i4")
@@ -104,7 +104,7 @@ def looks_like_pack(path: Path) -> bool:
     return len(head) == 9 and head[8:] == b"{" and struct.unpack("<Q", head[:8])[0] <= MAX_HEADER
 
 
-def read_pack(path: Path) -> tuple[dict[str, NDArray[Any]], Mapping[str, str]]:
+def read_pack(path: Path) -> tuple[dict[str, NDArray[Any]], Mapping[str, str]]:  # Any: each tensor has its own type
     """The tensors and the metadata of a pack; `pixels` is memory-mapped, the rest is in memory.
 
     The mapping is copy-on-write: the arrays count as writable (torch warns of others), the file
@@ -137,7 +137,7 @@ def _header(path: Path) -> tuple[dict[str, Any], int]:
     return header, 8 + length
 
 
-def _tensor(path: Path, start: int, entry: dict[str, Any], mapped: bool) -> NDArray[Any]:
+def _tensor(path: Path, start: int, entry: dict[str, Any], mapped: bool) -> NDArray[np.generic]:
     dtype = np.dtype(_DTYPES[entry["dtype"]]).newbyteorder("<")
     first, last = entry["data_offsets"]
     shape = tuple(entry["shape"])

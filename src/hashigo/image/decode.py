@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import math
 import re
+from collections.abc import Callable
 from functools import cache
 from typing import Any, BinaryIO, NamedTuple
 
@@ -52,13 +53,17 @@ STRUCTURAL_TAGS = frozenset(
 )
 
 
+Metadata = dict[str, Any]  # Any: bytes, numbers and texts, by what Pillow calls them
+"""What a file carries beside its pixels, by Pillow's names."""
+
+
 class Decoded(NamedTuple):
     """What a file held: `hashigo.image.Photo` in plain parts."""
 
     pixels: NDArray[np.uint8]
     alpha: NDArray[np.uint8] | None
     format: str
-    metadata: dict[str, Any]
+    metadata: Metadata
     warnings: tuple[str, ...]
 
 
@@ -73,7 +78,7 @@ class _TiffFile(TiffImagePlugin.TiffImageFile):
 
 # The formats' own readers instead of Image.open: its bomb check warns through global state, which no
 # thread may silence for the others, and it names formats by suffix.
-_READERS: dict[str, Any] = {
+_READERS: dict[str, Callable[[BinaryIO, str], ImageFile.ImageFile]] = {
     "JPEG": JpegImagePlugin.jpeg_factory,
     "PNG": PngImagePlugin.PngImageFile,
     "WEBP": WebPImagePlugin.WebPImageFile,
@@ -221,7 +226,7 @@ def _scaled(image: Image.Image, warnings: list[str]) -> Image.Image:
     return scaled
 
 
-def _from_uint16(values: NDArray[Any], bits: int) -> NDArray[np.uint8]:
+def _from_uint16(values: NDArray[np.integer], bits: int) -> NDArray[np.uint8]:
     """round(v * 255 / (2**bits - 1)), by a table; strip by strip, since an index takes eight bytes."""
     full = 2**bits - 1
     table = ((np.arange(full + 1) * 255 + full // 2) // full).astype(np.uint8)
@@ -231,7 +236,7 @@ def _from_uint16(values: NDArray[Any], bits: int) -> NDArray[np.uint8]:
     return grey
 
 
-def _from_range(values: NDArray[Any], warnings: list[str]) -> NDArray[np.uint8]:
+def _from_range(values: NDArray[np.generic], warnings: list[str]) -> NDArray[np.uint8]:
     low, high = float(values.min()), float(values.max())
     if not (math.isfinite(low) and math.isfinite(high)):
         raise PictureError("expected finite values, found NaN or infinity; replace them first")
@@ -257,6 +262,7 @@ def srgb_profile() -> bytes:
 
 # --- colour profiles --------------------------------------------------------------------------------
 
+Profile = ImageCms.ImageCmsProfile
 _SPACES = {"RGB": ("RGB ",), "L": ("GRAY", "RGB "), "CMYK": ("CMYK",)}
 _LEVELS = np.array([0, 32, 64, 96, 128, 160, 192, 224, 255], np.uint8)
 _PROBE = np.stack(np.meshgrid(_LEVELS, _LEVELS, _LEVELS), -1).reshape(1, -1, 3)
@@ -265,7 +271,7 @@ _PROBE = np.stack(np.meshgrid(_LEVELS, _LEVELS, _LEVELS), -1).reshape(1, -1, 3)
 def _srgb(image: Image.Image, profile: bytes | None, warnings: list[str]) -> Image.Image:
     """An L, RGB, CMYK or LAB picture as L or RGB in sRGB, by its profile; a broken one gives a warning."""
     if image.mode == "LAB":
-        return _apply(image, _transform(ImageCms.createProfile("LAB"), "LAB"))
+        return _apply(image, _transform(Profile(ImageCms.createProfile("LAB")), "LAB"))
     if profile:
         try:
             return _by_profile(image, profile)
@@ -293,7 +299,11 @@ def _by_profile(image: Image.Image, data: bytes) -> Image.Image:
     return _apply(image, transform)
 
 
-def _transform(profile: Any, mode: str, precision: ImageCms.Flags = ImageCms.Flags.NONE) -> ImageCms.ImageCmsTransform:
+def _transform(
+    profile: Profile,
+    mode: str,
+    precision: ImageCms.Flags = ImageCms.Flags.NONE,
+) -> ImageCms.ImageCmsTransform:
     flags = ImageCms.Flags.BLACKPOINTCOMPENSATION | precision
     intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
     return ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), mode, "RGB", intent, flags)
@@ -309,10 +319,10 @@ def _apply(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.I
 # --- metadata ---------------------------------------------------------------------------------------
 
 
-def _metadata(image: Image.Image, warnings: list[str]) -> tuple[dict[str, Any], int]:
+def _metadata(image: Image.Image, warnings: list[str]) -> tuple[Metadata, int]:
     """What to write back (exif, xmp, dpi, comment, text), and the EXIF orientation, 1 to 8."""
     exif, orientation = _exif(image, warnings)
-    metadata: dict[str, Any] = {"exif": exif} if exif else {}
+    metadata: Metadata = {"exif": exif} if exif else {}
     xmp = image.info.get("xmp")
     if isinstance(xmp, (bytes, str)):
         data = xmp.encode() if isinstance(xmp, str) else xmp

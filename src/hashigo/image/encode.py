@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import io
-from typing import Any
 
 from PIL import Image, PngImagePlugin
 
 from hashigo.errors import PictureError, did_you_mean
-from hashigo.image.decode import FORMATS
+from hashigo.image.decode import FORMATS, Metadata
 
 _JPEG_SEGMENT = 65_000
 """EXIF, XMP and comment must each fit one marker segment of a JPEG file (65,533 bytes, some of them names)."""
@@ -36,7 +35,7 @@ def format_of(name: str) -> str:
     raise PictureError(f"expected the suffix of a picture format, found {found}; {did_you_mean('.' + wanted, known)}")
 
 
-def encode_image(image: Image.Image, kind: str, quality: int, metadata: dict[str, Any]) -> bytes:
+def encode_image(image: Image.Image, kind: str, quality: int, metadata: Metadata) -> bytes:
     """The picture (L, LA, RGB or RGBA) as a file of format `kind`, with as much metadata as it can hold.
 
     A format of `OPAQUE` takes no alpha. Pillow's own errors pass through.
@@ -48,7 +47,7 @@ def encode_image(image: Image.Image, kind: str, quality: int, metadata: dict[str
     return stream.getvalue()
 
 
-def settings(kind: str, quality: int) -> dict[str, Any]:
+def settings(kind: str, quality: int) -> Metadata:
     """Fast ones: measured on 12 megapixels, the next better setting costs twice the time for a few percent."""
     if kind == "JPEG":  # 4:2:0 as cameras write; full chroma for those who ask for quality, 1.6 times the size
         return {"quality": quality, "subsampling": "4:4:4" if quality >= 95 else "4:2:0"}
@@ -61,7 +60,7 @@ def settings(kind: str, quality: int) -> dict[str, Any]:
     return {}  # TIFF stays raw: LZW makes real photos larger, and Pillow's libtiff cannot write EXIF
 
 
-def carried(kind: str, metadata: dict[str, Any]) -> dict[str, Any]:
+def carried(kind: str, metadata: Metadata) -> Metadata:
     """The metadata that a format can hold, as arguments of Pillow's `save`."""
     holds = {
         "JPEG": ("exif", "xmp", "dpi", "comment"),
@@ -85,7 +84,7 @@ def carried(kind: str, metadata: dict[str, Any]) -> dict[str, Any]:
     return carried
 
 
-def _png_texts(metadata: dict[str, Any]) -> PngImagePlugin.PngInfo:
+def _png_texts(metadata: Metadata) -> PngImagePlugin.PngInfo:
     texts = PngImagePlugin.PngInfo()
     for key, value in metadata.get("text", {}).items():
         texts.add_itxt(key, value)

@@ -23,7 +23,7 @@ from PIL import Image
 
 from hashigo.errors import PictureError
 from hashigo.files import atomic_path
-from hashigo.image.decode import FORMATS, STRIP, decode, open_image
+from hashigo.image.decode import FORMATS, STRIP, Metadata, decode, open_image
 from hashigo.image.encode import OPAQUE, encode_image, format_of
 from hashigo.image.resizing import block_means, check_size
 
@@ -50,7 +50,7 @@ class Photo:
     """uint8 (H, W), 255 where opaque; None for a photo without."""
     format: str = ""
     """Pillow's name of the file's format, "" for a photo made from an array."""
-    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata: Metadata = field(default_factory=dict)
     """What is written back where the format allows: exif, xmp, comment (bytes), dpi (two floats), text (dict); icc_profile is that
     of sRGB where the file had one, for `image.pillow.Picture`."""
     warnings: tuple[str, ...] = ()
@@ -108,7 +108,7 @@ class Photo:
         box = (0.0, 0.0, self.width / across, self.height / down)
         return from_uint8(np.asarray(image.resize((width, height), Image.Resampling.LANCZOS, box)))
 
-    def with_rgb(self, picture: NDArray[np.floating[Any]]) -> Photo:
+    def with_rgb(self, picture: NDArray[np.floating]) -> Photo:
         """A photo of `picture` (float, (3, H, W), 0..1) with this one's alpha and metadata."""
         return self.with_pixels(to_uint8(picture))
 
@@ -150,7 +150,7 @@ def from_uint8(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return picture
 
 
-def to_uint8(picture: NDArray[np.floating[Any]], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+def to_uint8(picture: NDArray[np.floating], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
     """Pixels, uint8 (H, W, 3), of a float picture (3, H, W), 0..1: rounded half up, clipped to 0..255.
 
     `out` may be rows of a larger array; it is filled and returned. Works in cache-sized blocks.

@@ -273,7 +273,7 @@ def empty_rows(count: int, values: int) -> NDArray[np.float32]:
 
 def features(
     model: ModelLike,
-    pictures: PictureSet | NDArray[Any] | Sequence[Any],
+    pictures: PictureSet | NDArray[np.generic] | Sequence[Any],
     *,
     layer: str = LATENT,
     pool: bool = False,
@@ -346,7 +346,7 @@ def _told(pictures: PictureSet, most: int = 5) -> str:
     return f"{pictures.source or 'a set'} ({shown or 'labels without names'})"
 
 
-def _set_of(pictures: PictureSet | NDArray[Any] | Sequence[Any], side: int) -> PictureSet:
+def _set_of(pictures: PictureSet | NDArray[np.generic] | Sequence[Any], side: int) -> PictureSet:
     if isinstance(pictures, PictureSet):
         return pictures
     if isinstance(pictures, np.ndarray):
@@ -359,7 +359,7 @@ def _set_of(pictures: PictureSet | NDArray[Any] | Sequence[Any], side: int) -> P
     return _set_of_list(pictures, side)
 
 
-def _bytes_of(array: NDArray[Any]) -> NDArray[np.uint8]:
+def _bytes_of(array: NDArray[np.generic]) -> NDArray[np.uint8]:
     """uint8 (N, H, W) or (N, H, W, 3) of the arrays that `features` takes."""
     floats = array.dtype.kind == "f"
     if floats and array.ndim == 4 and array.shape[1] == 3 and array.shape[3] not in (1, 3):

@@ -9,12 +9,14 @@ import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hashigo.errors import MissingExtraError
 from hashigo.files import atomic_path
 
 if TYPE_CHECKING:
+    import onnx
+
     from hashigo.networks.base import Network
 
 
@@ -68,7 +70,7 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _strip(model: Any) -> None:
+def _strip(model: onnx.ModelProto) -> None:
     """Drops what the exporter notes of the Python source: paths of the exporting machine, and twice the size."""
     for node in model.graph.node:
         del node.metadata_props[:]
@@ -79,7 +81,7 @@ def _strip(model: Any) -> None:
     del model.graph.value_info[:]
 
 
-def _halve(model: Any) -> None:
+def _halve(model: onnx.ModelProto) -> None:
     """Stores float32 initializers of more than 64 values as float16, each behind a Cast back to float32."""
     import numpy as np
     from onnx import TensorProto, helper, numpy_helper

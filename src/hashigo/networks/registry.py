@@ -23,10 +23,12 @@ __all__ = [
 NETWORKS: dict[str, type[Network]] = {"unet": UNet}
 """Every network by its name."""
 
-ARTICLE_UNET: dict[str, Any] = {"width": 64, "depth": 4}
+Options = dict[str, Any]  # Any: the network's own types
+
+ARTICLE_UNET: Options = {"width": 64, "depth": 4}
 """The article's network for 96×96 pictures: 31,054,275 parameters with a grey input."""
 
-ARTICLE_SMALL_UNET: dict[str, Any] = {
+ARTICLE_SMALL_UNET: Options = {
     "in_channels": 1,
     "out_channels": 1,
     "width": 4,
@@ -37,7 +39,7 @@ ARTICLE_SMALL_UNET: dict[str, Any] = {
 """The article's network for 28×28 digits, 4-8-16 channels; add `skips` and `bottleneck=16` for its four conditions."""
 
 
-def make_network(name: str, **options: Any) -> Network:
+def make_network(name: str, **options: Any) -> Network:  # Any: the network's own types, which it checks
     """The network called `name` with its options, freshly initialized.
 
     Raises:

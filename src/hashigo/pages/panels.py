@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ GAP = 2
 PAPER = 1.0
 
 
-def grid(parts: Sequence[NDArray[Any]], columns: int = 0) -> NDArray[np.float32]:
+def grid(parts: Sequence[NDArray[np.generic]], columns: int = 0) -> NDArray[np.float32]:
     """Square-ish grids side by side, one for each part: parts (N, 3, h, w), 0..1 → one picture (3, H, W).
 
     Small pictures are enlarged (each pixel a square), so that a digit of 28 pixels can be seen.
@@ -26,13 +25,13 @@ def grid(parts: Sequence[NDArray[Any]], columns: int = 0) -> NDArray[np.float32]
     zoom = max(1, 64 // max(parts[0].shape[-2:]))
     sheets = [_sheet(np.repeat(np.repeat(part, zoom, -2), zoom, -1), columns) for part in parts]
     between = np.full((3, sheets[0].shape[1], 8 * GAP), PAPER, dtype=np.float32)
-    joined: list[NDArray[Any]] = []
+    joined: list[NDArray[np.generic]] = []
     for sheet in sheets:
         joined += [sheet, between]
     return np.concatenate(joined[:-1], axis=2)
 
 
-def _sheet(pictures: NDArray[Any], columns: int = 0) -> NDArray[np.float32]:
+def _sheet(pictures: NDArray[np.generic], columns: int = 0) -> NDArray[np.float32]:
     count, _, height, width = pictures.shape
     columns = columns or math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
@@ -42,7 +41,7 @@ def _sheet(pictures: NDArray[Any], columns: int = 0) -> NDArray[np.float32]:
     return sheet.reshape(3, rows * (height + GAP), columns * (width + GAP))[:, :-GAP, :-GAP]
 
 
-def save_png(picture: NDArray[Any], path: Path) -> None:
+def save_png(picture: NDArray[np.floating], path: Path) -> None:
     """Writes a picture (3, H, W), 0..1, as PNG."""
     with atomic_path(path) as temporary:
         Image.fromarray(to_uint8(picture)).save(temporary, "PNG")

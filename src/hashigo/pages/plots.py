@@ -333,7 +333,7 @@ def _tile(alpha: float) -> Any:
     return Rectangle((0, 0), 1, 1, facecolor=(COLOURS[0], alpha), edgecolor=GRID)
 
 
-def _numbers(axes: Axes, table: NDArray[Any]) -> None:
+def _numbers(axes: Axes, table: NDArray[np.generic]) -> None:
     whole = np.array_equal(table, table.round())
     texts = [[f"{value:,.0f}" if whole else f"{value:.2g}" for value in row] for row in table.tolist()]
     longest = max(len(text) for row in texts for text in row)

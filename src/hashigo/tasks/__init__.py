@@ -8,7 +8,6 @@ torch tensors. To add a task: one class in a file here and one line in `TASKS`; 
 from __future__ import annotations
 
 from dataclasses import asdict, fields
-from typing import Any
 
 from hashigo.errors import RecipeError, did_you_mean
 from hashigo.tasks.base import Task
@@ -26,7 +25,7 @@ TASKS: dict[str, type[Task]] = {
 """Every task by its name."""
 
 
-def make_task(name: str, **options: Any) -> Task:
+def make_task(name: str, **options: object) -> Task:
     """The task called `name` with its options.
 
     Raises:
@@ -45,6 +44,6 @@ def make_task(name: str, **options: Any) -> Task:
         raise RecipeError(f"task {name!r}: {error}") from error
 
 
-def task_config(task: Task) -> dict[str, Any]:
+def task_config(task: Task) -> dict[str, object]:
     """The task as plain values for a model's config.json: `{"name": …, option: value, …}`."""
     return {"name": task.name, **asdict(task)}

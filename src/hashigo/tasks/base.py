@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 from array_api_compat import array_namespace
 
@@ -12,6 +12,9 @@ from hashigo.color import Array
 from hashigo.randomness import PictureRng
 from hashigo.tasks import losses
 from hashigo.tasks.enlarging import enlarged
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Task:
         """Channels of the network's output; `out_channels` unless `answer` makes something else of it."""
         return self.out_channels
 
-    def criterion(self, loss: str) -> Callable[[Any, Any], Any]:
+    def criterion(self, loss: str) -> Callable[[Tensor, Tensor], Tensor]:
         """The loss of that name, of (network's output, target): torch (N, network_channels, H, W) and (N, out_channels, H, W).
 
         Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -19,6 +19,9 @@ from hashigo.tasks.base import Task
 from hashigo.tasks.classes import LEAST_CLASSES, REACH, REBALANCE, ChromaBins, every_bin, fitted_bins
 from hashigo.tasks.damage import old_photo
 from hashigo.tasks.hints import CHANNELS, RADIUS, Hint, no_hints, random_hints, set_hints, spread_hints
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 VIVID = 0.95
 """How vivid a newly trained model's answers are; bundled models have their own, chosen with `benchmarks/vividness.py`."""
@@ -142,7 +145,7 @@ class ColorizeBins(Colorize):
             raise RecipeError("start: expected the classes of the model to start from, got other cells; leave them out")
         return replace(self, cells=other.cells, frequencies=other.frequencies)
 
-    def criterion(self, loss: str) -> Callable[[Any, Any], Any]:
+    def criterion(self, loss: str) -> Callable[[Tensor, Tensor], Tensor]:
         """A loss over classes."""
         return losses.get_class_loss(loss, self.bins, self.rebalance, MOST_REWARD * self.vivid)
 

@@ -7,20 +7,21 @@ import pickle
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
+from torch import Tensor
 
 from hashigo.data.loader import Loader
 from hashigo.errors import RecipeError
 from hashigo.files import atomic_path
 from hashigo.pages.panels import grid, save_animation, save_png
+from hashigo.training.module import Checkpoint, Restorer, restorer
 
 
-def read_checkpoint(path: str | Path, *, mapped: bool = False) -> dict[str, Any]:
+def read_checkpoint(path: str | Path, *, mapped: bool = False) -> Checkpoint:
     """A checkpoint's tensors, on the CPU, and plain values; no code that the file may hold is run.
 
     mapped: leaves the tensors in the file until they are read, for a look at the rest.
@@ -46,14 +47,14 @@ class AtomicCheckpoints(TorchCheckpointIO):
     """Checkpoints appear whole or not at all: a run killed while it writes keeps the one before. None runs code when it
     is read."""
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+    def save_checkpoint(self, checkpoint: Checkpoint, path: str | Path, storage_options: object | None = None) -> None:
         """Writes to a temporary file, then renames."""
         with atomic_path(Path(path)) as temporary:
             super().save_checkpoint(checkpoint, temporary, storage_options)
 
     def load_checkpoint(
-        self, path: Any, map_location: Any | None = None, weights_only: bool | None = True
-    ) -> dict[str, Any]:
+        self, path: str | Path, map_location: object | None = None, weights_only: bool | None = True
+    ) -> Checkpoint:
         """Reads tensors and plain values only, whatever is asked for; see `read_checkpoint`."""
         return read_checkpoint(path)
 
@@ -74,11 +75,11 @@ class RunningMean(WeightAveraging):
         super().setup(trainer, pl_module, stage)
 
 
-def running_mean(decay: float) -> Callable[[Any, Any, Any], None]:
+def running_mean(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
     """What torch's `AveragedModel` calls with lists of (means, weights now) and the number of steps before."""
 
     @torch.no_grad()
-    def update(means: Any, now: Any, steps: Any) -> None:
+    def update(means: list[Tensor], now: list[Tensor], steps: Tensor) -> None:
         count = int(steps)
         share = 1.0 - min(decay, (1.0 + count) / (10.0 + count))
         if means[0].is_floating_point():
@@ -92,11 +93,11 @@ def running_mean(decay: float) -> Callable[[Any, Any, Any], None]:
 class BestCheckpoint(ModelCheckpoint):
     """Keeps the epoch with the lowest validation loss, also when a run goes on in a folder that was moved or copied."""
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: Checkpoint) -> None:
         """Takes up the best so far, with its paths as they are now."""
         old, new = str(state_dict["dirpath"]), str(self.dirpath)
 
-        def here(value: Any) -> Any:
+        def here(value: object) -> object:
             return value.replace(old, new) if isinstance(value, str) else value
 
         moved = {key: here(value) for key, value in state_dict.items()}
@@ -117,11 +118,11 @@ class MetricsCsv(Callback):
         if trainer.is_global_zero:
             self._write([row for row in read_metrics(self.path) if row["epoch"] <= trainer.current_epoch])
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Adds the epoch's row."""
         if not trainer.is_global_zero:
             return
-        row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step, **pl_module.metrics}
+        row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step, **restorer(pl_module).metrics}
         rows = [old for old in read_metrics(self.path) if old["epoch"] < row["epoch"]]
         self._write([*rows, row])
 
@@ -156,20 +157,20 @@ class Panels(Callback):
         self._has_inputs = False
 
     @torch.no_grad()
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes the epoch's panel, with the weights that were validated."""
         if not trainer.is_global_zero:
             return
         try:
-            self._write(pl_module, self.folder / f"epoch-{trainer.current_epoch + 1:04d}.png")
+            self._write(restorer(pl_module), self.folder / f"epoch-{trainer.current_epoch + 1:04d}.png")
         except Exception as error:
             warnings.warn(f"the panel of epoch {trainer.current_epoch + 1} was not made: {error}", stacklevel=2)
 
-    def _write(self, pl_module: Any, path: Path) -> None:
+    def _write(self, module: Restorer, path: Path) -> None:
         inputs, results, originals = [], [], []
         for start in range(0, self.count, self.loader.batch_size):
             batch = self.loader.batch(0, start // self.loader.batch_size)
-            shown, result = pl_module.restore(batch)
+            shown, result = module.restore(batch)
             inputs.append(shown)
             results.append(result)
             originals.append(batch.rgb)

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 
 from hashigo.data.loader import Batch
@@ -17,6 +18,9 @@ from hashigo.randomness import PictureRng
 from hashigo.tasks import Task, task_config
 from hashigo.training.recipe import OptimizerRecipe
 from hashigo.training.step import Criterion, Run, step_loss
+
+Checkpoint = dict[str, Any]  # Any: tensors and plain values, nested as Lightning nests them
+Group = dict[str, Any]  # Any: parameters and their options, as torch's optimizers take them
 
 
 class Average:
@@ -181,22 +185,21 @@ class Restorer(LightningModule):
         if self.trainer.world_size == 1:
             return average.take()
         here = torch.tensor(average.state(), dtype=torch.float64, device=self.device)
-        everywhere: Any = self.all_gather(here)
-        total, count = everywhere.sum(dim=0)
+        total, count = torch.as_tensor(self.all_gather(here)).sum(dim=0)
         average.take()
         return float(total / count)
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+    def on_save_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Refuses to save after a bad loss; keeps the running mean, so that a resumed run reports the same curve."""
         self.check_finite(self.current_epoch)
         checkpoint["train_loss"] = self.train_loss.state()
         checkpoint["task"] = task_config(self.task)
 
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+    def on_load_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Takes up the running mean."""
         self.train_loss.restore(checkpoint["train_loss"], torch.device("cpu"))
 
-    def configure_optimizers(self) -> Any:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimizer and its schedule, both as the recipe says."""
         parts: dict[bool, list[nn.Parameter]] = {False: [], True: []}
         for parameter in self.network.parameters():
@@ -209,8 +212,19 @@ class Restorer(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
+def restorer(module: LightningModule) -> Restorer:
+    """The module that Lightning hands to a callback, as what it is here.
+
+    Raises:
+        TypeError: another module is being trained.
+    """
+    if not isinstance(module, Restorer):
+        raise TypeError(f"expected a Restorer, got {type(module).__name__}; train with hashigo.train")
+    return module
+
+
 def make_optimizer(
-    parameters: Iterable[Tensor] | Iterable[dict[str, Any]], recipe: OptimizerRecipe, steps: int
+    parameters: Iterable[Tensor] | Iterable[Group], recipe: OptimizerRecipe, steps: int
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
     """The optimizer that a recipe names and its schedule over `steps` steps, to be moved on after each step."""
     optimizer: torch.optim.Optimizer
