@@ -49,11 +49,14 @@ class _Instead(argparse.Action):
     nargs="*" from the start would not do: argparse then takes `MODEL -o FILE IN` for a command line without IN.
     """
 
-    def __init__(self, *args: Any, of: Sequence[argparse.Action], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self, option_strings: Sequence[str], dest: str, *, of: Sequence[argparse.Action], nargs: int, default: bool,
+        help: str,
+    ) -> None:  # fmt: skip
+        super().__init__(option_strings, dest, nargs=nargs, default=default, help=help)
         self.of = of
 
-    def __call__(self, _parser: argparse.ArgumentParser, namespace: argparse.Namespace, *_: Any) -> None:
+    def __call__(self, _parser: argparse.ArgumentParser, namespace: argparse.Namespace, *_: object) -> None:
         """Sets the flag."""
         setattr(namespace, self.dest, True)
         for action in self.of:
@@ -123,7 +126,7 @@ def _write(found: Latents, path: Path) -> None:
 
     from hashigo.files import atomic_path
 
-    arrays: dict[str, Any] = {
+    arrays: dict[str, Any] = {  # for mypy, ** might hold savez's own allow_pickle too
         "features": found.features,
         "names": np.array(found.names, np.str_),
         "classes": np.array(found.classes, np.str_),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,21 @@ class Scores:
         return self.parts["input"]["delta_e"] - self.parts["result"]["delta_e"]
 
 
+class Figures(TypedDict):
+    """All figures of an evaluation, as its JSON file has them."""
+
+    model: str
+    pictures: int
+    hints: int
+    mean: dict[str, Measures]
+    colourfulness_ratio: float
+    colourfulness_ratio_median: float
+    share_better_than_input: float
+    share_worse_than_input: float
+    each: list[dict[str, str | Measures]]
+    """The name and the parts of each picture's scores."""
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """Scores of all pictures, in order; each picture was given so many `hints`."""
@@ -69,7 +84,7 @@ class Evaluation:
         ]
         return float(np.median(shares))
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Figures:
         """Everything as plain values for JSON; an infinite PSNR does not occur (it is capped at 100 dB)."""
         return {
             "model": self.model,
@@ -166,5 +181,5 @@ def _scores(model: Model, job: tuple[int, str, Photo], hints: int, seed: int, pl
     return Scores(name, {part: _measures(rgb, one) for part, one in pictures.items()})
 
 
-def _measures(original: Any, picture: Any) -> Measures:
+def _measures(original: Floats, picture: Floats) -> Measures:
     return {name: float(measure(original, picture)) for name, measure in METRICS.items()}

@@ -53,7 +53,7 @@ STRUCTURAL_TAGS = frozenset(
 )
 
 
-Metadata = dict[str, Any]  # Any: bytes, numbers and texts, by what Pillow calls them
+Metadata = dict[str, Any]  # bytes, numbers and texts, by what Pillow calls them
 """What a file carries beside its pixels, by Pillow's names."""
 
 

@@ -249,7 +249,7 @@ def photo_of(picture: object) -> Photo:
     raise PictureError(f"expected a path, bytes, a Pillow picture or an array, found {type(picture).__name__}")
 
 
-def _photo_of_array(array: NDArray[Any]) -> Photo:
+def _photo_of_array(array: NDArray[Any]) -> Photo:  # of any type; the checks here narrow it
     if array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] == 1:
         return Photo(array[:, :, 0])
     if array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] == 4:

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -88,9 +87,9 @@ def _reader(network: nn.Module, layer: str) -> Iterator[Callable[[Tensor], Tenso
             )
         yield network.latent
         return
-    caught: list[Any] = []
+    caught: list[object] = []
 
-    def keep(_module: nn.Module, _inputs: Any, output: Any) -> None:
+    def keep(_module: nn.Module, _inputs: object, output: object) -> None:
         # a copy, because what follows may work in place, as many activations do
         caught[:] = [output.clone() if isinstance(output, Tensor) else output]
 
@@ -273,7 +272,7 @@ def empty_rows(count: int, values: int) -> NDArray[np.float32]:
 
 def features(
     model: ModelLike,
-    pictures: PictureSet | NDArray[np.generic] | Sequence[Any],
+    pictures: PictureSet | NDArray[np.generic] | Sequence[object],
     *,
     layer: str = LATENT,
     pool: bool = False,
@@ -346,7 +345,7 @@ def _told(pictures: PictureSet, most: int = 5) -> str:
     return f"{pictures.source or 'a set'} ({shown or 'labels without names'})"
 
 
-def _set_of(pictures: PictureSet | NDArray[np.generic] | Sequence[Any], side: int) -> PictureSet:
+def _set_of(pictures: PictureSet | NDArray[np.generic] | Sequence[object], side: int) -> PictureSet:
     if isinstance(pictures, PictureSet):
         return pictures
     if isinstance(pictures, np.ndarray):
@@ -382,7 +381,7 @@ def _bytes_of(array: NDArray[np.generic]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(result[..., :channels]).reshape(array.shape)
 
 
-def _set_of_list(pictures: Sequence[Any], side: int) -> PictureSet:
+def _set_of_list(pictures: Sequence[object], side: int) -> PictureSet:
     """Reads what is a file, in threads, reducing at once so that memory holds small pictures only."""
     if not pictures:
         raise DataError("expected at least one picture, got an empty list")

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import torch
 import yaml
@@ -193,7 +192,7 @@ def _check_same(recipe: Recipe, path: Path) -> None:
         )
 
 
-def network_options(recipe: Recipe, task: Task) -> dict[str, Any]:
+def network_options(recipe: Recipe, task: Task) -> dict[str, object]:
     """The network's keyword arguments: the recipe's, with channels and output activation from the task."""
     given = {
         "in_channels": task.in_channels,
@@ -248,13 +247,13 @@ def _prepare(recipe: Recipe, training: PictureSet, validation: PictureSet) -> tu
     device = setup.accelerator if setup.accelerator in ("cuda", "mps") else "cpu"
     if device == "cuda":
         device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"  # each process keeps the pictures on its own GPU
-    options: dict[str, Any] = {"batch_size": recipe.batch_size, "crop": recipe.data.crop}
+    batch_size, crop = recipe.batch_size, recipe.data.crop
     loaders = (
         Loader(
             ResidentPictures(training, device), training=True, flip=recipe.data.flip, seed=recipe.seed,
-            zoom=recipe.data.zoom, **options,
+            zoom=recipe.data.zoom, batch_size=batch_size, crop=crop,
         ),
-        Loader(ResidentPictures(validation, device), training=False, **options),
+        Loader(ResidentPictures(validation, device), training=False, batch_size=batch_size, crop=crop),
     )  # fmt: skip
     return loaders, setup, recipe.epochs * len(loaders[0])
 

@@ -35,6 +35,8 @@ from hashigo.training.run import network_for
 from hashigo.training.setup import Setup, choose
 from hashigo.training.step import through
 
+Notes = dict[str, Any]  # what JSON can hold, as the caller likes
+
 
 class _OwnLoss(nn.Module):
     """A network whose `forward` is its `own_loss`: `functional_call` knows no other method."""
@@ -76,8 +78,11 @@ class Together:
         self.setup = _setup(recipe.machine, len(self.seeds))
         self.device = torch.device(self.setup.accelerator)
         resident = pictures if isinstance(pictures, ResidentPictures) else ResidentPictures(pictures, self.device)
-        options: dict[str, Any] = {"batch_size": recipe.batch_size, "crop": recipe.data.crop, "flip": recipe.data.flip}
-        self.loaders = [Loader(resident, training=True, seed=seed, **options) for seed in self.seeds]
+        batch_size, crop, flip = recipe.batch_size, recipe.data.crop, recipe.data.flip
+        self.loaders = [
+            Loader(resident, training=True, seed=seed, batch_size=batch_size, crop=crop, flip=flip)
+            for seed in self.seeds
+        ]
         self.loss = self.task.criterion(recipe.loss or self.task.loss)
         self.epoch = 0
         alone = [self._first(seed) for seed in self.seeds]
@@ -178,7 +183,7 @@ class Together:
             return {**self._weights, **self._buffers}
         return {name: value[None] for name, value in self._one.state_dict().items()}
 
-    def save(self, paths: Sequence[str | Path], about: Sequence[dict[str, Any]]) -> None:
+    def save(self, paths: Sequence[str | Path], about: Sequence[Notes]) -> None:
         """Writes each network's weights, its optimizer's state and the epoch, with notes, as a safetensors file of its own
         (no pickle), so that it can go on beside others than now."""
         optimizer = self._optimizer.state_dict()["state"]
@@ -196,7 +201,7 @@ class Together:
         """Of a part of the optimizer's state that of one network; a scalar, such as AdamW's count of steps, is all's."""
         return value[place] if len(self.seeds) > 1 and value.ndim else value
 
-    def restore(self, paths: Sequence[str | Path]) -> list[dict[str, Any]]:
+    def restore(self, paths: Sequence[str | Path]) -> list[Notes]:
         """Goes on where `save` was called for each network, in this company or another; returns the notes of each.
 
         Raises:
@@ -229,10 +234,10 @@ class Together:
         return [one["about"] for one, _ in stored]
 
 
-def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def _read(path: str | Path) -> tuple[Notes, dict[str, Tensor]]:
     """Notes and tensors of a state."""
     with safe_open(path, "pt") as file:
-        notes: dict[str, Any] = json.loads(file.metadata()["together"])
+        notes: Notes = json.loads(file.metadata()["together"])
         return notes, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no dictionary)
 
 
