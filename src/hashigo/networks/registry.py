@@ -72,9 +72,9 @@ def check_pretrained(network: Network) -> None:
         RecipeError: it has none. MissingExtraError: their package is not installed.
     """
     if not isinstance(part := network.pretrainable, EfficientNetLite0):
-        found = "none" if part is None else type(part).__name__
+        kind = "none" if part is None else type(part).__name__
         raise RecipeError(
-            f"network.pretrained: expected a network with an encoder that has pretrained weights, got {found}; set "
+            f"network.pretrained: expected a network with an encoder that has pretrained weights, got {kind}; set "
             f"network.options.encoder to {', '.join(ENCODERS)}, or leave pretrained out"
         )
     pretrained_file()

@@ -119,7 +119,7 @@ def train(
     rate = steps * loaders[0].batch_size * trainer.world_size / seconds
     card = model_card(recipe, task, training, validation, metrics, setup, (seconds, rate), network)
     model = save_model(
-        folder / "model", network, task, size=_side(recipe, loaders[0]), card=card, half=recipe.half, onnx=onnx
+        folder / "model", network, task, size=_trained_size(recipe, loaders[0]), card=card, half=recipe.half, onnx=onnx
     )
     if recipe.panels and trainer.is_global_zero:
         animate(folder / "panels")  # last: whatever becomes of it, the model is there
@@ -186,9 +186,9 @@ def _check_same(recipe: Recipe, path: Path) -> None:
         key for key in now if key not in MAY_CHANGE and yaml.safe_load(yaml.safe_dump(now[key])) != started[key]
     ]
     if different:
-        told = "; ".join(f"{key} was {started.get(key)}, now {now[key]}" for key in different)
+        changes = "; ".join(f"{key} was {started.get(key)}, now {now[key]}" for key in different)
         raise RecipeError(
-            f"expected the recipe that {path.parent} was started with, got another: {told}; give another --run"
+            f"expected the recipe that {path.parent} was started with, got another: {changes}; give another --run"
         )
 
 
@@ -295,7 +295,7 @@ def _restore_best(network: torch.nn.Module, folder: Path) -> None:
     network.load_state_dict({name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)})
 
 
-def _side(recipe: Recipe, loader: Loader) -> int:
+def _trained_size(recipe: Recipe, loader: Loader) -> int:
     """Short side at which photos look to the network as in training: crops are cut from pictures of data.size."""
     return recipe.data.size or (0 if loader.size is None else min(loader.size))
 

@@ -86,10 +86,12 @@ class Together:
         self.loss = self.task.criterion(recipe.loss or self.task.loss)
         self.epoch = 0
         alone = [self._first(seed) for seed in self.seeds]
-        self._one = alone[0].train()
+        self._network = alone[
+            0
+        ].train()  # trained itself where it is alone, else all have their own weights in its place
         if self.setup.channels_last:
-            self._one.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._own = _OwnLoss(self._one)
+            self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._own = _OwnLoss(self._network)
         self._weights, self._buffers = _stacked(alone)
         steps = recipe.epochs * len(self.loaders[0])
         self._optimizer, self._schedule = make_optimizer(self._weights.values(), recipe.optimizer, steps)
@@ -135,7 +137,7 @@ class Together:
     def _step(self, inputs: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
         """One step of the optimizer; returns the losses, (S,)."""
         if len(self.seeds) == 1:
-            losses = through(self._one, inputs[0], targets[0], run=self._run).loss(self.loss)[None]
+            losses = through(self._network, inputs[0], targets[0], run=self._run).loss(self.loss)[None]
         else:
             stacked = torch.stack(list(inputs)), torch.stack(list(targets))
             losses = vmap(self._loss_with, randomness="different")(self._weights, self._buffers, *stacked)
@@ -149,7 +151,7 @@ class Together:
         if self.setup.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.setup.precision == "bf16"):
-            return self._one.own_loss(x)
+            return self._network.own_loss(x)
 
     def _loss_with(self, weights: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor, target: Tensor) -> Tensor:
         """The loss of one network, whose weights and buffers these are."""
@@ -161,7 +163,7 @@ class Together:
                 )
             return answer
 
-        return through(self._one, x, target, run=run).loss(self.loss)
+        return through(self._network, x, target, run=run).loss(self.loss)
 
     @staticmethod
     def _named(values: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -172,7 +174,7 @@ class Together:
         result: list[Network] = []
         for i in range(len(self.seeds)):
             state = {name: value.detach()[i].clone() for name, value in self._all().items()}
-            network = copy.deepcopy(self._one).cpu()
+            network = copy.deepcopy(self._network).cpu()
             network.load_state_dict({name: value.cpu() for name, value in state.items()})
             result.append(network.eval())
         return result
@@ -181,7 +183,7 @@ class Together:
         """Weights and buffers by name, each with the networks along its first axis."""
         if len(self.seeds) > 1:
             return {**self._weights, **self._buffers}
-        return {name: value[None] for name, value in self._one.state_dict().items()}
+        return {name: value[None] for name, value in self._network.state_dict().items()}
 
     def save(self, paths: Sequence[str | Path], about: Sequence[Notes]) -> None:
         """Writes each network's weights, its optimizer's state and the epoch, with notes, as a safetensors file of its own
@@ -191,13 +193,13 @@ class Together:
             tensors = {f"network.{name}": value[place] for name, value in self._all().items()}
             for number, state in optimizer.items():
                 for name, value in state.items():
-                    tensors[f"optimizer.{number}.{name}"] = self._of_one(torch.as_tensor(value), place)
-            kept = {name: value.detach().clone().contiguous().cpu() for name, value in tensors.items()}
-            told = {"epoch": self.epoch, "seed": seed, "about": notes, "schedule": self._schedule.last_epoch}
+                    tensors[f"optimizer.{number}.{name}"] = self._of_network(torch.as_tensor(value), place)
+            copies = {name: value.detach().clone().contiguous().cpu() for name, value in tensors.items()}
+            header = {"epoch": self.epoch, "seed": seed, "about": notes, "schedule": self._schedule.last_epoch}
             with atomic_path(path) as temporary:
-                save_file(kept, temporary, metadata={"together": json.dumps(told)})
+                save_file(copies, temporary, metadata={"together": json.dumps(header)})
 
-    def _of_one(self, value: Tensor, place: int) -> Tensor:
+    def _of_network(self, value: Tensor, place: int) -> Tensor:
         """Of a part of the optimizer's state that of one network; a scalar, such as AdamW's count of steps, is all's."""
         return value[place] if len(self.seeds) > 1 and value.ndim else value
 
@@ -231,7 +233,7 @@ class Together:
         for group, base, factor in rates:  # or the next step would have the first one's
             group["lr"] = base * factor(steps)
         self.epoch = notes["epoch"]
-        return [one["about"] for one, _ in stored]
+        return [notes["about"] for notes, _ in stored]
 
 
 def _read(path: str | Path) -> tuple[Notes, dict[str, Tensor]]:
