@@ -21,8 +21,8 @@ def colourful(pictures: PictureSet, least: float) -> PictureSet:
     """
     resident = ResidentPictures(pictures)
     masks = []
-    for some in torch.split(torch.arange(len(pictures)), 256):
-        rgb = resident.centre(some, MEASURED_SIDE, MEASURED_SIDE)
+    for indices in torch.split(torch.arange(len(pictures)), 256):
+        rgb = resident.centre(indices, MEASURED_SIDE, MEASURED_SIDE)
         masks.append(colourfulness(rgb, rgb) >= least)
     mask = torch.cat(masks).numpy()
     if not mask.any():
