@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,6 +16,7 @@ from hashigo.apply.model import Model
 from hashigo.errors import PictureError, RecipeError
 from hashigo.files import atomic_path, expand
 from hashigo.image.photo import MAX_PIXELS, SUFFIXES, Photo, read, write
+from hashigo.tasks.capabilities import hint_taker
 from hashigo.tasks.hints import Hint
 
 Existing = Literal["skip", "overwrite", "error"]
@@ -124,30 +125,50 @@ def run(
     a target is there already. hints: known colours, which make sense for one photo only.
 
     Raises:
-        RecipeError: a target exists and `existing` is "error"; found before anything is written.
+        RecipeError: a target exists and `existing` is "error", or there are hints and several photos, or hints outside the
+            photo, or the model takes none; found before anything is written.
     """
     if existing == "error":
         there = [job.target for job in jobs if job.target.exists()]
         if there:
             raise RecipeError(f"{there[0]} exists already ({len(there)} such); use --existing skip or overwrite")
-    work = _FileWork(existing, quality, max_pixels, model.call(hints))
+    opened = _hinted(model, jobs, hints, max_pixels) if hints else {}
+    work = _FileWork(existing, quality, max_pixels, model.call(hints), opened)
     yield from Line(model, work, batch_size=batch_size).run(jobs)
+
+
+def _hinted(model: Model, jobs: Sequence[Job], hints: Sequence[Hint], max_pixels: int) -> dict[Path, Photo]:
+    """The one photo that has hints, by its path, as they can only be checked against it; none where it cannot be read.
+
+    Raises:
+        RecipeError: there are several photos, the model takes no hints, or one lies outside the photo.
+    """
+    if len(jobs) > 1:
+        raise RecipeError(f"--hint: expected one photo, whose places it names, got {len(jobs)}; colour them one by one")
+    task = hint_taker(model.task)
+    try:
+        photo = read(jobs[0].source, max_pixels=max_pixels)
+    except PictureError:
+        return {}  # its job will say so
+    task.check_hints(hints, photo.size)
+    return {jobs[0].source: photo}
 
 
 @dataclass(frozen=True)
 class _FileWork:
-    """A file on the line: read, then written."""
+    """A file on the line: read, then written. opened: photos that have been read already."""
 
     existing: Existing
     quality: int
     max_pixels: int
     treated: Call
+    opened: Mapping[Path, Photo]
 
     def load(self, job: Job) -> Photo | None:
         """The photo, None where its result is there already."""
         if self.existing == "skip" and job.target.exists():
             return None
-        return read(job.source, max_pixels=self.max_pixels)
+        return self.opened[job.source] if job.source in self.opened else read(job.source, max_pixels=self.max_pixels)
 
     def call(self, _job: Job) -> Call:
         """How it is treated: all alike."""

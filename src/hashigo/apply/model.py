@@ -319,7 +319,7 @@ def _in_form(picture: object, layout: Layout | None, photo: Photo) -> object:
 
 
 def load(
-    name_or_path: str | Path = "colorizer",
+    name_or_path: str | Path | ModelFolder = "colorizer",
     *,
     engine: EngineName = "auto",
     size: int = 0,
@@ -330,7 +330,7 @@ def load(
     """A model by name ("colorizer") or by the folder of a model or a training run, ready to be called on pictures.
 
     Args:
-        name_or_path: what to load.
+        name_or_path: what to load; a folder that `open_model` has opened is not opened again.
         engine: "openvino" (needs no torch), "torch", or "auto".
         size: short side to which photos are reduced for the network; 0 takes the model's own.
         precision: "auto" (bfloat16 where the hardware has it), "bf16" or "fp32".
@@ -341,7 +341,7 @@ def load(
         ModelError: no such model. RecipeError: no such precision. MissingExtraError: the engine's packages are missing.
     """
     check_precision(precision)
-    folder = open_model(name_or_path)
+    folder = name_or_path if isinstance(name_or_path, ModelFolder) else open_model(name_or_path)
     makers: dict[str, Callable[[], Engine]] = {
         "openvino": lambda: OpenVinoEngine(folder.onnx, precision=precision, threads=threads),
         "torch": lambda: TorchEngine(load_network(folder), precision=precision),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +13,9 @@ from hashigo.cli.console import progress, say
 from hashigo.errors import ModelError, PictureError, RecipeError
 
 if TYPE_CHECKING:
-    from hashigo.apply.jobs import Job, Outcome
+    from hashigo.apply.jobs import Outcome
     from hashigo.apply.model import Model
+    from hashigo.models.folder import ModelFolder
     from hashigo.tasks.hints import Hint
 
 
@@ -108,12 +108,9 @@ def run(args: argparse.Namespace) -> int:
     from hashigo.apply.jobs import run as run_jobs
     from hashigo.models.folder import open_model
 
-    jobs = plan(args.inputs, args.output, open_model(args.model).task.suffix)
-    if args.hint and len(jobs) > 1:
-        raise RecipeError(f"--hint: expected one photo, whose places it names, got {len(jobs)}; colour them one by one")
-    model = _load(args)
-    if args.hint:
-        _check_hints(model, jobs[0], args)
+    folder = open_model(args.model)
+    jobs = plan(args.inputs, args.output, folder.task.suffix)
+    model = _load(args, folder)
     tally, outcomes = Tally(), []
     try:
         with progress("photos", len(jobs)) as bar:
@@ -134,19 +131,6 @@ def run(args: argparse.Namespace) -> int:
     finally:  # also when the run is interrupted
         _list_failures(outcomes, failures_path(args.inputs, jobs, args.output))
     return 1 if tally.failed else 0
-
-
-def _check_hints(model: Model, job: Job, args: argparse.Namespace) -> None:
-    """Whether the hints can be, before anything is written; that a photo cannot be read is its job's to say.
-
-    Raises:
-        RecipeError: the model takes none, or one lies outside the photo, even if its result is there already.
-    """
-    from hashigo.image.photo import read
-    from hashigo.tasks.capabilities import hint_taker
-
-    with contextlib.suppress(PictureError):
-        hint_taker(model.task).check_hints(args.hint, read(job.source, max_pixels=_max_pixels(args)).size)
 
 
 def _list_failures(outcomes: list[Outcome], path: Path) -> None:
@@ -217,10 +201,10 @@ def _one_input(args: argparse.Namespace) -> str | Path:
     return matches[0][0]
 
 
-def _load(args: argparse.Namespace) -> Model:
+def _load(args: argparse.Namespace, folder: ModelFolder | None = None) -> Model:
     from hashigo.apply.model import load
 
-    return load(args.model, engine=args.engine, size=args.size, vivid=args.vivid)
+    return load(folder or args.model, engine=args.engine, size=args.size, vivid=args.vivid)
 
 
 def _max_pixels(args: argparse.Namespace) -> int:

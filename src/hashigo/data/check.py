@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from hashigo.data.build import Progress, classes_of, labels_of, pour, preparer
 from hashigo.data.named import mnist
 from hashigo.data.named.download import MNIST, checksum
-from hashigo.data.named.sources import DATASETS, find_local
+from hashigo.data.named.sources import DATASETS, dataset, find_local
 from hashigo.data.npz import splits_in as npz_splits
-from hashigo.data.opening import is_pattern, items_of, open_dataset, recognise
+from hashigo.data.opening import NOTHING_THERE, is_pattern, items_of, only_a_name, open_dataset, recognise
 from hashigo.data.pictures import PictureSet
 from hashigo.errors import DataError
 
@@ -88,14 +88,10 @@ def check(name_or_path: str | Path, root: str | Path | None = None, progress: Pr
 
 
 def _missing(name_or_path: str | Path) -> Report:
-    """Raises the right DataError for what looks like a name, else reports that nothing is there."""
-    try:
-        recognise(name_or_path)
-    except DataError as error:
-        if isinstance(name_or_path, str) and Path(name_or_path).name == name_or_path:
-            open_dataset(name_or_path)
-        return Report("unknown", str(name_or_path), problems=[str(error)])
-    return Report("unknown", str(name_or_path))
+    """Reports that nothing is there; what looks like a name raises the DataError that lists the right ones."""
+    if only_a_name(str(name_or_path)):
+        dataset(str(name_or_path))
+    return Report("unknown", str(name_or_path), problems=[f"{name_or_path}: {NOTHING_THERE}"])
 
 
 def _attempt(report: Report, step: Callable[..., None], *arguments: object) -> None:

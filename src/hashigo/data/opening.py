@@ -27,6 +27,9 @@ SPLIT_FOLDERS = {
 }
 
 
+NOTHING_THERE = "expected a file, folder or glob pattern, nothing is there"
+
+
 @dataclass(frozen=True)
 class Content:
     """What a path holds: a dataset's name, "pack", "npz", "tar", "pictures" or "splits", and where."""
@@ -57,7 +60,7 @@ def open_dataset(
     """
     if size is not None and size < 1:
         raise DataError(f"expected a size of at least 1 pixel, found {size}")
-    if isinstance(name_or_path, str) and (name_or_path in DATASETS or _only_a_name(name_or_path)):
+    if isinstance(name_or_path, str) and (name_or_path in DATASETS or only_a_name(name_or_path)):
         named = dataset(name_or_path)
         where = get(name_or_path, root, progress, split=split)
         return at_size(named.read(where, split, limit), size, named.enlarges)
@@ -75,7 +78,7 @@ def has_split(name_or_path: str | Path, split: str) -> bool:
     A plain folder is one set whatever its own name is. Raises DataError when nothing is there.
     """
     name = str(name_or_path)
-    if name in DATASETS or _only_a_name(name):
+    if name in DATASETS or only_a_name(name):
         return split in dataset(name).splits
     content = recognise(name_or_path)
     if content.kind in DATASETS:
@@ -85,7 +88,7 @@ def has_split(name_or_path: str | Path, split: str) -> bool:
     return content.kind == "npz" and split in npz_splits(content.where)
 
 
-def _only_a_name(text: str) -> bool:
+def only_a_name(text: str) -> bool:
     """Whether a text can only be meant as a name: there is no such file and it looks like none."""
     path = Path(text)
     return not path.exists() and path.name == text and not path.suffix and not is_pattern(text)
@@ -102,7 +105,7 @@ def recognise(path: str | Path) -> Content:
     if is_pattern(place):
         return Content("tar" if place.suffix.lower() == ".tar" else "pictures", place)
     if not place.exists():
-        raise DataError(f"{path}: expected a file, folder or glob pattern, nothing is there")
+        raise DataError(f"{path}: {NOTHING_THERE}")
     for name, known in DATASETS.items():
         if known.files and (where := known.find(place)) is not None:
             return Content(name, where)
