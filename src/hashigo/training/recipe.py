@@ -17,7 +17,7 @@ class TaskRecipe:
     """What the network is trained for.
 
     Args:
-        name: Name of the task: autoencode, autoencode-grey, colorize-rgb, colorize, colorize-bins, denoise.
+        name: Name of the task, such as colorize.
         options: The task's own options, such as {strongest: 0.1} for denoise.
     """
 
@@ -30,10 +30,10 @@ class NetworkRecipe:
     """Which network is trained.
 
     Args:
-        name: Name of the network: unet.
-        options: The network's own options (width, depth, skips, bottleneck, residual, stem, context, encoder …); channels and the output
-            activation come from the task unless given here.
-        pretrained: Begins with an encoder that has learnt ImageNet's classes: with options.encoder efficientnet-lite0 only, needs
+        name: Name of the network, such as unet.
+        options: The arguments of the network's class, such as {width: 64, depth: 4, skips: none} of unet; channels and the
+            output activation come from the task unless given here.
+        pretrained: Starts from an encoder that has learnt ImageNet's classes, in networks that can have one; needs
             hashigo[pretrained]. Not together with start.
     """
 
