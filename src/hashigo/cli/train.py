@@ -25,13 +25,11 @@ def build_parser() -> ArgumentParser:
         from jsonargparse import ActionConfigFile, ArgumentParser  # type: ignore[attr-defined]
     except ImportError as error:
         raise MissingExtraError("training", "train", error.name or "") from error
-    from hashigo.tasks import TASKS
     from hashigo.training.recipe import Recipe
 
     parser = ArgumentParser(
         prog="hashigo train RECIPE.yaml",
         description="Trains a model as a recipe says. Every key of the recipe is also a flag, which wins.",
-        epilog=f"Tasks: {', '.join(TASKS)}.",
         exit_on_error=False,
         allow_abbrev=False,
     )

@@ -17,7 +17,7 @@ class TaskRecipe:
     """What the network is trained for.
 
     Args:
-        name: Name of the task, such as colorize.
+        name: Name of the task, such as colorize; a wrong name lists the right ones.
         options: The task's own options, such as {strongest: 0.1} for denoise.
     """
 
@@ -30,7 +30,7 @@ class NetworkRecipe:
     """Which network is trained.
 
     Args:
-        name: Name of the network, such as unet.
+        name: Name of the network, such as unet; a wrong name lists the right ones.
         options: The arguments of the network's class, such as {width: 64, depth: 4, skips: none} of unet; channels and the
             output activation come from the task unless given here.
         pretrained: Starts from an encoder that has learnt ImageNet's classes, in networks that can have one; needs
