@@ -75,7 +75,7 @@ def load_pictures(settings: PuritySettings) -> Pictures:
         DataError: nothing is there, labels are missing, or the pictures differ in size and no size is asked for.
     """
     size = settings.size or (28 if settings.data == "digits" else 0)
-    options: dict[str, Any] = {"root": settings.root or None, "size": size or None}
+    options: dict[str, Any] = {"root": settings.data_root or None, "size": size or None}
     train = open_dataset(settings.data, **options)
     train, left_out = _labelled(train)
     if has_split(settings.data, "test"):

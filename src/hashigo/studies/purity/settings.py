@@ -61,7 +61,7 @@ class PuritySettings:
     Args:
         preset: Name of the preset that these settings started from.
         data: A labelled dataset: its name, or a folder, pack or .npz file.
-        root: Folder where named datasets lie; empty: HASHIGO_DATA or the user's cache.
+        data_root: Folder where named datasets lie; empty: HASHIGO_DATA or the user's cache.
         size: Side of the pictures; 0 takes them as they are (digits are enlarged to the article's 28).
         pictures: At most so many training pictures, evenly spread; 0 takes all.
         test_pictures: At most so many test pictures; 0 takes all.
@@ -80,7 +80,7 @@ class PuritySettings:
 
     preset: str = "article"
     data: str = "mnist"
-    root: str = ""
+    data_root: str = ""
     size: int = 0
     pictures: int = 0
     test_pictures: int = 0

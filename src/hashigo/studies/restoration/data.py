@@ -149,7 +149,7 @@ def _open(
 ) -> PictureSet:
     split = "test" if test and has_split(name, "test") else split
     size = settings.size or settings.crop
-    return open_dataset(name, split=split, root=settings.root or None, size=size, limit=limit or None)
+    return open_dataset(name, split=split, root=settings.data_root or None, size=size, limit=limit or None)
 
 
 def _kind(name: str) -> str:

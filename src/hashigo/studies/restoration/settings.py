@@ -23,7 +23,7 @@ class RestorationSettings:
     Args:
         preset: Name of the preset that these settings started from.
         data: Pictures to train on: the name of a dataset, or a folder, tar shards, pack or .npz file.
-        root: Folder where named datasets lie; empty: HASHIGO_DATA or the user's cache.
+        data_root: Folder where named datasets lie; empty: HASHIGO_DATA or the user's cache.
         test: Other pictures to measure on; empty: the set's own test split, or a share that is kept apart.
         pictures: At most so many pictures, evenly spread, of which some are kept for validation; 0 takes all. A named
             set whose training split is smaller is taken whole.
@@ -44,7 +44,7 @@ class RestorationSettings:
 
     preset: str = "article"
     data: str = "stl10"
-    root: str = ""
+    data_root: str = ""
     test: str = ""
     pictures: int = 13_000
     test_pictures: int = 500
