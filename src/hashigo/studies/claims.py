@@ -42,6 +42,10 @@ class Interval:
     count: int
     sd: float
 
+    def numbers(self) -> dict[str, float]:
+        """The five numbers by their names."""
+        return asdict(self)
+
 
 @dataclass(frozen=True)
 class Difference:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -11,6 +12,7 @@ from hashigo.pages.page import Page
 from hashigo.pages.words import Words
 from hashigo.studies.claims import Claim
 from hashigo.studies.folder import Facts
+from hashigo.studies.serializing import Json
 from hashigo.studies.settings import Settings
 
 S = TypeVar("S", bound=Settings)
@@ -68,6 +70,18 @@ def command(name: str, settings: S, presets: Mapping[str, S]) -> str:
             flag = "--" + field.name.replace("_", "-")
             words += [flag, str(value).lower() if isinstance(value, bool) else str(value)]
     return shlex.join(words)
+
+
+def say_how_made(page: Page, command_line: str, summary: Words, facts: Facts, **more: Json) -> None:
+    """The command that does it again, a sentence, and the settings, the machine and `more` as JSON to unfold."""
+    page.heading(Words("How it was made", "実行条件"))
+    page.code(command_line)
+    page.text(summary)
+    about = {"settings": facts.settings, **more, "environment": facts.environment.as_dict()}
+    page.details(
+        Words("Settings, machine and versions", "設定・環境・バージョン"),
+        json.dumps(about, indent=1, ensure_ascii=False),
+    )
 
 
 def memory(facts: Facts) -> Words:

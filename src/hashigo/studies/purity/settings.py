@@ -6,7 +6,7 @@ Nothing heavy is imported here: the help of a command passes by.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from hashigo.errors import RecipeError
 from hashigo.training.recipe import DataRecipe, MachineRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
@@ -104,11 +104,13 @@ class PuritySettings:
 
     def conditions(self) -> dict[str, Condition]:
         """The conditions to train."""
-        return {name: one for name, one in CONDITIONS.items() if self.controls or one.article is not None}
+        return {
+            name: condition for name, condition in CONDITIONS.items() if self.controls or condition.article is not None
+        }
 
     def recipe(self, condition: Condition, pictures: Shaped) -> Recipe:
         """The training recipe of a condition, for pictures of one size."""
-        options: dict[str, Any] = {
+        options: dict[str, object] = {
             "width": self.width, "depth": 2, "latent_activation": "tanh", "skips": condition.skips,
         }  # fmt: skip
         if condition.bottleneck:
