@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hashigo.studies.setting import command
 from PIL import Image
 
 from hashigo.data import PictureSet
@@ -26,7 +27,6 @@ from hashigo.studies.restoration.colorize import ColorizeSettings, run_colorize
 from hashigo.studies.restoration.data import is_grey, load_pictures
 from hashigo.studies.restoration.report import _cautions
 from hashigo.studies.restoration.train import SHOWN, Part, epochs_to_show, tiles
-from hashigo.studies.setting import command
 from photos import PHOTOS, pixels
 
 TINY: dict[str, Any] = {

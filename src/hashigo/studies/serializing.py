@@ -8,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 from cattrs import BaseValidationError, Converter, transform_error
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+from cattrs.preconf.json import make_converter
 
 from hashigo.errors import DataError
 from hashigo.pages.words import Words
@@ -20,7 +21,7 @@ T = TypeVar("T")
 
 
 def _converter() -> Converter:
-    converter = Converter(omit_if_default=True)
+    converter = make_converter(omit_if_default=True)
     # JSON has neither NaN nor infinity: both become null, and null where a number belongs comes back as NaN
     converter.register_unstructure_hook(float, lambda value: float(value) if math.isfinite(value) else None)
     converter.register_structure_hook(float, lambda value, _: math.nan if value is None else float(value))
