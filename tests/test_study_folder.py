@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from argparse import Namespace
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +78,13 @@ def test_a_setting_that_is_new_had_its_default(tmp_path: Path) -> None:
         StudyFolder(tmp_path, "purity", defaults, defaults=defaults)
     StudyFolder(tmp_path, "purity", {**defaults, "epochs": 20}, defaults=defaults)
     assert json.loads((tmp_path / "settings.json").read_text())["settings"]["schedule"] == "constant"
+
+
+def test_a_setting_that_has_its_default_is_stored_too(tmp_path: Path) -> None:
+    StudyFolder(tmp_path, "purity", RestorationSettings())
+    assert set(json.loads((tmp_path / "settings.json").read_text())["settings"]) == {
+        field.name for field in fields(RestorationSettings)
+    }
 
 
 def test_the_studies_go_on_where_a_setting_is_new(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import json
 import math
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -18,6 +18,7 @@ from hashigo.errors import DataError, RecipeError
 from hashigo.files import atomic_path
 from hashigo.machine import Environment, environment, peak_gpu_memory, peak_memory
 from hashigo.studies.serializing import Json, from_json, json_object, to_json
+from hashigo.studies.settings import Settings
 
 T = TypeVar("T")
 
@@ -101,13 +102,13 @@ class StudyFolder:
         self,
         folder: str | Path,
         study: str,
-        settings: object,
+        settings: Settings | Mapping[str, object],
         may_grow: Collection[str] = (),
         pictures: AboutPictures | None = None,
-        defaults: object = None,
+        defaults: Settings | Mapping[str, object] | None = None,
     ) -> None:
         self.path, self.study = Path(folder), study
-        self.settings = json_object(settings)
+        self.settings = _every_setting(settings)
         self._start = time.monotonic()
         self._here = environment().as_dict()  # before anything changes the number of threads
         before = self._read("settings.json")
@@ -116,7 +117,7 @@ class StudyFolder:
             if held != study or not isinstance(started, dict):
                 content = f"the study {held!r}" if held else "the settings of something else"
                 raise RecipeError(f"{folder} holds {content}, not the study {study!r}; give another folder with --run")
-            self._check_same({**json_object(defaults or {}), **started}, may_grow)
+            self._check_same({**_every_setting(defaults), **started}, may_grow)
         if pictures is not None:
             self._check_pictures(pictures)
         self._write("settings.json", {"study": study, "settings": self.settings})
@@ -228,3 +229,8 @@ class StudyFolder:
         with atomic_path(path) as temporary:
             text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
             temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _every_setting(settings: Settings | Mapping[str, object] | None) -> dict[str, Json]:
+    """The settings as plain values, those that have their default too: it may change with a later version."""
+    return json_object(asdict(settings) if is_dataclass(settings) else settings or {})
