@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from argparse import Namespace
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -12,10 +11,12 @@ import numpy as np
 import pytest
 import torch
 
+from hashigo.data import PictureSet
 from hashigo.errors import DataError, RecipeError
 from hashigo.pages.words import Words
 from hashigo.studies.folder import StudyFolder, environment, peak_gpu_memory, peak_memory
 from hashigo.studies.reporting import memory
+from hashigo.studies.restoration.data import DividedPictures
 from hashigo.studies.restoration.settings import RestorationSettings
 from hashigo.studies.restoration.train import open_folder
 
@@ -88,7 +89,10 @@ def test_a_setting_that_has_its_default_is_stored_too(tmp_path: Path) -> None:
 
 
 def test_the_studies_go_on_where_a_setting_is_new(tmp_path: Path) -> None:
-    pictures = Namespace(about=About("photos", "a1"))
+    photos = PictureSet.from_array(np.arange(3 * 8 * 8 * 3, dtype=np.uint8).reshape(3, 8, 8, 3))
+    pictures = DividedPictures(
+        photos, photos, photos, crop=8, grey=False, kept_out=(), by_class=False, dropped=0, unreadable=0, digest="a1"
+    )
     settings = RestorationSettings(epochs=3)
     open_folder(settings, tmp_path, "colorize", pictures)
     path = tmp_path / "settings.json"
