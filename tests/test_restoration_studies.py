@@ -40,7 +40,7 @@ from hashigo.studies.restoration.results import (
     TrainedNetwork,
 )
 from hashigo.studies.restoration.settings import AUTOENCODE, COLORIZE, RestorationSettings
-from hashigo.studies.restoration.shown import EpochsShown, epochs_to_show
+from hashigo.studies.restoration.shown import StoredEpochs, epochs_to_show
 from hashigo.training.callbacks import RestoredPictures
 from photos import PHOTOS, pixels
 
@@ -240,7 +240,7 @@ def test_a_folder_that_an_earlier_version_began_goes_on(finished: Path, photos: 
     run_autoencode(RestorationSettings(data=str(photos), **TINY), folder, lines.append)
     assert all(path.read_text(encoding="utf-8") == text for path, text in parts.items())
     assert sum("go through the network again" in line for line in lines) == 3
-    assert any("the originals are measured again" in line for line in lines)
+    assert any("the first originals are stored again" in line for line in lines)
     assert any("leaves out what the networks gave back in epochs 1, 2" in line for line in lines)
     page, before = ((path / "report.html").read_text(encoding="utf-8") for path in (folder, finished))
     pictures, pictures_before = (re.findall(r"base64,([^\"]*)", text) for text in (page, before))
@@ -597,7 +597,8 @@ def test_the_command_says_what_was_changed() -> None:
 
 @pytest.mark.parametrize(("epochs", "expected"), [(200, [1, 10, 20, 30, 50, 200]), (20, [1, 5, 10, 20]), (30, [1, 10, 20, 30]), (2, [1, 2]), (1, [1])])  # fmt: skip
 def test_the_epochs_that_are_shown(epochs: int, expected: list[int]) -> None:
-    assert epochs_to_show(epochs) == expected
+    assert epochs_to_show(RestorationSettings(epochs=epochs)) == expected
+    assert epochs_to_show(RestorationSettings(epochs=epochs, panels=0)) == []
 
 
 @pytest.mark.parametrize(("count", "side"), [(3, 96), (30, 28)])
@@ -606,7 +607,7 @@ def test_pictures_are_stored_as_arrays_and_as_a_panel(count: int, side: int, tmp
     pictures = array.transpose(0, 3, 1, 2).astype(np.float32) / 255
     shown.store(tmp_path / "originals", pictures)
     shown.store(tmp_path / "grey", 1 - pictures)
-    callback = EpochsShown(tmp_path / "with", [2], 100)
+    callback = StoredEpochs(tmp_path / "with", [2], 100)
     assert not callback.wants(1)
     callback.write(2, RestoredPictures(pictures, 1 - pictures, pictures))
     shown.store(tmp_path / "with" / "test", pictures)

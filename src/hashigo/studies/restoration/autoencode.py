@@ -61,7 +61,7 @@ def run_autoencode(settings: RestorationSettings, folder: str | Path, say: Say =
         pictures=pictures.about, conditions=summarize(networks), originals=originals, claims=claims(networks)
     )
     facts = study.write_results(results)
-    shown = read_shown(study.path, list(networks), epochs_to_show(settings.epochs) if settings.panels else [], say)
+    shown = read_shown(study.path, list(networks), epochs_to_show(settings), say)
     return write_autoencode(settings, results, shown, facts, study.path)
 
 

@@ -83,7 +83,7 @@ def run_colorize(settings: RestorationSettings, folder: str | Path, say: Say = l
         claims=claims(networks, originals),
     )
     facts = study.write_results(results)
-    shown = read_shown(study.path, COLOURING, epochs_to_show(settings.epochs) if settings.panels else [], say)
+    shown = read_shown(study.path, COLOURING, epochs_to_show(settings), say)
     return write_colorize(settings, results, shown, facts, study.path)
 
 

@@ -19,8 +19,8 @@ from hashigo.studies.restoration.shown import Pixels, ShownPictures
 CLOSE_UPS = 3
 """Held-out pictures that are shown enlarged."""
 
-PER_CENT = {"sharpness": 100.0}
-"""The measures that plots show in other units than tables, and how many of these make one."""
+PLOT_UNITS = {"sharpness": 100.0}
+"""What plots multiply the values of a measure by: a share is shown in per cent."""
 
 FORMATS = {"loss": ".4g", "psnr": ".2f", "ssim": ".3f", "sharpness": ".2f", "delta_e": ".2f", "colourfulness": ".1f"}
 """How the table writes the figures of a measure."""
@@ -107,7 +107,7 @@ def _joined(parts: Sequence[Words]) -> Words:
 
 def interval_plot(results: RestorationResults, measure: str, names: Sequence[str], grey: bool = False) -> str:
     """A measure's mean over the held-out pictures with its interval, perhaps beside that of the `grey` input."""
-    unit = PER_CENT.get(measure, 1.0)
+    unit = PLOT_UNITS.get(measure, 1.0)
     networks = [results.conditions[name] for name in names]
     rows = [_row(network.label, network.mean[measure], unit) for network in networks]
     references = [(texts.GREY, float(np.mean(results.originals.grey[measure])))] if grey else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from hashigo.color import luma
 from hashigo.data.loader import ResidentPictures
 from hashigo.metrics import METRICS
 from hashigo.models.folder import ModelFolder, load_network
+from hashigo.studies import Say
 from hashigo.studies.claims import interval
 from hashigo.studies.folder import StudyFolder
 from hashigo.studies.restoration.data import DividedPictures
@@ -49,16 +50,15 @@ def measure(model: ModelFolder, pictures: DividedPictures, batch_size: int = 64)
 
 
 @torch.inference_mode()
-def measure_originals(pictures: DividedPictures, study: StudyFolder, say: Callable[[str], None]) -> Originals:
+def measure_originals(pictures: DividedPictures, study: StudyFolder, say: Say) -> Originals:
     """What the networks' measures are compared with: those of the originals and of their luma as it is.
 
     The first of both are stored in the study's folder, as `originals` and `grey`.
     """
     paths = {kind: study.path / kind for kind in ("originals", "grey")}
-    if (finished := study.finished("originals", Originals)) is not None:
-        if all(map(is_stored, paths.values())):
-            return finished
-        say("the originals are measured again: their pictures are not stored")
+    finished = study.finished("originals", Originals)
+    if finished is not None and all(map(is_stored, paths.values())):
+        return finished
     each: dict[str, Measures] = {kind: {name: [] for name in METRICS} for kind in paths}
     seen: dict[str, list[Tensor]] = {kind: [] for kind in paths}
     for rgb in _batches(pictures, 64, "cpu"):
@@ -67,6 +67,9 @@ def measure_originals(pictures: DividedPictures, study: StudyFolder, say: Callab
             seen[kind].append(batch)
     for kind, path in paths.items():
         store(path, _first(seen[kind]))
+    if finished is not None:
+        say("the first originals are stored again, since their pictures were missing")
+        return finished
     originals = Originals(originals=each["originals"], grey=each["grey"])
     study.finish("originals", originals)
     return originals

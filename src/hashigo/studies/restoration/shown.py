@@ -6,7 +6,7 @@ Beside each `.npz` of arrays, and for each epoch of training, there is a PNG pan
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from hashigo.files import atomic_path
 from hashigo.image.photo import to_uint8
 from hashigo.pages.panels import grid, save_png
+from hashigo.studies import Say
+from hashigo.studies.restoration.settings import RestorationSettings
 from hashigo.training.callbacks import RestoredPictures, ValidationPictures
 
 SHOWN = 25
 """Pictures on each panel of the page: more could not be made out."""
 
-EPOCHS_SHOWN = (1, 10, 20, 30, 50, 200)
+ARTICLE_EPOCHS = (1, 10, 20, 30, 50, 200)
 """The epochs whose panels the article shows."""
 
 Pixels = NDArray[np.float32]
@@ -51,15 +53,21 @@ class ShownPictures:
     grey: Pixels
 
 
-def epochs_to_show(epochs: int) -> list[int]:
-    """The article's epochs and the last one; of a short run its own steps of learning instead, from the first epoch on."""
-    wanted = sorted({epoch for epoch in (*EPOCHS_SHOWN, epochs) if epoch <= epochs})
+def epochs_to_show(settings: RestorationSettings) -> list[int]:
+    """The article's epochs and the last one; of a short run its own steps of learning instead, from the first epoch on.
+
+    None where the settings want no panels.
+    """
+    if not settings.panels:
+        return []
+    epochs = settings.epochs
+    wanted = sorted({epoch for epoch in (*ARTICLE_EPOCHS, epochs) if epoch <= epochs})
     if len(wanted) < 4:
         wanted = sorted({1, math.ceil(epochs / 4), math.ceil(epochs / 2), epochs})
     return wanted
 
 
-class EpochsShown(ValidationPictures):
+class StoredEpochs(ValidationPictures):
     """Stores the first validation pictures of the epochs that the page shows, as they come back from the network.
 
     folder: the network's. epochs: those that are shown. count: how many pictures a panel has.
@@ -106,9 +114,7 @@ def _read(path: Path, name: str = "pictures") -> Pixels:
     return pixels.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
 
 
-def read_shown(
-    folder: Path, names: Collection[str], epochs: Collection[int], say: Callable[[str], None]
-) -> ShownPictures:
+def read_shown(folder: Path, names: Collection[str], epochs: Collection[int], say: Say) -> ShownPictures:
     """The stored pictures of the networks `names` in a study's folder.
 
     Epochs that a network's folder does not have, such as those that an earlier version trained, are left out. say: is

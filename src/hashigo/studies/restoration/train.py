@@ -23,7 +23,7 @@ from hashigo.studies.restoration.data import DividedPictures
 from hashigo.studies.restoration.measuring import measure
 from hashigo.studies.restoration.results import Epoch, StoredPictures, TrainedNetwork
 from hashigo.studies.restoration.settings import RestorationSettings
-from hashigo.studies.restoration.shown import EpochsShown, epochs_to_show, is_stored, store
+from hashigo.studies.restoration.shown import StoredEpochs, epochs_to_show, is_stored, store
 from hashigo.training.module import restorer
 from hashigo.training.run import Run, train
 
@@ -113,7 +113,7 @@ def trained_network(
     """
     folder = study.path / name
     network = study.finished(name, TrainedNetwork)
-    if network is not None and _has_pictures(folder, pictures, say):
+    if network is not None and _ensure_pictures(folder, pictures, say):
         say(f"{name}: finished before")
         return network
     progress = Progress(name, settings.epochs, say)
@@ -150,8 +150,9 @@ def _epoch(row: Mapping[str, float]) -> Epoch:
     )
 
 
-def _has_pictures(folder: Path, pictures: DividedPictures, say: Say) -> bool:
-    """Whether what a finished network gives back is stored; an earlier version did not, so its model does it again."""
+def _ensure_pictures(folder: Path, pictures: DividedPictures, say: Say) -> bool:
+    """Whether what a finished network gives back is stored. An earlier version stored no arrays; where they are missing,
+    the pictures go through the model again."""
     if is_stored(folder / "test"):
         return True
     if not (folder / "model").is_dir():
@@ -175,9 +176,7 @@ def _run(
         TrainingError: it diverged.
     """
     recipe = settings.recipe(condition.task, condition.skips, pictures.crop)
-    callbacks: list[Callback] = [progress]
-    if settings.panels:
-        callbacks.append(EpochsShown(folder, epochs_to_show(settings.epochs), settings.panels))
+    callbacks = [progress, StoredEpochs(folder, epochs_to_show(settings), settings.panels)]
     data = pictures.train, pictures.validation
     try:
         return train(recipe, folder, resume=True, callbacks=callbacks, data=data, onnx=False)
