@@ -19,7 +19,7 @@ import numpy as np
 
 from hashigo.apply import Model, load
 from hashigo.data import PictureSet, open_dataset
-from hashigo.evaluation import evaluate, random_hints
+from hashigo.evaluation import evaluate, hints_from_original
 from hashigo.image import photo_of
 from hashigo.randomness import PictureRng
 from hashigo.tasks import hints
@@ -62,7 +62,9 @@ def main() -> None:
 def _milliseconds(model: Model, photos: PictureSet, count: int) -> float:
     """Of `spread_hints` alone, for the first photo: the median of 30."""
     photo = photo_of(photos.picture(0))
-    known = random_hints(photo.rgb(), count, model.network_size(photo.size), PictureRng(0, 0, np.zeros(1, np.int64)))
+    known = hints_from_original(
+        photo.rgb(), count, model.network_size(photo.size), PictureRng(0, 0, np.zeros(1, np.int64))
+    )
     x = model.prepare(photo, model.call(known))
     answer = model.task.answer(model.engine(x[None])[0])
     taken = []

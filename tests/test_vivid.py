@@ -19,7 +19,7 @@ from hashigo.cli.main import main
 from hashigo.data import open_dataset
 from hashigo.data.loader import Loader, ResidentPictures
 from hashigo.errors import PictureError, RecipeError
-from hashigo.evaluation import evaluate, random_hints
+from hashigo.evaluation import evaluate, hints_from_original
 from hashigo.metrics import colourfulness
 from hashigo.networks import UNet
 from hashigo.randomness import PictureRng
@@ -306,12 +306,12 @@ def test_hints_change_the_colour(model: Model) -> None:
 
 def test_random_hints_have_the_pictures_colours() -> None:
     rgb = batch(48, 64)[0]
-    hints = random_hints(rgb, 10, (24, 32), PictureRng(0, 0, np.array([3])))
+    hints = hints_from_original(rgb, 10, (24, 32), PictureRng(0, 0, np.array([3])))
     assert len(hints) == 10
     flat = np.full_like(rgb, 0.25)
     assert all(
         hint.rgb == pytest.approx((0.25,) * 3)
-        for hint in random_hints(flat, 5, (24, 32), PictureRng(0, 0, np.array([3])))
+        for hint in hints_from_original(flat, 5, (24, 32), PictureRng(0, 0, np.array([3])))
     )
     for hint in hints:
         assert 0 <= hint.x < 64

@@ -11,9 +11,10 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
-Array = Any  # Any: NumPy and torch arrays have no common type
-Namespace = ModuleType
+Array = Any  # NumPy and torch arrays have no common type
 """A NumPy array or a torch tensor: what the array-API functions here take and return."""
+Namespace = ModuleType
+"""The array-API functions of NumPy or of torch."""
 
 LUMA_WEIGHTS = (0.299, 0.587, 0.114)
 """Weights of R, G and B in luma (ITU-R BT.601); Pillow's "L" and the article use the same."""

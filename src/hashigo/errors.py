@@ -43,8 +43,8 @@ class MissingExtraError(HashigoError, ImportError):
     """A part of hashigo needs packages of an extra that is not installed."""
 
     def __init__(self, what: str, extra: str, missing: str = "") -> None:
-        found = f" ({missing} was not found)" if missing else ""
-        super().__init__(f"{what} needs the extra '{extra}'{found}: pip install 'hashigo[{extra}]'")
+        detail = f" ({missing} was not found)" if missing else ""
+        super().__init__(f"{what} needs the extra '{extra}'{detail}: pip install 'hashigo[{extra}]'")
         self.extra = extra
 
 

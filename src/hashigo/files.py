@@ -75,11 +75,11 @@ def expand(inputs: Sequence[str | Path], suffixes: Collection[str]) -> list[tupl
 
     Raises PictureError, naming the input, when there is no such file or no file matches the pattern.
     """
-    found: dict[str, tuple[Path, Path]] = {}
+    files: dict[str, tuple[Path, Path]] = {}
     for given in inputs:
         for path, relative in _expand_one(given, suffixes):
-            found.setdefault(os.path.realpath(path), (path, relative))
-    return list(found.values())
+            files.setdefault(os.path.realpath(path), (path, relative))
+    return list(files.values())
 
 
 def _expand_one(given: str | Path, suffixes: Collection[str]) -> Iterator[tuple[Path, Path]]:

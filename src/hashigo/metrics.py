@@ -118,7 +118,7 @@ def _histogram(rgb: Array) -> Array:
     for top in range(0, rgb.shape[-2], rows):
         chroma = color.chroma(rgb[..., top : top + rows, :]) * 24.0
         cb, cr = (xp.reshape(chroma[..., c, :, :], (*rgb.shape[:-3], 1, -1)) for c in (0, 1))
-        along, across = (xp.clip(1.0 - xp.abs(one - cells), 0.0, None) for one in (cb, cr))
+        along, across = (xp.clip(1.0 - xp.abs(channel - cells), 0.0, None) for channel in (cb, cr))
         total = total + xp.matmul(along, xp.matrix_transpose(across))
     return total / (rgb.shape[-2] * rgb.shape[-1])
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from array_api_compat import array_namespace, device
 
-Array = Any  # Any: NumPy and torch arrays have no common type
+Array = Any  # NumPy and torch arrays have no common type
 _MASK = 0xFFFFFFFF
 
 

@@ -50,22 +50,22 @@ def plan(inputs: Sequence[str | Path], output: str | Path | None, suffix: str) -
         RecipeError: two inputs would become one file, or an output is itself an input.
     """
     target = None if output is None else Path(output)
-    explicit = {os.path.realpath(one) for one in inputs if Path(one).is_file()}
-    found = [
+    explicit = {os.path.realpath(path) for path in inputs if Path(path).is_file()}
+    sources = [
         (path, relative)
         for path, relative in expand(inputs, SUFFIXES)
         if os.path.realpath(path) in explicit or not _from_earlier_run(path, inputs, target, suffix)
     ]
-    if not found:
+    if not sources:
         raise PictureError(
             f"expected pictures ({' '.join(sorted(SUFFIXES))}), found none in {' '.join(map(str, inputs))}"
         )
     if target is not None and _names_file(target):
-        if len(found) > 1:
-            raise RecipeError(f"{len(found)} inputs cannot all become {target}; give a folder with -o")
-        jobs = [Job(found[0][0], target)]
+        if len(sources) > 1:
+            raise RecipeError(f"{len(sources)} inputs cannot all become {target}; give a folder with -o")
+        jobs = [Job(sources[0][0], target)]
     else:
-        jobs = [Job(path, _target(path, relative, target, suffix)) for path, relative in found]
+        jobs = [Job(path, _target(path, relative, target, suffix)) for path, relative in sources]
     _check_collisions(jobs)
     return jobs
 
@@ -89,7 +89,7 @@ def _from_earlier_run(path: Path, inputs: Sequence[str | Path], output: Path | N
     if path.stem.endswith(f".{suffix}"):
         return True
     inside = output is not None and path.resolve().is_relative_to(output.resolve())
-    return inside and not any(Path(one).resolve().is_relative_to(output.resolve()) for one in inputs)  # type: ignore[union-attr]
+    return inside and not any(Path(given).resolve().is_relative_to(output.resolve()) for given in inputs)  # type: ignore[union-attr]
 
 
 def _target(path: Path, relative: Path, output: Path | None, suffix: str) -> Path:
@@ -180,7 +180,10 @@ def write_failures(outcomes: Sequence[Outcome], path: Path) -> bool:
     sources = {str(outcome.job.source) for outcome in outcomes}
     lines = [line for line in _listed(path) if line.get("input") not in sources]
     failed = [outcome for outcome in outcomes if outcome.state == "failed"]
-    lines += [{"input": str(one.job.source), "output": str(one.job.target), "error": one.error} for one in failed]
+    lines += [
+        {"input": str(outcome.job.source), "output": str(outcome.job.target), "error": outcome.error}
+        for outcome in failed
+    ]
     if not lines:
         path.unlink(missing_ok=True)
     elif failed or path.exists():

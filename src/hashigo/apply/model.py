@@ -119,7 +119,7 @@ class Model:
         call = self.call(hints, vivid=vivid, size=size)
         if isinstance(picture, np.ndarray):
             layout = layout_of(picture)
-            return layout.joined(self._many([photo_of(one) for one in layout.pictures(picture)], call))
+            return layout.joined(self._many([photo_of(array) for array in layout.pictures(picture)], call))
         photo = self.apply_call(photo_of(picture), call)
         return photo if isinstance(picture, Photo) else to_pillow(photo)
 

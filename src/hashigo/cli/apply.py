@@ -211,10 +211,10 @@ def _one_input(args: argparse.Namespace) -> str | Path:
 
     if args.inputs == ["-"]:
         return "-"
-    found = expand([one for one in args.inputs if one != "-"], SUFFIXES)
-    if "-" in args.inputs or len(found) != 1:
+    matches = expand([path for path in args.inputs if path != "-"], SUFFIXES)
+    if "-" in args.inputs or len(matches) != 1:
         raise RecipeError("expected one input with '-', got several or none; give files, or one '-'")
-    return found[0][0]
+    return matches[0][0]
 
 
 def _load(args: argparse.Namespace) -> Model:

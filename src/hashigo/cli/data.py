@@ -36,8 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     packing.add_argument("--square-only", action="store_true", help="only pictures of aspect ratio 1, as the article")
     checking = kinds.add_parser("check", help="what a set or folder holds, and whether it is whole")
     checking.add_argument("name", metavar="NAME_OR_DIR")
-    for one in (listing, getting, checking):
-        one.add_argument(
+    for command in (listing, getting, checking):
+        command.add_argument(
             "--data-root", metavar="DIR", help="where the sets lie; else HASHIGO_DATA, else the user's cache"
         )
 

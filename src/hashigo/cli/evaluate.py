@@ -54,13 +54,15 @@ def run(args: argparse.Namespace) -> int:
     from hashigo.metrics import METRICS
 
     model = load(args.model, engine=args.engine, size=args.size, vivid=args.vivid)
-    sets = [open_dataset(one, split=args.split, root=args.data_root, limit=args.limit or None) for one in args.inputs]
-    skipped = [one for pictures in sets for one in pictures.skipped]
+    sets = [
+        open_dataset(source, split=args.split, root=args.data_root, limit=args.limit or None) for source in args.inputs
+    ]
+    skipped = [entry for pictures in sets for entry in pictures.skipped]
     for name, reason in skipped:
         say(f"left out {name}: {reason}")
     with progress("pictures", sum(map(len, sets))) as bar:
-        found = evaluate(model, sets, hints=args.hints, progress=bar.step)
-    figures = found.as_dict()
+        evaluation = evaluate(model, sets, hints=args.hints, progress=bar.step)
+    figures = evaluation.as_dict()
     print(f"{figures['pictures']} pictures, model {figures['model']}, {model.engine.description}\n")
     print(f"{'':<12}" + "".join(f"{name:>16}" for name in METRICS))
     for part, means in figures["mean"].items():
@@ -76,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     if args.page:
         from hashigo.evaluation.page import write_page
 
-        say(f"wrote {write_page(found, model, sets, Path(args.page))}")
+        say(f"wrote {write_page(evaluation, model, sets, Path(args.page))}")
     if args.json:
         with atomic_path(Path(args.json)) as temporary:
             temporary.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")

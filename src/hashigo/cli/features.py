@@ -49,11 +49,14 @@ class _Instead(argparse.Action):
     nargs="*" from the start would not do: argparse then takes `MODEL -o FILE IN` for a command line without IN.
     """
 
-    def __init__(self, *args: Any, of: Sequence[argparse.Action], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self, option_strings: Sequence[str], dest: str, *, of: Sequence[argparse.Action], nargs: int, default: bool,
+        help: str,
+    ) -> None:  # fmt: skip
+        super().__init__(option_strings, dest, nargs=nargs, default=default, help=help)
         self.of = of
 
-    def __call__(self, _parser: argparse.ArgumentParser, namespace: argparse.Namespace, *_: Any) -> None:
+    def __call__(self, _parser: argparse.ArgumentParser, namespace: argparse.Namespace, *_: object) -> None:
         """Sets the flag."""
         setattr(namespace, self.dest, True)
         for action in self.of:
@@ -87,49 +90,49 @@ def run(args: argparse.Namespace) -> int:
     options = {"split": args.split, "root": args.data_root, "limit": args.limit or None, "size": side or None}
     sets: list[PictureSet] = []
     skipped: list[tuple[str, str]] = []
-    for one in args.inputs:
+    for source in args.inputs:
         try:
-            sets.append(open_dataset(one, **options))
+            sets.append(open_dataset(source, **options))
             skipped += sets[-1].skipped
         except DataError as error:
-            if len(args.inputs) == 1 or not Path(one).is_file():
+            if len(args.inputs) == 1 or not Path(source).is_file():
                 raise
-            skipped.append((one, str(error)))  # one of many files, as in a folder
+            skipped.append((source, str(error)))  # one of many files, as in a folder
     for name, reason in skipped:
         say(f"left out {name}: {reason}")
     if not sets:
         raise DataError(f"expected at least one picture that can be read, got none of {len(skipped)}")
     with progress("pictures", sum(map(len, sets))) as bar:
-        found = gather(network, folder.task, sets, layer=args.layer, pool=args.pool, size=side, progress=bar.step)
-    _write(found, Path(args.output))
-    count, values = found.features.shape
-    labelled = "no labels" if found.labels is None else f"{(found.labels >= 0).sum()} labels"
-    say(f"wrote {args.output}: {count} pictures × {values} features of the layer {found.layer!r}, {labelled}")
+        latents = gather(network, folder.task, sets, layer=args.layer, pool=args.pool, size=side, progress=bar.step)
+    _write(latents, Path(args.output))
+    count, values = latents.features.shape
+    labelled = "no labels" if latents.labels is None else f"{(latents.labels >= 0).sum()} labels"
+    say(f"wrote {args.output}: {count} pictures × {values} features of the layer {latents.layer!r}, {labelled}")
     return 1 if skipped else 0
 
 
 def _check_output(path: Path, inputs: Sequence[str]) -> None:
     """Raises RecipeError unless it can be the name of a .npz file; before hours are spent on what goes into it."""
-    if any(path.exists() and Path(one).exists() and path.samefile(one) for one in inputs):
+    if any(path.exists() and Path(source).exists() and path.samefile(source) for source in inputs):
         raise RecipeError(f"-o {path}: expected another file than the input, which is never overwritten")
     if path.suffix.lower() != SUFFIX or path.is_dir():
-        found = "a folder" if path.is_dir() else "another name"
-        raise RecipeError(f"-o {path}: expected a file whose name ends in {SUFFIX}, got {found}; try features.npz")
+        given = "a folder" if path.is_dir() else "another name"
+        raise RecipeError(f"-o {path}: expected a file whose name ends in {SUFFIX}, got {given}; try features.npz")
 
 
-def _write(found: Latents, path: Path) -> None:
+def _write(latents: Latents, path: Path) -> None:
     """The fields as arrays, labels only where some are known."""
     import numpy as np
 
     from hashigo.files import atomic_path
 
-    arrays: dict[str, Any] = {
-        "features": found.features,
-        "names": np.array(found.names, np.str_),
-        "classes": np.array(found.classes, np.str_),
-        "layer": np.array(found.layer),
-        "shape": np.array(found.shape, np.int64),
-        **({} if found.labels is None else {"labels": found.labels}),
+    arrays: dict[str, Any] = {  # for mypy, ** might hold savez's own allow_pickle too
+        "features": latents.features,
+        "names": np.array(latents.names, np.str_),
+        "classes": np.array(latents.classes, np.str_),
+        "layer": np.array(latents.layer),
+        "shape": np.array(latents.shape, np.int64),
+        **({} if latents.labels is None else {"labels": latents.labels}),
     }
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)

@@ -12,7 +12,7 @@ from hashigo.errors import did_you_mean
 class Parser(argparse.ArgumentParser):
     """argparse without abbreviations, with did-you-mean, and with defaults shown in the help; wrong usage exits with 2."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # argparse's own, which add_parser passes on too
         kwargs.setdefault("formatter_class", argparse.ArgumentDefaultsHelpFormatter)
         super().__init__(*args, **{**kwargs, "allow_abbrev": False})
 

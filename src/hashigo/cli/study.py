@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hashigo.cli.console import say
 from hashigo.cli.recipe_flags import with_hint
@@ -14,7 +14,6 @@ from hashigo.errors import MissingExtraError, RecipeError, did_you_mean
 
 if TYPE_CHECKING:
     from hashigo.studies import Study
-    from hashigo.studies.settings import Settings
 
 USAGE = "hashigo study autoencode|colorize|purity [--preset quick|article] [--data NAME_OR_DIR] [--run DIR]"
 
@@ -43,7 +42,7 @@ def _parsed(name: str, study: Study, words: list[str]) -> argparse.Namespace:
         raise _missing(error) from error
 
     words = [_as_field(word) for word in words]
-    preset = _preset(study, words)
+    preset = study.presets[_preset_name(study, words)]
     kind = type(preset)
     parser = ArgumentParser(
         prog=f"hashigo study {name}", description=f"{name}: {study.about}", exit_on_error=False, allow_abbrev=False
@@ -52,7 +51,7 @@ def _parsed(name: str, study: Study, words: list[str]) -> argparse.Namespace:
     parser.add_class_arguments(kind, nested_key=None)
     parser.set_defaults({field.name: getattr(preset, field.name) for field in fields(kind)})
     try:
-        config: Any = parser.instantiate(parser.parse_args(words))
+        config = parser.instantiate(parser.parse_args(words))
     except (ArgumentError, TypeError, ValueError) as error:
         raise with_hint(error, parser) from error
     settings = kind(**{field.name: getattr(config, field.name) for field in fields(kind)})
@@ -68,8 +67,8 @@ def _as_field(word: str) -> str:
     return f"--{flag[2:].replace('-', '_')}{equals}{value}"
 
 
-def _preset(study: Study, words: list[str]) -> Settings:
-    """The settings that the words start from: --preset, else quick."""
+def _preset_name(study: Study, words: list[str]) -> str:
+    """The preset whose settings the words start from: --preset, else quick."""
     name = "quick"
     for i, word in enumerate(words):
         if word.startswith("--preset="):
@@ -78,7 +77,7 @@ def _preset(study: Study, words: list[str]) -> Settings:
             name = words[i + 1]
     if name not in study.presets:
         raise RecipeError(f"--preset: expected the name of a preset, got {name!r}; {did_you_mean(name, study.presets)}")
-    return study.presets[name]
+    return name
 
 
 def run(args: argparse.Namespace) -> int:

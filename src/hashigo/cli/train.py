@@ -7,14 +7,14 @@ import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hashigo.cli.console import say
 from hashigo.cli.recipe_flags import with_hint
 from hashigo.errors import MissingExtraError, RecipeError
 
 if TYPE_CHECKING:
-    from jsonargparse import ArgumentParser
+    from jsonargparse import ArgumentParser, Namespace
 
     from hashigo.training.recipe import Recipe
 
@@ -66,13 +66,14 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     return argparse.Namespace(recipe=Recipe(**values), run=run, resume=config.resume)
 
 
-def _parsed(parser: ArgumentParser, words: list[str]) -> Any:
+def _parsed(parser: ArgumentParser, words: list[str]) -> Namespace:
     from jsonargparse import ArgumentError
 
     try:
-        return parser.instantiate(parser.parse_args(words))
+        config: Namespace = parser.instantiate(parser.parse_args(words))
     except (ArgumentError, TypeError, ValueError) as error:
         raise with_hint(error, parser) from error
+    return config
 
 
 def run(args: argparse.Namespace) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
-from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities.types import STEP_OUTPUT
 
 from hashigo.cli.console import RichBar, rich_bar, say
 from hashigo.data.loader import Batch
@@ -46,18 +47,18 @@ class TrainingProgress(Callback):
         self._epoch_start, self._pictures = time.monotonic(), 0.0
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
+        self, trainer: Trainer, pl_module: LightningModule, outputs: STEP_OUTPUT, batch: Batch, batch_idx: int
     ) -> None:
         """Counts a batch; shows it at most ten times a second on a terminal."""
         now = time.monotonic()
         self._pictures += len(batch.rgb)
-        if self._bar is None and now - self._shown < self.every:
+        if outputs is None or (self._bar is None and now - self._shown < self.every):
             return
         if self._bar is not None and now - self._shown < 0.1:
             self._bar.reach(trainer.global_step)
             return
         self._shown = now
-        loss = float(outputs["loss"] if isinstance(outputs, dict) else outputs)
+        loss = float(outputs["loss"] if isinstance(outputs, Mapping) else outputs)
         self._loss = loss if not self._loss else 0.9 * self._loss + 0.1 * loss
         rate = self._pictures / max(1e-9, now - self._epoch_start)
         self._show(trainer, batch_idx, f"loss {self._loss:.4g}, {rate:.0f} pictures/s", rate / len(batch.rgb))

@@ -44,9 +44,9 @@ def blocks(features: NDArray[np.generic], size: int = 0) -> Iterator[tuple[slice
         if not finite.all():
             row = int(finite.argmin())
             values = block[row][~np.isfinite(block[row])]
-            found = f"{values[0]}" if len(values) else f"values up to {np.abs(block[row]).max():.3g}"
+            example = f"{values[0]}" if len(values) else f"values up to {np.abs(block[row]).max():.3g}"
             raise DataError(
-                f"expected finite features, got {found} in row {start + row} (rows count from 0); "
+                f"expected finite features, got {example} in row {start + row} (rows count from 0); "
                 f"leave such rows out, or look for what went wrong when the features were made"
             )
         yield slice(start, start + len(block)), block

@@ -97,7 +97,7 @@ class MemorySink:
             ) from error
 
 
-def kept(size: int | None = None, crop: int | None = None, square_only: bool = False) -> Prepare:
+def preparer(size: int | None = None, crop: int | None = None, square_only: bool = False) -> Prepare:
     """What to keep of a photo: its colours over white, reduced and cropped.
 
     `size`: the short side is reduced to it (Lanczos), never enlarged. `crop`: then the centre square of
@@ -144,7 +144,7 @@ def _photos(items: Sequence[Item], prepare: Prepare) -> Iterator[NDArray[np.uint
     Only a few results wait at any time, so memory stays small however many items there are.
     """
 
-    def one(item: Item) -> NDArray[np.uint8] | PictureError:
+    def read(item: Item) -> NDArray[np.uint8] | PictureError:
         try:
             return prepare(item.photo())
         except PictureError as error:
@@ -155,7 +155,7 @@ def _photos(items: Sequence[Item], prepare: Prepare) -> Iterator[NDArray[np.uint
     pool = ThreadPoolExecutor(workers, "hashigo-read")
     try:
         for item in items:
-            waiting.append(pool.submit(one, item))
+            waiting.append(pool.submit(read, item))
             if len(waiting) >= 8 * workers:
                 yield waiting.popleft().result()
         while waiting:

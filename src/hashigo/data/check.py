@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hashigo.data.build import Progress, classes_of, kept, labels_of, pour
+from hashigo.data.build import Progress, classes_of, labels_of, pour, preparer
 from hashigo.data.named import mnist
 from hashigo.data.named.download import MNIST, checksum
 from hashigo.data.named.sources import DATASETS, find_local
@@ -73,17 +73,17 @@ def check(name_or_path: str | Path, root: str | Path | None = None, progress: Pr
     if not Path(name_or_path).expanduser().exists() and not is_pattern(name_or_path):
         return _missing(name_or_path)
     try:
-        found = recognise(name_or_path)
+        content = recognise(name_or_path)
     except DataError as error:
         return Report("unknown", str(name_or_path), problems=[str(error)])
-    report = Report(found.kind, str(found.where))
-    if found.kind in DATASETS:
-        _check_named(report, found.kind, found.where)
-    elif found.kind == "splits":
-        for split, place in found.splits.items():
+    report = Report(content.kind, str(content.where))
+    if content.kind in DATASETS:
+        _check_named(report, content.kind, content.where)
+    elif content.kind == "splits":
+        for split, place in content.splits.items():
             _attempt(report, _check_place, report, split, place, progress)
     else:
-        _attempt(report, _check_place, report, "train", found.where, progress)
+        _attempt(report, _check_place, report, "train", content.where, progress)
     return report
 
 
@@ -151,18 +151,18 @@ def _check_sums(report: Report, where: Path) -> None:
 
 def _check_place(report: Report, split: str, place: Path, progress: Progress | None) -> None:
     """A folder, shards, a pack or a .npz: reads all of it, without keeping decoded pictures in memory."""
-    found = recognise(place)
-    if found.kind in ("pack", "npz"):
-        for part in npz_splits(found.where) if found.kind == "npz" else ("train",):
+    content = recognise(place)
+    if content.kind in ("pack", "npz"):
+        for part in npz_splits(content.where) if content.kind == "npz" else ("train",):
             key = part if split == "train" else split
-            pictures = open_dataset(found.where, split=part)
+            pictures = open_dataset(content.where, split=part)
             report.splits[key] = summary(pictures)
             _note_unlabelled(report, key, pictures.labels)
         return
-    if found.kind in DATASETS:
-        report.splits[split] = summary(open_dataset(found.where, split=split))
+    if content.kind in DATASETS:
+        report.splits[split] = summary(open_dataset(content.where, split=split))
         return
-    result = pour(items_of(found), _Nowhere(), kept(), progress)
+    result = pour(items_of(content), _Nowhere(), preparer(), progress)
     report.problems += [f"{split}: {name}: {reason}" for name, reason in result.skipped]
     classes = classes_of(result.items)
     labels = labels_of([item.name for item in result.items], classes)

@@ -16,12 +16,12 @@ def folder_items(path: str | Path) -> list[Item]:
     Raises DataError when there are none.
     """
     try:
-        found = expand([path], SUFFIXES)
+        files = expand([path], SUFFIXES)
     except PictureError as error:
         raise DataError(str(error)) from error
-    if not found:
+    if not files:
         raise DataError(
             f"{path}: expected pictures ({', '.join(sorted(SUFFIXES))}), .tar shards or a known dataset, "
             "found none; give a folder that holds some"
         )
-    return [Item(relative.as_posix(), file) for file, relative in found]
+    return [Item(relative.as_posix(), file) for file, relative in files]

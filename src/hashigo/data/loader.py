@@ -107,7 +107,7 @@ class _Unlocked:
     """A read-only array's memory, without its lock, for `np.asarray`, whose result keeps the array alive."""
 
     def __init__(self, array: NDArray[np.uint8]) -> None:
-        self.kept = array
+        self.array = array
         self.__array_interface__ = {**array.__array_interface__, "data": (array.ctypes.data, False)}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hashigo.data.build import Item, Progress, collect, kept, reduced, to_short_side
+from hashigo.data.build import Item, Progress, collect, preparer, reduced, to_short_side
 from hashigo.data.folder import folder_items
 from hashigo.data.named.sources import DATASETS, dataset, get
 from hashigo.data.npz import read_npz
@@ -28,7 +28,7 @@ SPLIT_FOLDERS = {
 
 
 @dataclass(frozen=True)
-class Found:
+class Content:
     """What a path holds: a dataset's name, "pack", "npz", "tar", "pictures" or "splits", and where."""
 
     kind: str
@@ -58,15 +58,15 @@ def open_dataset(
     if size is not None and size < 1:
         raise DataError(f"expected a size of at least 1 pixel, found {size}")
     if isinstance(name_or_path, str) and (name_or_path in DATASETS or _only_a_name(name_or_path)):
-        found = dataset(name_or_path)
+        named = dataset(name_or_path)
         where = get(name_or_path, root, progress, split=split)
-        return at_size(found.read(where, split, limit), size, found.enlarges)
-    found_there = recognise(name_or_path)
-    if found_there.kind == "splits":
-        found_there = recognise(_split_of(found_there, split))
+        return at_size(named.read(where, split, limit), size, named.enlarges)
+    content = recognise(name_or_path)
+    if content.kind == "splits":
+        content = recognise(_split_of(content, split))
     else:
-        _check_split(found_there, split)
-    return _opened(found_there, split, size, limit, progress)
+        _check_split(content, split)
+    return _opened(content, split, size, limit, progress)
 
 
 def has_split(name_or_path: str | Path, split: str) -> bool:
@@ -77,12 +77,12 @@ def has_split(name_or_path: str | Path, split: str) -> bool:
     name = str(name_or_path)
     if name in DATASETS or _only_a_name(name):
         return split in dataset(name).splits
-    found = recognise(name_or_path)
-    if found.kind in DATASETS:
-        return split in DATASETS[found.kind].splits
-    if found.kind == "splits":
-        return any(one in found.splits for one in SPLIT_FOLDERS.get(split, (split,)))
-    return found.kind == "npz" and split in npz_splits(found.where)
+    content = recognise(name_or_path)
+    if content.kind in DATASETS:
+        return split in DATASETS[content.kind].splits
+    if content.kind == "splits":
+        return any(folder in content.splits for folder in SPLIT_FOLDERS.get(split, (split,)))
+    return content.kind == "npz" and split in npz_splits(content.where)
 
 
 def _only_a_name(text: str) -> bool:
@@ -96,39 +96,39 @@ def is_pattern(path: str | Path) -> bool:
     return any(mark in str(path) for mark in "*?[") and not Path(path).exists()
 
 
-def recognise(path: str | Path) -> Found:
+def recognise(path: str | Path) -> Content:
     """What a path holds, found from its content. Raises DataError when it is nothing hashigo knows."""
     place = Path(path).expanduser()
     if is_pattern(place):
-        return Found("tar" if place.suffix.lower() == ".tar" else "pictures", place)
+        return Content("tar" if place.suffix.lower() == ".tar" else "pictures", place)
     if not place.exists():
         raise DataError(f"{path}: expected a file, folder or glob pattern, nothing is there")
     for name, known in DATASETS.items():
         if known.files and (where := known.find(place)) is not None:
-            return Found(name, where)
+            return Content(name, where)
     return _file(place) if place.is_file() else _folder(place)
 
 
-def _file(path: Path) -> Found:
+def _file(path: Path) -> Content:
     with path.open("rb") as file:
         head = file.read(512)
     if looks_like_pack(path):
-        return Found("pack", path)
+        return Content("pack", path)
     if head[:4] == b"PK\3\4":
-        return Found("npz", path)
+        return Content("npz", path)
     if head[257:262] == b"ustar":
-        return Found("tar", path)
-    return Found("pictures", path)
+        return Content("tar", path)
+    return Content("pictures", path)
 
 
-def _folder(folder: Path) -> Found:
+def _folder(folder: Path) -> Content:
     splits = _split_places(folder)
     if "train" in splits and len(splits) > 1:
-        return Found("splits", folder, splits)
+        return Content("splits", folder, splits)
     if shards_in(folder):
-        return Found("tar", folder)
+        return Content("tar", folder)
     if next(walk(folder, SUFFIXES), None) is not None:
-        return Found("pictures", folder)
+        return Content("pictures", folder)
     files = [path for suffix in ("safetensors", "npz") for path in sorted(folder.glob(f"*.{suffix}"))]
     if len(files) == 1:
         return _file(files[0])
@@ -152,44 +152,44 @@ def _split_places(folder: Path) -> dict[str, Path]:
     return places
 
 
-def _split_of(found: Found, split: str) -> Path:
+def _split_of(content: Content, split: str) -> Path:
     for name in SPLIT_FOLDERS.get(split, (split,)):
-        if name in found.splits:
-            return found.splits[name]
-    raise DataError(f"{found.where} has no split '{split}'; {did_you_mean(split, found.splits)}")
+        if name in content.splits:
+            return content.splits[name]
+    raise DataError(f"{content.where} has no split '{split}'; {did_you_mean(split, content.splits)}")
 
 
-def _check_split(found: Found, split: str) -> None:
+def _check_split(content: Content, split: str) -> None:
     """A plain folder is one split: whichever its name says, "train" otherwise."""
-    if found.kind in DATASETS or found.kind == "npz" or split == "train":
+    if content.kind in DATASETS or content.kind == "npz" or split == "train":
         return
-    if split not in (found.where.name, found.where.stem):
+    if split not in (content.where.name, content.where.stem):
         raise DataError(
-            f"{found.where} has no split '{split}', it is one set of pictures: ask for 'train', or give a "
+            f"{content.where} has no split '{split}', it is one set of pictures: ask for 'train', or give a "
             f"folder that has the sub-folders train/ and {split}/"
         )
 
 
-def _opened(found: Found, split: str, size: int | None, limit: int | None, progress: Progress | None) -> PictureSet:
-    if found.kind in DATASETS:
-        return at_size(DATASETS[found.kind].read(found.where, split, limit), size)
-    if found.kind == "npz":
-        by_name = found.where.stem == split and split not in npz_splits(found.where)
-        return at_size(read_npz(found.where, "train" if by_name else split, limit), size)
-    if found.kind == "pack":
-        return at_size(PictureSet.open(found.where).limited(limit), size)
-    items = items_of(found)
+def _opened(content: Content, split: str, size: int | None, limit: int | None, progress: Progress | None) -> PictureSet:
+    if content.kind in DATASETS:
+        return at_size(DATASETS[content.kind].read(content.where, split, limit), size)
+    if content.kind == "npz":
+        by_name = content.where.stem == split and split not in npz_splits(content.where)
+        return at_size(read_npz(content.where, "train" if by_name else split, limit), size)
+    if content.kind == "pack":
+        return at_size(PictureSet.open(content.where).limited(limit), size)
+    items = items_of(content)
     chosen_items = [items[i] for i in evenly(len(items), limit)]
-    return collect(chosen_items, str(found.where), kept(size), progress)
+    return collect(chosen_items, str(content.where), preparer(size), progress)
 
 
-def items_of(found: Found) -> Sequence[Item]:
+def items_of(content: Content) -> Sequence[Item]:
     """The single pictures of a "tar" or "pictures" path. Raises DataError when there are none."""
-    if found.kind != "tar":
-        return folder_items(found.where)
-    items = tar_items(_shards(found.where))
+    if content.kind != "tar":
+        return folder_items(content.where)
+    items = tar_items(_shards(content.where))
     if not items:
-        raise DataError(f"{found.where}: expected pictures in the .tar shards, found none")
+        raise DataError(f"{content.where}: expected pictures in the .tar shards, found none")
     return items
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from hashigo.data.build import Item, Progress, classes_of, collect, kept, labels_of, pour
+from hashigo.data.build import Item, Progress, classes_of, collect, labels_of, pour, preparer
 from hashigo.data.packfile import PackWriter
 from hashigo.data.pictures import PictureSet
 from hashigo.data.tars import tar_items
@@ -45,7 +45,7 @@ def pack(
     source = ", ".join(str(given) for given in inputs)
     with atomic_path(output) as temporary, temporary.open("w+b") as file:
         writer = PackWriter(file, classes, source)
-        result = pour(items, writer, kept(size, crop, square_only), progress)
+        result = pour(items, writer, preparer(size, crop, square_only), progress)
         names = [item.name for item in result.items]
         writer.finish(result.channels, result.sizes, labels_of(names, classes), names)
     packed = PictureSet.open(output)
@@ -68,7 +68,7 @@ def pack_article(
         pixels = Image.fromarray(np.ascontiguousarray(square(photo))).convert("RGB")
         return np.asarray(pixels.resize((size, size), Image.Resampling.LANCZOS))
 
-    square = kept(square_only=True)
+    square = preparer(square_only=True)
     pictures = collect(input_items(inputs), ", ".join(map(str, inputs)), prepare, progress)
     color = pictures.array()
     gray = np.stack([np.asarray(Image.fromarray(picture).convert("L")) for picture in color])
@@ -82,9 +82,9 @@ def input_items(inputs: Sequence[str | Path]) -> list[Item]:
 
     Raises PictureError for an input that is not there, DataError when they hold no picture.
     """
-    found = expand(list(inputs), {*SUFFIXES, ".tar"})
+    files = expand(list(inputs), {*SUFFIXES, ".tar"})
     items: list[Item] = []
-    for is_tar, group in groupby(found, key=lambda pair: pair[0].suffix.lower() == ".tar"):
+    for is_tar, group in groupby(files, key=lambda pair: pair[0].suffix.lower() == ".tar"):
         if is_tar:
             items += tar_items([path for path, _ in group])
         else:

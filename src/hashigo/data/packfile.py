@@ -8,7 +8,7 @@ Layout: eight bytes header length, a JSON header, then the tensors without gaps
 - `labels` int64 (N,), if there are any;
 - `sizes` int32 (N, 2) of (H, W), and `name_lengths` int32 (N,) in bytes.
 
-The classes (a JSON list) and the source are in the header's metadata. Any safetensors reader opens it.
+The classes (a JSON list) and the source are in the header's metadata. Every safetensors reader opens it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import json
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,14 @@ _DTYPES = {"U8": np.uint8, "I32": np.int32, "I64": np.int64}
 _CODES = {"uint8": "U8", "int32": "I32", "int64": "I64"}
 _NUMBER_ROOM = 400  # bytes: ten numbers of up to 20 digits, more than a header can grow by
 _CHUNK = 1 << 24
+
+
+class _Entry(TypedDict):
+    """What the header says of a tensor."""
+
+    dtype: str
+    shape: list[int]
+    data_offsets: list[int]
 
 
 class PackWriter:
@@ -80,8 +88,9 @@ class PackWriter:
         small["sizes"] = np.ascontiguousarray(sizes, "<i4")
         small["name_lengths"] = np.array([len(name) for name in encoded], "<i4")
         end = self.pixel_bytes
-        header: dict[str, Any] = {"__metadata__": self.metadata}
-        header["pixels"] = {"dtype": "U8", "shape": [end // channels, channels], "data_offsets": [0, end]}
+        header: dict[str, _Entry] = {
+            "pixels": {"dtype": "U8", "shape": [end // channels, channels], "data_offsets": [0, end]}
+        }
         for name, array in small.items():
             offsets = [end, end + array.nbytes]
             header[name] = {
@@ -89,7 +98,7 @@ class PackWriter:
             }  # fmt: skip
             self.file.write(array.tobytes())
             end = offsets[1]
-        text = json.dumps(header).encode()
+        text = json.dumps({"__metadata__": self.metadata, **header}).encode()
         self.file.seek(0)
         self.file.write(struct.pack("<Q", self.header_length) + text.ljust(self.header_length))
 
@@ -104,14 +113,13 @@ def looks_like_pack(path: Path) -> bool:
     return len(head) == 9 and head[8:] == b"{" and struct.unpack("<Q", head[:8])[0] <= MAX_HEADER
 
 
-def read_pack(path: Path) -> tuple[dict[str, NDArray[Any]], Mapping[str, str]]:  # Any: each tensor has its own type
+def read_pack(path: Path) -> tuple[dict[str, NDArray[Any]], Mapping[str, str]]:  # each tensor has its own type
     """The tensors and the metadata of a pack; `pixels` is memory-mapped, the rest is in memory.
 
     The mapping is copy-on-write: the arrays count as writable (torch warns of others), the file
     never changes. Raises DataError when the file is no pack or is cut short.
     """
-    header, start = _header(path)
-    metadata = header.pop("__metadata__", {})
+    header, metadata, start = _header(path)
     if metadata.get("format") != FORMAT or not {"pixels", "sizes", "names", "name_lengths"} <= set(header):
         raise DataError(
             f"{path}: expected a pack of pictures ('{FORMAT}'), found another safetensors file with "
@@ -124,8 +132,8 @@ def read_pack(path: Path) -> tuple[dict[str, NDArray[Any]], Mapping[str, str]]: 
     return tensors, metadata
 
 
-def _header(path: Path) -> tuple[dict[str, Any], int]:
-    """The header and the position of the first tensor's first byte."""
+def _header(path: Path) -> tuple[dict[str, _Entry], Mapping[str, str], int]:
+    """What the header says of the tensors, the metadata, and the position of the first tensor's first byte."""
     if not looks_like_pack(path):
         raise DataError(f"{path}: expected a pack (a .safetensors file), found something else")
     try:
@@ -134,10 +142,11 @@ def _header(path: Path) -> tuple[dict[str, Any], int]:
             header = json.loads(file.read(length))
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: the pack's header cannot be read ({error}); write it again") from error
-    return header, 8 + length
+    metadata = header.pop("__metadata__", {})
+    return header, metadata, 8 + length
 
 
-def _tensor(path: Path, start: int, entry: dict[str, Any], mapped: bool) -> NDArray[np.generic]:
+def _tensor(path: Path, start: int, entry: _Entry, mapped: bool) -> NDArray[np.generic]:
     dtype = np.dtype(_DTYPES[entry["dtype"]]).newbyteorder("<")
     first, last = entry["data_offsets"]
     shape = tuple(entry["shape"])

@@ -20,17 +20,17 @@ def colourful(pictures: PictureSet, least: float) -> PictureSet:
         RecipeError: there is none.
     """
     resident = ResidentPictures(pictures)
-    found = []
-    for some in torch.split(torch.arange(len(pictures)), 256):
-        rgb = resident.centre(some, MEASURED_SIDE, MEASURED_SIDE)
-        found.append(colourfulness(rgb, rgb) >= least)
-    kept = torch.cat(found).numpy()
-    if not kept.any():
+    masks = []
+    for indices in torch.split(torch.arange(len(pictures)), 256):
+        rgb = resident.centre(indices, MEASURED_SIDE, MEASURED_SIDE)
+        masks.append(colourfulness(rgb, rgb) >= least)
+    mask = torch.cat(masks).numpy()
+    if not mask.any():
         raise RecipeError(
             f"data.colourful: expected training pictures of colourfulness {least:g} or more, found none in "
             f"{pictures.source}; lower it, or give colour photos"
         )
-    return pictures if kept.all() else pictures.subset(kept)
+    return pictures if mask.all() else pictures.subset(mask)
 
 
 def split_off(pictures: PictureSet, share: float, most: int = 0) -> tuple[PictureSet, PictureSet]:

@@ -22,12 +22,12 @@ def tar_items(shards: Sequence[Path]) -> list[Item]:
     An item is named as its member; with the shard's name in front where two members share a name.
     Raises DataError for a file that is no uncompressed tar.
     """
-    found = [(shard, member) for shard in shards for member in _members(shard)]
-    names = [member.name.removeprefix("./") for _, member in found]
+    members = [(shard, member) for shard in shards for member in _members(shard)]
+    names = [member.name.removeprefix("./") for _, member in members]
     if len(set(names)) < len(names):
-        names = [f"{shard.stem}/{name}" for (shard, _), name in zip(found, names, strict=True)]
+        names = [f"{shard.stem}/{name}" for (shard, _), name in zip(members, names, strict=True)]
     return [
-        Item(name, shard, member.offset_data, member.size) for name, (shard, member) in zip(names, found, strict=True)
+        Item(name, shard, member.offset_data, member.size) for name, (shard, member) in zip(names, members, strict=True)
     ]
 
 

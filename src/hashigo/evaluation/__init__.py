@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from hashigo.evaluation.measure import Evaluation, Scores, evaluate, originals, random_hints, treated
+from hashigo.evaluation.measure import Evaluation, Scores, evaluate, hints_from_original, originals, treated
 
-__all__ = ["Evaluation", "Scores", "evaluate", "originals", "random_hints", "treated"]
+__all__ = ["Evaluation", "Scores", "evaluate", "hints_from_original", "originals", "treated"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,21 @@ class Scores:
         return self.parts["input"]["delta_e"] - self.parts["result"]["delta_e"]
 
 
+class Figures(TypedDict):
+    """All figures of an evaluation, as its JSON file has them."""
+
+    model: str
+    pictures: int
+    hints: int
+    mean: dict[str, Measures]
+    colourfulness_ratio: float
+    colourfulness_ratio_median: float
+    share_better_than_input: float
+    share_worse_than_input: float
+    each: list[dict[str, str | Measures]]
+    """The name and the parts of each picture's scores."""
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """Scores of all pictures, in order; each picture was given so many `hints`."""
@@ -50,12 +65,12 @@ class Evaluation:
 
     def mean(self, part: str) -> Measures:
         """Mean of every measure over all pictures."""
-        rows = [one.parts[part] for one in self.scores]
+        rows = [score.parts[part] for score in self.scores]
         return {name: float(np.mean([row[name] for row in rows])) for name in METRICS}
 
     def share_better(self) -> float:
         """Share of pictures whose result is nearer to the original (CIEDE2000) than the input was, 0..1."""
-        return float(np.mean([one.gained > 0 for one in self.scores]))
+        return float(np.mean([score.gained > 0 for score in self.scores]))
 
     def ratio(self) -> float:
         """Mean colourfulness of the results over that of the originals."""
@@ -64,12 +79,12 @@ class Evaluation:
     def median_ratio(self) -> float:
         """Median over the pictures of the result's colourfulness over its original's, which a few vivid results do not move."""
         shares = [
-            one.parts["result"]["colourfulness"] / max(1e-9, one.parts["original"]["colourfulness"])
-            for one in self.scores
+            score.parts["result"]["colourfulness"] / max(1e-9, score.parts["original"]["colourfulness"])
+            for score in self.scores
         ]
         return float(np.median(shares))
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Figures:
         """Everything as plain values for JSON; an infinite PSNR does not occur (it is capped at 100 dB)."""
         return {
             "model": self.model,
@@ -79,8 +94,8 @@ class Evaluation:
             "colourfulness_ratio": self.ratio(),
             "colourfulness_ratio_median": self.median_ratio(),
             "share_better_than_input": self.share_better(),
-            "share_worse_than_input": float(np.mean([one.gained < 0 for one in self.scores])),
-            "each": [{"name": one.name, **one.parts} for one in self.scores],
+            "share_worse_than_input": float(np.mean([score.gained < 0 for score in self.scores])),
+            "each": [{"name": score.name, **score.parts} for score in self.scores],
         }
 
 
@@ -101,11 +116,11 @@ def evaluate(
     Raises:
         RecipeError: the model takes no hints.
     """
-    plain = _mean_chroma(sets) if model.task.adds_colour else None
+    mean_chroma = _mean_chroma(sets) if model.task.adds_colour else None
     with ThreadPoolExecutor(cores()) as pool:
         scores = []
-        for one in pool.map(lambda job: _scores(model, job, hints, seed, plain), _jobs(sets)):
-            scores.append(one)
+        for score in pool.map(lambda job: _scores(model, job, hints, seed, mean_chroma), _jobs(sets)):
+            scores.append(score)
             if progress is not None:
                 progress(1)
     return Evaluation(str(model.folder.path.name), scores, hints)
@@ -123,25 +138,27 @@ def treated(model: Model, original: Photo, number: int, hints: int = 0, seed: in
     rgb = original.rgb()
     damaged = model.task.degrade(rgb[None], PictureRng(seed, 0, np.array([number])))[0]
     seen = original if damaged is rgb or np.array_equal(damaged, rgb) else original.with_rgb(damaged)
-    known = random_hints(rgb, hints, model.network_size(original.size), PictureRng(seed + 1, 0, np.array([number])))
+    known = hints_from_original(
+        rgb, hints, model.network_size(original.size), PictureRng(seed + 1, 0, np.array([number]))
+    )
     return model.task.shown(model.task.encode(seen.rgb())), model.apply(seen, known)
 
 
-def random_hints(rgb: Floats, count: int, seen: tuple[int, int], rng: PictureRng) -> list[Hint]:
+def hints_from_original(rgb: Floats, count: int, seen: tuple[int, int], rng: PictureRng) -> list[Hint]:
     """The colours at `count` random places of a picture (3, H, W) that the network sees at the size `seen`.
 
     Each is the mean of what a hint covers there.
     """
     height, width = rgb.shape[1:]
     reach_y, reach_x = ((2 * RADIUS + 1) * side / small / 2 for side, small in zip(rgb.shape[1:], seen, strict=True))
-    found = []
+    hints = []
     for y, x in rng.uniform(count, 2)[0].tolist():
         top, left = int(y * height), int(x * width)
         rows = slice(max(0, round(top - reach_y)), max(top + 1, round(top + reach_y)))
         columns = slice(max(0, round(left - reach_x)), max(left + 1, round(left + reach_x)))
         red, green, blue = rgb[:, rows, columns].mean(axis=(1, 2)).tolist()
-        found.append(Hint(left, top, (red, green, blue)))
-    return found
+        hints.append(Hint(left, top, (red, green, blue)))
+    return hints
 
 
 def _mean_chroma(sets: Sequence[PictureSet]) -> Floats:
@@ -152,19 +169,19 @@ def _mean_chroma(sets: Sequence[PictureSet]) -> Floats:
 
 
 def _jobs(sets: Sequence[PictureSet]) -> Iterator[tuple[int, str, Photo]]:
-    yield from ((number, *one) for number, one in enumerate(originals(sets)))
+    yield from ((number, name, photo) for number, (name, photo) in enumerate(originals(sets)))
 
 
-def _scores(model: Model, job: tuple[int, str, Photo], hints: int, seed: int, plain: Floats | None) -> Scores:
+def _scores(model: Model, job: tuple[int, str, Photo], hints: int, seed: int, mean_chroma: Floats | None) -> Scores:
     number, name, original = job
     rgb = original.rgb()
     shown, result = treated(model, original, number, hints, seed)
     pictures = {"result": result.rgb(), "input": shown}
-    if plain is not None:
-        pictures["mean chroma"] = color.merge(color.luma(rgb), np.broadcast_to(plain, (2, *rgb.shape[1:])))
+    if mean_chroma is not None:
+        pictures["mean chroma"] = color.merge(color.luma(rgb), np.broadcast_to(mean_chroma, (2, *rgb.shape[1:])))
     pictures["original"] = rgb
-    return Scores(name, {part: _measures(rgb, one) for part, one in pictures.items()})
+    return Scores(name, {part: _measures(rgb, picture) for part, picture in pictures.items()})
 
 
-def _measures(original: Any, picture: Any) -> Measures:
+def _measures(original: Floats, picture: Floats) -> Measures:
     return {name: float(measure(original, picture)) for name, measure in METRICS.items()}

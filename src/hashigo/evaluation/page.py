@@ -27,12 +27,12 @@ PARTS: dict[str, Text] = {
 
 
 def write_page(
-    found: Evaluation, model: Model, sets: Sequence[PictureSet], path: Path, *, each: int = 8, seed: int = 0
+    evaluation: Evaluation, model: Model, sets: Sequence[PictureSet], path: Path, *, each: int = 8, seed: int = 0
 ) -> Path:
     """Writes one self-contained HTML file.
 
     Args:
-        found: what `evaluate` gave for `model` and `sets` with the same `seed`.
+        evaluation: what `evaluate` gave for `model` and `sets` with the same `seed`.
         model: the model.
         sets: the pictures.
         path: the file.
@@ -40,10 +40,13 @@ def write_page(
         seed: what is random.
     """
     page = Page(
-        Words(f"{found.model} on {len(found.scores):,} pictures", f"{found.model}：{len(found.scores):,}枚の評価")
+        Words(
+            f"{evaluation.model} on {len(evaluation.scores):,} pictures",
+            f"{evaluation.model}：{len(evaluation.scores):,}枚の評価",
+        )
     )
-    _means(page, found, model)
-    order = np.argsort([-score.gained for score in found.scores])
+    _means(page, evaluation, model)
+    order = np.argsort([-score.gained for score in evaluation.scores])
     count = min(each, len(order))
     middle = (len(order) - count) // 2
     groups = {
@@ -56,7 +59,7 @@ def write_page(
     for title, chosen in groups.items():
         page.heading(title)
         for i in chosen.tolist():
-            _row(page, found, model, i, photos[i], seed)
+            _row(page, evaluation, model, i, photos[i], seed)
     page.write(path)
     return path
 

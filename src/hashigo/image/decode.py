@@ -53,7 +53,7 @@ STRUCTURAL_TAGS = frozenset(
 )
 
 
-Metadata = dict[str, Any]  # Any: bytes, numbers and texts, by what Pillow calls them
+Metadata = dict[str, Any]  # bytes, numbers and texts, by what Pillow calls them
 """What a file carries beside its pixels, by Pillow's names."""
 
 
@@ -106,9 +106,9 @@ def open_image(stream: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
     image: ImageFile.ImageFile = _READERS[kind](stream, "")
     width, height = image.size
     if width * height > max_pixels:
-        found = f"{width} x {height} = {width * height / 1e6:.1f} megapixels"
+        measured = f"{width} x {height} = {width * height / 1e6:.1f} megapixels"
         remedy = "make the picture smaller or raise max_pixels"
-        raise PictureError(f"expected at most {max_pixels / 1e6:g} megapixels, found {found}; {remedy}")
+        raise PictureError(f"expected at most {max_pixels / 1e6:g} megapixels, found {measured}; {remedy}")
     return image
 
 
@@ -131,11 +131,11 @@ def decode(image: Image.Image) -> Decoded:
     image.load()
     metadata, orientation = _metadata(image, warnings)
     kind = "JPEG" if image.format == "MPO" else image.format or ""
-    plain = _plain(image, warnings)
-    mask = plain.getchannel("A") if plain.mode in ("LA", "RGBA") else None
+    basic = _in_basic_mode(image, warnings)
+    mask = basic.getchannel("A") if basic.mode in ("LA", "RGBA") else None
     if mask is not None:
-        plain = plain.convert(plain.mode[:-1])
-    colour = _srgb(plain, profile, warnings)
+        basic = basic.convert(basic.mode[:-1])
+    colour = _srgb(basic, profile, warnings)
     alpha = None if mask is None else to_array(mask, orientation)
     if profile and not any(warning.startswith(_IGNORED) for warning in warnings):
         metadata["icc_profile"] = srgb_profile()
@@ -174,15 +174,15 @@ def to_array(image: Image.Image, orientation: int = 1) -> NDArray[np.uint8]:
     return pixels
 
 
-_PLAIN_MODES = {"1": "L", "PA": "RGBA", "RGBa": "RGBA", "La": "LA", "RGBX": "RGB", "YCbCr": "RGB", "HSV": "RGB"}
+_BASIC_MODES = {"1": "L", "PA": "RGBA", "RGBa": "RGBA", "La": "LA", "RGBX": "RGB", "YCbCr": "RGB", "HSV": "RGB"}
 
 
-def _plain(image: Image.Image, warnings: list[str]) -> Image.Image:
+def _in_basic_mode(image: Image.Image, warnings: list[str]) -> Image.Image:
     """The picture in one of the modes L, LA, RGB, RGBA, CMYK and LAB (8 bits each)."""
     mode = image.mode
     if mode[0] in "IF":
         return _scaled(image, warnings)
-    target = _PLAIN_MODES.get(mode, mode)
+    target = _BASIC_MODES.get(mode, mode)
     if mode == "P":
         target = "L" if _grey_palette(image) else "RGB"
     if "transparency" in image.info and target in ("L", "RGB"):
@@ -334,8 +334,8 @@ def _metadata(image: Image.Image, warnings: list[str]) -> tuple[Metadata, int]:
     if isinstance(comment, (bytes, str)) and comment:
         metadata["comment"] = comment.encode() if isinstance(comment, str) else comment
     texts = getattr(image, "text", {}) if image.format == "PNG" else {}
-    kept = {key: str(value) for key, value in texts.items() if not key.startswith(("XML:com.adobe", "Raw profile"))}
-    return metadata | ({"text": kept} if kept else {}), orientation
+    carried = {key: str(value) for key, value in texts.items() if not key.startswith(("XML:com.adobe", "Raw profile"))}
+    return metadata | ({"text": carried} if carried else {}), orientation
 
 
 def _exif(image: Image.Image, warnings: list[str]) -> tuple[bytes, int]:
@@ -343,14 +343,14 @@ def _exif(image: Image.Image, warnings: list[str]) -> tuple[bytes, int]:
     try:
         exif = image.getexif()
         orientation = exif.get(ORIENTATION, 1)
-        kept = Image.Exif()
-        kept.load(exif.tobytes())
-        for tag in [tag for tag in kept if tag in STRUCTURAL_TAGS]:
-            del kept[tag]
-        if len(kept) == 0:
+        cleaned = Image.Exif()
+        cleaned.load(exif.tobytes())
+        for tag in [tag for tag in cleaned if tag in STRUCTURAL_TAGS]:
+            del cleaned[tag]
+        if len(cleaned) == 0:
             return b"", orientation if orientation in _TRANSPOSE else 1
-        kept[ORIENTATION] = 1
-        return kept.tobytes(), orientation if orientation in _TRANSPOSE else 1
+        cleaned[ORIENTATION] = 1
+        return cleaned.tobytes(), orientation if orientation in _TRANSPOSE else 1
     except Exception as error:  # Pillow raises a dozen kinds; a photo is worth more than its EXIF
         warnings.append(f"EXIF ignored: {type(error).__name__}: {error}")
         return b"", 1

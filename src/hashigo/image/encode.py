@@ -31,8 +31,8 @@ def format_of(name: str) -> str:
         if wanted == kind.lower() or f".{wanted}" in suffixes:
             return kind
     known = [suffix for suffixes in FORMATS.values() for suffix in suffixes]
-    found = f"'{name}'" if name else "no suffix"
-    raise PictureError(f"expected the suffix of a picture format, found {found}; {did_you_mean('.' + wanted, known)}")
+    given = f"'{name}'" if name else "no suffix"
+    raise PictureError(f"expected the suffix of a picture format, found {given}; {did_you_mean('.' + wanted, known)}")
 
 
 def encode_image(image: Image.Image, kind: str, quality: int, metadata: Metadata) -> bytes:

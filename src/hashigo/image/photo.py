@@ -197,7 +197,7 @@ def read(source: str | Path | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS)
     except PictureError as error:
         raise PictureError(f"{name}: {error}") from error
     except Exception as error:  # the one boundary: Pillow raises a dozen kinds for broken files
-        raise PictureError(f"{name}: expected a whole picture file, {_told(error)}") from error
+        raise PictureError(f"{name}: expected a whole picture file, {_reason(error)}") from error
 
 
 def _name_of(source: object) -> str:
@@ -218,7 +218,7 @@ def _stream_of(source: str | Path | bytes | BinaryIO) -> AbstractContextManager[
     return nullcontext(source if source.seekable() else io.BytesIO(source.read()))
 
 
-def _told(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     """What went wrong, for people: the system's words for missing files, else Pillow's."""
     if isinstance(error, OSError) and error.strerror:
         return f"found none that can be opened: {error.strerror}"
@@ -243,13 +243,13 @@ def photo_of(picture: object) -> Photo:
         except PictureError:
             raise
         except Exception as error:  # a lazily opened file fails here, in as many ways as in `read`
-            raise PictureError(f"Pillow picture: expected a whole one, {_told(error)}") from error
+            raise PictureError(f"Pillow picture: expected a whole one, {_reason(error)}") from error
     if isinstance(picture, (str, os.PathLike, bytes, bytearray)) or hasattr(picture, "read"):
         return read(cast(BinaryIO, picture))
     raise PictureError(f"expected a path, bytes, a Pillow picture or an array, found {type(picture).__name__}")
 
 
-def _photo_of_array(array: NDArray[Any]) -> Photo:
+def _photo_of_array(array: NDArray[Any]) -> Photo:  # of any type; the checks here narrow it
     if array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] == 1:
         return Photo(array[:, :, 0])
     if array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] == 4:
@@ -280,8 +280,8 @@ def encode(photo: Photo, format: str, quality: int = 92) -> bytes:
         image = photo.to_pil() if kind not in OPAQUE else Image.fromarray(photo.on_white())
         return encode_image(image, kind, quality, photo.metadata)
     except Exception as error:  # the other boundary: encoders raise OSError, ValueError, struct.error, …
-        found = f"{photo.width} x {photo.height} pixels ({type(error).__name__}: {error})"
-        raise PictureError(f"expected a photo that {kind} can hold, found {found}") from error
+        problem = f"{photo.width} x {photo.height} pixels ({type(error).__name__}: {error})"
+        raise PictureError(f"expected a photo that {kind} can hold, found {problem}") from error
 
 
 def write(photo: Photo, path: str | Path, *, quality: int = 92, format: str | None = None) -> None:

@@ -69,7 +69,7 @@ def _enlarge_rows(channel: NDArray[np.float32], height: int, width: int, top: in
 def _resample(
     channel: NDArray[np.float32], height: int, width: int, top: int, method: Method, out: NDArray[np.float32]
 ) -> None:
-    """Any method; only the rows that the filter reaches are read, which also keeps Pillow's box precise."""
+    """Every method; only the rows that the filter reaches are read, which also keeps Pillow's box precise."""
     scale = len(channel) / height
     low, high = top * scale, (top + len(out)) * scale
     reach = int(np.ceil(4 * max(scale, 1)))  # Lanczos reaches 3 pixels of the coarser grid

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +21,7 @@ from torch import Tensor, nn
 
 from hashigo.apply.model import Model
 from hashigo.data import PictureSet
-from hashigo.data.build import kept
+from hashigo.data.build import preparer
 from hashigo.data.loader import Loader, ResidentPictures
 from hashigo.data.opening import at_size
 from hashigo.errors import DataError, ModelError, RecipeError, did_you_mean
@@ -67,7 +66,7 @@ def layer_names(network: nn.Module) -> list[str]:
 
     Submodules that only hold others, such as lists of blocks, give no output and are left out.
     """
-    runs = [name for name, one in network.named_modules() if name and type(one).forward is not nn.Module.forward]
+    runs = [name for name, module in network.named_modules() if name and type(module).forward is not nn.Module.forward]
     return list(dict.fromkeys([LATENT, *runs]))
 
 
@@ -88,9 +87,9 @@ def _reader(network: nn.Module, layer: str) -> Iterator[Callable[[Tensor], Tenso
             )
         yield network.latent
         return
-    caught: list[Any] = []
+    caught: list[object] = []
 
-    def keep(_module: nn.Module, _inputs: Any, output: Any) -> None:
+    def keep(_module: nn.Module, _inputs: object, output: object) -> None:
         # a copy, because what follows may work in place, as many activations do
         caught[:] = [output.clone() if isinstance(output, Tensor) else output]
 
@@ -101,8 +100,8 @@ def _reader(network: nn.Module, layer: str) -> Iterator[Callable[[Tensor], Tenso
             raise RecipeError(f"the layer {layer!r} is not used when the network runs; choose another")
         output = caught[0]
         if not isinstance(output, Tensor) or output.ndim < 2 or len(output) != len(x):
-            found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-            raise RecipeError(f"expected a layer that gives (N, …) for N pictures; {layer!r} gives {found}")
+            given = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+            raise RecipeError(f"expected a layer that gives (N, …) for N pictures; {layer!r} gives {given}")
         return output
 
     handle = network.get_submodule(layer).register_forward_hook(keep)
@@ -164,11 +163,11 @@ def extract(
         RecipeError: no such layer, no height and width to pool over, pictures of several sizes without `size`, or
         sizes or channels that the network does not take.
     """
-    found = gather(
+    latents = gather(
         network, task, [pictures], layer=layer, pool=pool, size=size, resize=False,
         batch_size=batch_size, device=device, progress=progress,
     )  # fmt: skip
-    return found.features, found.shape
+    return latents.features, latents.shape
 
 
 def gather(
@@ -196,11 +195,13 @@ def gather(
     _check_settings(network, task, size, batch_size)
     labels, classes = _labels(sets)
     if size and resize:
-        sets = [at_size(one, size, enlarge=True) for one in sets]
+        sets = [at_size(pictures, size, enlarge=True) for pictures in sets]
     height, width = _common_size(sets, size)
     where = _device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     most = max(1, min(batch_size, BATCH_PIXELS // (height * width)))
-    loaders = (Loader(ResidentPictures(one, where), batch_size=most, crop=size, training=False) for one in sets)
+    loaders = (
+        Loader(ResidentPictures(pictures, where), batch_size=most, crop=size, training=False) for pictures in sets
+    )
     rows, done = np.empty((0, 0), np.float32), 0
     shape: tuple[int, ...] = ()
     with _evaluating(network, where), _reader(network, layer) as read:
@@ -214,7 +215,9 @@ def gather(
             done += len(flat)
             if progress is not None:
                 progress(len(flat))
-    return Latents(rows, tuple(str(name) for one in sets for name in one.names), labels, classes, layer, shape)
+    return Latents(
+        rows, tuple(str(name) for pictures in sets for name in pictures.names), labels, classes, layer, shape
+    )
 
 
 def _check_settings(network: nn.Module, task: Task, size: int, batch_size: int) -> None:
@@ -234,11 +237,11 @@ def _common_size(sets: Sequence[PictureSet], size: int) -> tuple[int, int]:
         raise RecipeError("expected at least one picture, got none")
     if size:
         return size, size
-    sizes = {one.uniform for one in sets}
-    found = sizes.pop()
-    if found is None or sizes:
+    sizes = {pictures.uniform for pictures in sets}
+    common = sizes.pop()
+    if common is None or sizes:
         raise RecipeError("expected pictures of one size, got several: give the side of squares (size=96, --size 96)")
-    return found
+    return common
 
 
 def _device(name: str) -> torch.device:
@@ -273,7 +276,7 @@ def empty_rows(count: int, values: int) -> NDArray[np.float32]:
 
 def features(
     model: ModelLike,
-    pictures: PictureSet | NDArray[np.generic] | Sequence[Any],
+    pictures: PictureSet | NDArray[np.generic] | Sequence[object],
     *,
     layer: str = LATENT,
     pool: bool = False,
@@ -298,11 +301,11 @@ def features(
     """
     network, task, side = _opened(model, size)
     check_layer(network, layer)  # before files are read
-    found = gather(
+    latents = gather(
         network, task, [_set_of(pictures, side)],
         layer=layer, pool=pool, size=side, batch_size=batch_size, device=device,
     )  # fmt: skip
-    return found.features
+    return latents.features
 
 
 def side_of(folder: ModelFolder, size: int = 0) -> int:
@@ -328,25 +331,25 @@ def _opened(model: ModelLike, size: int) -> tuple[nn.Module, Task, int]:
 
 def _labels(sets: Sequence[PictureSet]) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
     """Labels (N,) over all sets, and what they mean; None where no picture has one."""
-    known = [one for one in sets if one.labels is not None and (one.labels >= 0).any()]
+    known = [pictures for pictures in sets if pictures.labels is not None and (pictures.labels >= 0).any()]
     if not known:
         return None, ()
     for other in known[1:]:
         if other.classes != known[0].classes:
             raise DataError(
-                f"expected inputs with the same classes, got {_told(known[0])} and {_told(other)}; "
+                f"expected inputs with the same classes, got {_with_classes(known[0])} and {_with_classes(other)}; "
                 "extract their features one after the other, into files of their own"
             )
-    parts = [np.full(len(one), -1, np.int64) if one.labels is None else one.labels for one in sets]
+    parts = [np.full(len(pictures), -1, np.int64) if pictures.labels is None else pictures.labels for pictures in sets]
     return np.concatenate(parts, dtype=np.int64), known[0].classes
 
 
-def _told(pictures: PictureSet, most: int = 5) -> str:
+def _with_classes(pictures: PictureSet, most: int = 5) -> str:
     shown = ", ".join(pictures.classes[:most]) + (" …" if len(pictures.classes) > most else "")
     return f"{pictures.source or 'a set'} ({shown or 'labels without names'})"
 
 
-def _set_of(pictures: PictureSet | NDArray[np.generic] | Sequence[Any], side: int) -> PictureSet:
+def _set_of(pictures: PictureSet | NDArray[np.generic] | Sequence[object], side: int) -> PictureSet:
     if isinstance(pictures, PictureSet):
         return pictures
     if isinstance(pictures, np.ndarray):
@@ -382,15 +385,15 @@ def _bytes_of(array: NDArray[np.generic]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(result[..., :channels]).reshape(array.shape)
 
 
-def _set_of_list(pictures: Sequence[Any], side: int) -> PictureSet:
+def _set_of_list(pictures: Sequence[object], side: int) -> PictureSet:
     """Reads what is a file, in threads, reducing at once so that memory holds small pictures only."""
     if not pictures:
         raise DataError("expected at least one picture, got an empty list")
-    prepare = kept(side if side > 0 else None)
+    prepare = preparer(side if side > 0 else None)
     with ThreadPoolExecutor(cores(), "hashigo-read") as pool:
-        arrays = list(pool.map(lambda one: prepare(photo_of(one)), pictures))
-    channels = max(1 if one.ndim == 2 else 3 for one in arrays)
-    flat = [np.repeat(one[..., None], channels, axis=2) if one.ndim == 2 else one for one in arrays]
-    sizes = np.array([one.shape[:2] for one in arrays], np.int32)
-    pixels = np.concatenate([one.reshape(-1, channels) for one in flat])
+        arrays = list(pool.map(lambda picture: prepare(photo_of(picture)), pictures))
+    channels = max(1 if array.ndim == 2 else 3 for array in arrays)
+    flat = [np.repeat(array[..., None], channels, axis=2) if array.ndim == 2 else array for array in arrays]
+    sizes = np.array([array.shape[:2] for array in arrays], np.int32)
+    pixels = np.concatenate([array.reshape(-1, channels) for array in flat])
     return PictureSet(pixels, sizes, None, tuple(f"{i:06d}" for i in range(len(arrays))))

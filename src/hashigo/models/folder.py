@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hashigo.errors import MissingExtraError, ModelError, RecipeError, did_you_mean
 from hashigo.files import atomic_path
@@ -36,7 +36,7 @@ class ModelFolder:
     path: Path
     task: Task
     network: str
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, object] = field(default_factory=dict)
     size: int = 0
     contract: Contract = field(default_factory=Contract)
 

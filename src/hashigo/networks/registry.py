@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
 
 from hashigo.errors import RecipeError, did_you_mean
 from hashigo.networks.base import Network
@@ -23,12 +22,10 @@ __all__ = [
 NETWORKS: dict[str, type[Network]] = {"unet": UNet}
 """Every network by its name."""
 
-Options = dict[str, Any]  # Any: the network's own types
-
-ARTICLE_UNET: Options = {"width": 64, "depth": 4}
+ARTICLE_UNET: dict[str, object] = {"width": 64, "depth": 4}
 """The article's network for 96×96 pictures: 31,054,275 parameters with a grey input."""
 
-ARTICLE_SMALL_UNET: Options = {
+ARTICLE_SMALL_UNET: dict[str, object] = {
     "in_channels": 1,
     "out_channels": 1,
     "width": 4,
@@ -39,7 +36,7 @@ ARTICLE_SMALL_UNET: Options = {
 """The article's network for 28×28 digits, 4-8-16 channels; add `skips` and `bottleneck=16` for its four conditions."""
 
 
-def make_network(name: str, **options: Any) -> Network:  # Any: the network's own types, which it checks
+def make_network(name: str, **options: object) -> Network:
     """The network called `name` with its options, freshly initialized.
 
     Raises:
@@ -75,9 +72,9 @@ def check_pretrained(network: Network) -> None:
         RecipeError: it has none. MissingExtraError: their package is not installed.
     """
     if not isinstance(part := network.pretrainable, EfficientNetLite0):
-        found = "none" if part is None else type(part).__name__
+        kind = "none" if part is None else type(part).__name__
         raise RecipeError(
-            f"network.pretrained: expected a network with an encoder that has pretrained weights, got {found}; set "
+            f"network.pretrained: expected a network with an encoder that has pretrained weights, got {kind}; set "
             f"network.options.encoder to {', '.join(ENCODERS)}, or leave pretrained out"
         )
     pretrained_file()

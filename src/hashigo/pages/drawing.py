@@ -10,13 +10,15 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hashigo.pages.words import Text, Words, english, japanese
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
+    from matplotlib.text import Text as TextArtist
 
 INK = "#123456"
 """Stands for the page's text colour while matplotlib draws; replaced by `currentColor` in the SVG."""
@@ -49,7 +51,7 @@ class Drawing:
         self.figure = Figure(figsize=(WIDTH / 72, height), layout="constrained")
         self._texts: dict[str, Text] = {}
 
-    def say(self, artist: Any, text: Text, room: float, *, over_lines: bool = False) -> None:
+    def say(self, artist: TextArtist, text: Text, room: float, *, over_lines: bool = False) -> None:
         """Makes a matplotlib text artist show `text`, in smaller letters if it needs more than `room` ems.
 
         over_lines: the text lies over lines, so it gets an edge of the page's paper.
@@ -58,7 +60,7 @@ class Drawing:
         self._texts[name] = text
         artist.set_text(_stand_in(text, room))
         artist.set_gid(name)
-        artist.set_fontsize(artist.get_fontsize() * min(1.0, max(_SMALLEST, room / max(1.0, _ems(text)))))
+        artist.set_fontsize(float(artist.get_fontsize()) * min(1.0, max(_SMALLEST, room / max(1.0, _ems(text)))))
 
     def label(self, axes: Axes, x: Text, y: Text) -> None:
         """Says what the axes show."""
@@ -84,7 +86,7 @@ class Drawing:
             if slanted:
                 artist.set(rotation=45, rotation_mode="anchor", ha="right", va="center")
 
-    def legend(self, entries: Sequence[tuple[Any, Text]], below: bool = False) -> None:
+    def legend(self, entries: Sequence[tuple[Artist, Text]], below: bool = False) -> None:
         """A legend of (artist, label) above or below the axes, in as many columns as fit; the figure grows by its rows."""
         if not entries:
             return
@@ -122,13 +124,14 @@ def drawing(height: float) -> Iterator[Drawing]:
     """A `Drawing` with matplotlib's settings for as long as it is drawn; `height` in inches, without the legend."""
     import matplotlib as mpl
 
-    settings: dict[Any, Any] = dict.fromkeys(
-        ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK
-    )
-    settings |= {"svg.fonttype": "none", "svg.hashsalt": "hashigo", "font.family": "sans-serif"}
-    settings["figure.constrained_layout.w_pad"] = 0.07  # Japanese letters are higher than the stand-ins
-    settings |= {"font.size": 10, "xtick.labelsize": 9, "ytick.labelsize": 9}
-    with mpl.rc_context(settings):
+    with mpl.rc_context(
+        {
+            "text.color": INK, "axes.edgecolor": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK,
+            "svg.fonttype": "none", "svg.hashsalt": "hashigo", "font.family": "sans-serif",
+            "figure.constrained_layout.w_pad": 0.07,  # Japanese letters are higher than the stand-ins
+            "font.size": 10, "xtick.labelsize": 9, "ytick.labelsize": 9,
+        }
+    ):  # fmt: skip
         yield Drawing(height)
 
 

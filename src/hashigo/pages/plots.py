@@ -9,9 +9,9 @@ a phone: 30 Japanese or 50 Latin letters fit into one line, half as many more in
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +23,9 @@ from hashigo.pages.words import Text, Words, english
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
+    from matplotlib.colors import Colormap
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Rectangle
 
 COLOURS = (
     "#0a7fbf", "#e78c77", "#d30076", "#136749", "#99730c", "#5801ff", "#75b50b", "#a42700", "#be88fb", "#1eb7ae",
@@ -45,6 +48,7 @@ LEGEND = (
 Points = Sequence[tuple[float, float]]
 """(x, y) values of a line."""
 _Value = TypeVar("_Value")
+_Share = TypeVar("_Share", float, NDArray[np.float64])
 Labelled = Mapping[str, _Value] | Mapping[Words, _Value] | Mapping[Text, _Value]
 """Values by their labels."""
 
@@ -126,7 +130,7 @@ def intervals(
         raise RecipeError(f"legend: expected {len(LEGEND)} texts (run, interval, mean, reference), got {len(names)}")
     with drawing(0.45 + 0.4 * max(1, len(rows))) as page:
         axes = page.figure.subplots()
-        handles: dict[str, Any] = {}
+        handles: dict[str, Line2D] = {}
         for place, row in enumerate(rows):
             handles |= _row(axes, place, row)
             label = axes.text(0, place - 0.2, "", transform=axes.get_yaxis_transform(), va="bottom")
@@ -195,17 +199,19 @@ def scatter(points: ArrayLike, labels: ArrayLike, *, classes: Sequence[Text]) ->
     with drawing(3.2) as page:
         axes = page.figure.subplots()
         size = float(np.clip(16000 / max(1, len(places)), 3, 16))
-        style: dict[str, Any] = {"s": size, "linewidths": 0, "alpha": 0.85, "rasterized": True}
         slices = 16  # drawn in turns, so that no class hides those before it
         for turn in range(slices):
             for kind in range(len(classes)):
                 chosen = places[turn::slices][kinds[turn::slices] == kind]
-                axes.scatter(chosen[:, 0], chosen[:, 1], **style, **_sign(kind))
+                axes.scatter(
+                    chosen[:, 0], chosen[:, 1], s=size, linewidths=0, alpha=0.85, rasterized=True,
+                    color=_colour(kind), marker=_marker(kind),
+                )  # fmt: skip
         axes.set_aspect("equal", adjustable="datalim")
         axes.set_xticks([])
         axes.set_yticks([])
         axes.spines[:].set_color(GRID)
-        page.legend([(_dot(**_sign(kind)), name) for kind, name in enumerate(classes)], below=True)
+        page.legend([(_dot(_colour(kind), _marker(kind)), name) for kind, name in enumerate(classes)], below=True)
         return page.svg()
 
 
@@ -221,7 +227,7 @@ def _line_colours(series: Labelled[Points], dashed: Sequence[Text]) -> dict[Text
     return colours
 
 
-def _line(axes: Axes, points: Points, colour: str, dashed: bool) -> Any:
+def _line(axes: Axes, points: Points, colour: str, dashed: bool) -> Line2D:
     xs, ys = np.asarray(points, np.float64).reshape(-1, 2).T
     marker = "o" if len(xs) <= 12 else ""  # few measurements should be seen as such
     style = ":" if dashed else "-"
@@ -234,7 +240,7 @@ def _band(axes: Axes, band: Sequence[tuple[float, float, float]], colour: str) -
     axes.fill_between(xs, low, high, color=colour, alpha=0.2, linewidth=0)
 
 
-def _marks(axes: Axes, points: Points, colour: str, marker: str) -> Any:
+def _marks(axes: Axes, points: Points, colour: str, marker: str) -> Line2D:
     xs, ys = np.asarray(points, np.float64).reshape(-1, 2).T
     return axes.plot(xs, ys, color=colour, linestyle="", marker=marker, markersize=6)[0]
 
@@ -268,7 +274,7 @@ def _set_ticks(axes: Axes, xs: Sequence[float]) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, steps=[1, 2, 5, 10]))
 
 
-def _apart(values: Sequence[float], place: Any) -> list[float]:
+def _apart(values: Sequence[float], place: Callable[[float], float]) -> list[float]:
     """Those of the sorted values whose labels do not run into one another; the last one stays."""
     room = 0.09 * (place(values[-1]) - place(values[0]))
     labelled = [values[-1]]
@@ -293,17 +299,20 @@ def _plain_log_ticks(axis: Axis) -> None:
 _SIGNS = ("points", "interval", "mean", "reference")
 
 
-def _row(axes: Axes, place: int, row: Row) -> dict[str, Any]:
+def _row(axes: Axes, place: int, row: Row) -> dict[str, Line2D]:
     """Draws one row of `intervals`; returns a handle for the legend for each sign in it."""
     handles = {}
     blue, orange = COLOURS[:2]
     axes.axhline(place, color=GRID, linewidth=0.8, zorder=0)
     if points := [float(point) for point in row.points if math.isfinite(point)]:
-        style: dict[str, Any] = {"color": blue, "linestyle": "", "marker": "o", "markersize": 4.5, "markeredgewidth": 0}
-        handles["points"] = axes.plot(points, [place] * len(points), alpha=0.7, zorder=3, **style)[0]
+        handles["points"] = axes.plot(
+            points, [place] * len(points), alpha=0.7, zorder=3,
+            color=blue, linestyle="", marker="o", markersize=4.5, markeredgewidth=0,
+        )[0]  # fmt: skip
     if math.isfinite(row.low) and math.isfinite(row.high):
-        bar: dict[str, Any] = {"color": blue, "linewidth": 7, "alpha": 0.35, "solid_capstyle": "butt"}
-        handles["interval"] = axes.plot([row.low, row.high], [place] * 2, zorder=2, **bar)[0]
+        handles["interval"] = axes.plot(
+            [row.low, row.high], [place] * 2, zorder=2, color=blue, linewidth=7, alpha=0.35, solid_capstyle="butt"
+        )[0]
     if math.isfinite(row.mean):
         handles["mean"] = _marks(axes, [(row.mean, place)], blue, "o")
         handles["mean"].set(markersize=8, zorder=4, markeredgecolor=INK)
@@ -316,18 +325,19 @@ def _row(axes: Axes, place: int, row: Row) -> dict[str, Any]:
 _SHARES = ((0.1, "10 %"), (0.5, "50 %"), (1.0, Words("100 % of the row", "行の100%")))
 
 
-def _shades(deepest: float) -> Any:
+def _shades(deepest: float) -> Colormap:
     from matplotlib.colors import LinearSegmentedColormap, to_rgba
 
     return LinearSegmentedColormap.from_list("share", [to_rgba(COLOURS[0], 0.0), to_rgba(COLOURS[0], deepest)])
 
 
-def _depth(share: Any) -> Any:
+def _depth(share: _Share) -> _Share:
     """How deep the colour of a share is, 0..1: more than in proportion, so that small ones can be seen."""
-    return share**0.7
+    depth: _Share = share**0.7
+    return depth
 
 
-def _tile(alpha: float) -> Any:
+def _tile(alpha: float) -> Rectangle:
     from matplotlib.patches import Rectangle
 
     return Rectangle((0, 0), 1, 1, facecolor=(COLOURS[0], alpha), edgecolor=GRID)
@@ -343,11 +353,15 @@ def _numbers(axes: Axes, table: NDArray[np.generic]) -> None:
             axes.text(column + 0.5, place + 0.5, text, ha="center", va="center_baseline", fontsize=size)
 
 
-def _sign(kind: int) -> dict[str, Any]:
-    return {"color": COLOURS[kind % len(COLOURS)], "marker": MARKERS[kind % len(MARKERS)]}
+def _colour(kind: int) -> str:
+    return COLOURS[kind % len(COLOURS)]
 
 
-def _dot(color: str, marker: str) -> Any:
+def _marker(kind: int) -> str:
+    return MARKERS[kind % len(MARKERS)]
+
+
+def _dot(color: str, marker: str) -> Line2D:
     from matplotlib.lines import Line2D
 
     return Line2D([], [], color=color, marker=marker, linestyle="", markersize=6, markeredgewidth=0)

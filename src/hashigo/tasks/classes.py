@@ -137,7 +137,8 @@ class ChromaBins:
         """
         xp = array_namespace(logits)
         errors, chroma = (
-            xp.asarray(one, device=device(logits), dtype=logits.dtype) for one in (self.errors, np.hypot(*self.shown.T))
+            xp.asarray(values, device=device(logits), dtype=logits.dtype)
+            for values in (self.errors, np.hypot(*self.shown.T))
         )
         odds = _odds(logits)
         gain = (reward * chroma[:, None] - xp.matmul(errors, odds)) / SOFTNESS
@@ -180,9 +181,9 @@ def fitted_bins(pictures: Iterable[Array]) -> ChromaBins:
     counts = np.zeros(len(every))
     for rgb in pictures:
         classes, shares = every.shares(color.chroma(to_device(rgb, "cpu")))
-        for one, share in zip(classes, shares, strict=True):
+        for indices, share in zip(classes, shares, strict=True):
             counts += np.bincount(
-                np.asarray(one).ravel(), weights=np.asarray(share, np.float64).ravel(), minlength=len(every)
+                np.asarray(indices).ravel(), weights=np.asarray(share, np.float64).ravel(), minlength=len(every)
             )
     if not counts.sum():
         return every
@@ -194,4 +195,6 @@ def fitted_bins(pictures: Iterable[Array]) -> ChromaBins:
     near = np.exp(-2 * ((cells[:, None] - cells[None]) ** 2).sum(axis=2))  # a Gaussian of half a cell
     smooth = (near / near.sum(axis=1, keepdims=True)).T @ share[common]
     smooth /= smooth.sum()
-    return ChromaBins(tuple((int(cb), int(cr)) for cb, cr in cells), tuple(float(f"{one:.4g}") for one in smooth))
+    return ChromaBins(
+        tuple((int(cb), int(cr)) for cb, cr in cells), tuple(float(f"{frequency:.4g}") for frequency in smooth)
+    )

@@ -130,8 +130,8 @@ class ColorizeBins(Colorize):
         """The task with the classes of the pictures, unless it has some."""
         if self.cells:
             return self
-        found = fitted_bins(pictures)
-        return replace(self, cells=found.cells, frequencies=found.frequencies)
+        bins = fitted_bins(pictures)
+        return replace(self, cells=bins.cells, frequencies=bins.frequencies)
 
     def fitted_as(self, other: Task) -> ColorizeBins:
         """The task with the classes of `other`.

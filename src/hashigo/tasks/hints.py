@@ -93,7 +93,7 @@ def random_hints(chroma: Array, rng: PictureRng, share: float) -> Array:
     slot = xp.arange(MOST, device=device(chroma))
     shown = xp.astype((slot[None] < number[:, None]) & given[:, None], chroma.dtype)
     rows, columns = _within(top, radius, height), _within(left, radius, width)
-    along, across = (one / xp.sum(one, axis=-1, keepdims=True) for one in (rows, columns))
+    along, across = (line / xp.sum(line, axis=-1, keepdims=True) for line in (rows, columns))
     means = xp.sum(xp.matmul(along[:, None], chroma) * across[:, None], axis=-1)
     return _drawn(rows * shown[..., None], columns, means)
 
@@ -149,8 +149,8 @@ def _reduced(x: Floats, height: int, width: int) -> Floats:
 
 def _squared_distances(a: Floats, b: Floats) -> Floats:
     """(A, F), (B, F) → (A, B)."""
-    found: Floats = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1) - 2 * (a @ b.T)
-    return np.maximum(found, 0, out=found)
+    distances: Floats = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1) - 2 * (a @ b.T)
+    return np.maximum(distances, 0, out=distances)
 
 
 def _within(centre: Array, radius: Array | int, length: int) -> Array:

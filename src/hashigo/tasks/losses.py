@@ -97,7 +97,9 @@ def _colourfulness(chroma: Tensor) -> Tensor:
     opponents = ((red - green).flatten(1), ((red + green) / 2 - blue).flatten(1))
     spread, mean = (
         sum(part.square() for part in parts).add(1e-8).sqrt()
-        for parts in zip(*((one.std(dim=1, correction=0), one.mean(dim=1)) for one in opponents), strict=True)
+        for parts in zip(
+            *((opponent.std(dim=1, correction=0), opponent.mean(dim=1)) for opponent in opponents), strict=True
+        )
     )
     colourful: Tensor = spread + 0.3 * mean
     return colourful

@@ -33,7 +33,7 @@ def read_checkpoint(path: str | Path, *, mapped: bool = False) -> Checkpoint:
         RecipeError: the file holds something else than tensors and plain values, or is no whole checkpoint.
     """
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         raise RecipeError(
             f"{path}: expected a checkpoint of weights and plain values, but it holds more than weights and was not "
@@ -41,9 +41,9 @@ def read_checkpoint(path: str | Path, *, mapped: bool = False) -> Checkpoint:
         ) from error
     except (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError) as error:
         raise RecipeError(f"{path}: expected a checkpoint, got a file that cannot be read as one: {error}") from error
-    if not isinstance(found, dict):
-        raise RecipeError(f"{path}: expected a run's checkpoint, got a stored {type(found).__name__}")
-    return found
+    if not isinstance(checkpoint, dict):
+        raise RecipeError(f"{path}: expected a run's checkpoint, got a stored {type(checkpoint).__name__}")
+    return checkpoint
 
 
 class AtomicCheckpoints(TorchCheckpointIO):

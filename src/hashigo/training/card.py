@@ -40,7 +40,7 @@ tags: [unet, autoencoder, {task.name}]
 
 | | |
 | --- | --- |
-| network | {recipe.network.name}, {parameters:,} parameters, {_plain(recipe.network.options)} |
+| network | {recipe.network.name}, {parameters:,} parameters, {_options(recipe.network.options)} |
 {_began(recipe)}| training pictures | {len(training):,}, {training.source} |
 {_skipped(training)}| validation pictures | {len(validation):,}, {validation.source} |
 | loss | {recipe.loss or task.loss}: {best["val_loss"]:.5g} on the validation pictures (epoch {best["epoch"]} of {recipe.epochs}) |
@@ -82,5 +82,5 @@ def machine(setup: Setup) -> str:
     return f"{processor_name()}, {torch.get_num_threads()} threads; {setup}"
 
 
-def _plain(options: dict[str, object]) -> str:
+def _options(options: dict[str, object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in options.items()) or "default options"

@@ -19,8 +19,9 @@ from hashigo.tasks import Task, task_config
 from hashigo.training.recipe import OptimizerRecipe
 from hashigo.training.step import Criterion, Run, step_loss
 
-Checkpoint = dict[str, Any]  # Any: tensors and plain values, nested as Lightning nests them
-Group = dict[str, Any]  # Any: parameters and their options, as torch's optimizers take them
+Checkpoint = dict[str, Any]  # tensors and plain values, nested as Lightning nests them
+Group = dict[str, object]
+"""Parameters and their options, as torch's optimizers take them."""
 
 
 class Average:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from operator import attrgetter
 from typing import Any, Literal
 
 from hashigo.errors import RecipeError
 
 Switch = Literal["auto", "on", "off"]
+Options = dict[str, Any]  # whatever the task or network takes; jsonargparse shows the type in its help
 
 
 @dataclass
@@ -20,7 +22,7 @@ class TaskRecipe:
     """
 
     name: str = "autoencode"
-    options: dict[str, Any] = field(default_factory=dict)
+    options: Options = field(default_factory=dict)
 
 
 @dataclass
@@ -36,7 +38,7 @@ class NetworkRecipe:
     """
 
     name: str = "unet"
-    options: dict[str, Any] = field(default_factory=dict)
+    options: Options = field(default_factory=dict)
     pretrained: bool = False
 
 
@@ -166,9 +168,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():
-            value: Any = self
-            for part in name.split("."):
-                value = getattr(value, part)
+            value = attrgetter(name)(self)
             if not least <= value < float("inf"):
                 raise RecipeError(f"{name}: expected a number of at least {least}, got {value}")
         if self.machine.devices < 1 and self.machine.devices != -1:
@@ -182,7 +182,7 @@ class Recipe:
         if self.optimizer.lr <= 0:
             raise RecipeError(f"optimizer.lr: expected above 0, got {self.optimizer.lr}")
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """The recipe as nested plain values, as its YAML file has them."""
         return asdict(self)
 

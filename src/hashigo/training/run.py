@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import torch
 import yaml
@@ -120,7 +119,7 @@ def train(
     rate = steps * loaders[0].batch_size * trainer.world_size / seconds
     card = model_card(recipe, task, training, validation, metrics, setup, (seconds, rate), network)
     model = save_model(
-        folder / "model", network, task, size=_side(recipe, loaders[0]), card=card, half=recipe.half, onnx=onnx
+        folder / "model", network, task, size=_trained_size(recipe, loaders[0]), card=card, half=recipe.half, onnx=onnx
     )
     if recipe.panels and trainer.is_global_zero:
         animate(folder / "panels")  # last: whatever becomes of it, the model is there
@@ -187,13 +186,13 @@ def _check_same(recipe: Recipe, path: Path) -> None:
         key for key in now if key not in MAY_CHANGE and yaml.safe_load(yaml.safe_dump(now[key])) != started[key]
     ]
     if different:
-        told = "; ".join(f"{key} was {started.get(key)}, now {now[key]}" for key in different)
+        changes = "; ".join(f"{key} was {started.get(key)}, now {now[key]}" for key in different)
         raise RecipeError(
-            f"expected the recipe that {path.parent} was started with, got another: {told}; give another --run"
+            f"expected the recipe that {path.parent} was started with, got another: {changes}; give another --run"
         )
 
 
-def network_options(recipe: Recipe, task: Task) -> dict[str, Any]:
+def network_options(recipe: Recipe, task: Task) -> dict[str, object]:
     """The network's keyword arguments: the recipe's, with channels and output activation from the task."""
     given = {
         "in_channels": task.in_channels,
@@ -248,13 +247,13 @@ def _prepare(recipe: Recipe, training: PictureSet, validation: PictureSet) -> tu
     device = setup.accelerator if setup.accelerator in ("cuda", "mps") else "cpu"
     if device == "cuda":
         device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"  # each process keeps the pictures on its own GPU
-    options: dict[str, Any] = {"batch_size": recipe.batch_size, "crop": recipe.data.crop}
+    batch_size, crop = recipe.batch_size, recipe.data.crop
     loaders = (
         Loader(
             ResidentPictures(training, device), training=True, flip=recipe.data.flip, seed=recipe.seed,
-            zoom=recipe.data.zoom, **options,
+            zoom=recipe.data.zoom, batch_size=batch_size, crop=crop,
         ),
-        Loader(ResidentPictures(validation, device), training=False, **options),
+        Loader(ResidentPictures(validation, device), training=False, batch_size=batch_size, crop=crop),
     )  # fmt: skip
     return loaders, setup, recipe.epochs * len(loaders[0])
 
@@ -296,7 +295,7 @@ def _restore_best(network: torch.nn.Module, folder: Path) -> None:
     network.load_state_dict({name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)})
 
 
-def _side(recipe: Recipe, loader: Loader) -> int:
+def _trained_size(recipe: Recipe, loader: Loader) -> int:
     """Short side at which photos look to the network as in training: crops are cut from pictures of data.size."""
     return recipe.data.size or (0 if loader.size is None else min(loader.size))
 

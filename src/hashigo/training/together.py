@@ -35,6 +35,8 @@ from hashigo.training.run import network_for
 from hashigo.training.setup import Setup, choose
 from hashigo.training.step import through
 
+Notes = dict[str, Any]  # what JSON can hold, as the caller likes
+
 
 class _OwnLoss(nn.Module):
     """A network whose `forward` is its `own_loss`: `functional_call` knows no other method."""
@@ -76,15 +78,20 @@ class Together:
         self.setup = _setup(recipe.machine, len(self.seeds))
         self.device = torch.device(self.setup.accelerator)
         resident = pictures if isinstance(pictures, ResidentPictures) else ResidentPictures(pictures, self.device)
-        options: dict[str, Any] = {"batch_size": recipe.batch_size, "crop": recipe.data.crop, "flip": recipe.data.flip}
-        self.loaders = [Loader(resident, training=True, seed=seed, **options) for seed in self.seeds]
+        batch_size, crop, flip = recipe.batch_size, recipe.data.crop, recipe.data.flip
+        self.loaders = [
+            Loader(resident, training=True, seed=seed, batch_size=batch_size, crop=crop, flip=flip)
+            for seed in self.seeds
+        ]
         self.loss = self.task.criterion(recipe.loss or self.task.loss)
         self.epoch = 0
         alone = [self._first(seed) for seed in self.seeds]
-        self._one = alone[0].train()
+        self._network = alone[
+            0
+        ].train()  # trained itself where it is alone, else all have their own weights in its place
         if self.setup.channels_last:
-            self._one.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._own = _OwnLoss(self._one)
+            self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._own = _OwnLoss(self._network)
         self._weights, self._buffers = _stacked(alone)
         steps = recipe.epochs * len(self.loaders[0])
         self._optimizer, self._schedule = make_optimizer(self._weights.values(), recipe.optimizer, steps)
@@ -130,7 +137,7 @@ class Together:
     def _step(self, inputs: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
         """One step of the optimizer; returns the losses, (S,)."""
         if len(self.seeds) == 1:
-            losses = through(self._one, inputs[0], targets[0], run=self._run).loss(self.loss)[None]
+            losses = through(self._network, inputs[0], targets[0], run=self._run).loss(self.loss)[None]
         else:
             stacked = torch.stack(list(inputs)), torch.stack(list(targets))
             losses = vmap(self._loss_with, randomness="different")(self._weights, self._buffers, *stacked)
@@ -144,7 +151,7 @@ class Together:
         if self.setup.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.setup.precision == "bf16"):
-            return self._one.own_loss(x)
+            return self._network.own_loss(x)
 
     def _loss_with(self, weights: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor, target: Tensor) -> Tensor:
         """The loss of one network, whose weights and buffers these are."""
@@ -156,7 +163,7 @@ class Together:
                 )
             return answer
 
-        return through(self._one, x, target, run=run).loss(self.loss)
+        return through(self._network, x, target, run=run).loss(self.loss)
 
     @staticmethod
     def _named(values: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -167,7 +174,7 @@ class Together:
         result: list[Network] = []
         for i in range(len(self.seeds)):
             state = {name: value.detach()[i].clone() for name, value in self._all().items()}
-            network = copy.deepcopy(self._one).cpu()
+            network = copy.deepcopy(self._network).cpu()
             network.load_state_dict({name: value.cpu() for name, value in state.items()})
             result.append(network.eval())
         return result
@@ -176,9 +183,9 @@ class Together:
         """Weights and buffers by name, each with the networks along its first axis."""
         if len(self.seeds) > 1:
             return {**self._weights, **self._buffers}
-        return {name: value[None] for name, value in self._one.state_dict().items()}
+        return {name: value[None] for name, value in self._network.state_dict().items()}
 
-    def save(self, paths: Sequence[str | Path], about: Sequence[dict[str, Any]]) -> None:
+    def save(self, paths: Sequence[str | Path], about: Sequence[Notes]) -> None:
         """Writes each network's weights, its optimizer's state and the epoch, with notes, as a safetensors file of its own
         (no pickle), so that it can go on beside others than now."""
         optimizer = self._optimizer.state_dict()["state"]
@@ -186,17 +193,17 @@ class Together:
             tensors = {f"network.{name}": value[place] for name, value in self._all().items()}
             for number, state in optimizer.items():
                 for name, value in state.items():
-                    tensors[f"optimizer.{number}.{name}"] = self._of_one(torch.as_tensor(value), place)
-            kept = {name: value.detach().clone().contiguous().cpu() for name, value in tensors.items()}
-            told = {"epoch": self.epoch, "seed": seed, "about": notes, "schedule": self._schedule.last_epoch}
+                    tensors[f"optimizer.{number}.{name}"] = self._of_network(torch.as_tensor(value), place)
+            copies = {name: value.detach().clone().contiguous().cpu() for name, value in tensors.items()}
+            header = {"epoch": self.epoch, "seed": seed, "about": notes, "schedule": self._schedule.last_epoch}
             with atomic_path(path) as temporary:
-                save_file(kept, temporary, metadata={"together": json.dumps(told)})
+                save_file(copies, temporary, metadata={"together": json.dumps(header)})
 
-    def _of_one(self, value: Tensor, place: int) -> Tensor:
+    def _of_network(self, value: Tensor, place: int) -> Tensor:
         """Of a part of the optimizer's state that of one network; a scalar, such as AdamW's count of steps, is all's."""
         return value[place] if len(self.seeds) > 1 and value.ndim else value
 
-    def restore(self, paths: Sequence[str | Path]) -> list[dict[str, Any]]:
+    def restore(self, paths: Sequence[str | Path]) -> list[Notes]:
         """Goes on where `save` was called for each network, in this company or another; returns the notes of each.
 
         Raises:
@@ -226,13 +233,13 @@ class Together:
         for group, base, factor in rates:  # or the next step would have the first one's
             group["lr"] = base * factor(steps)
         self.epoch = notes["epoch"]
-        return [one["about"] for one, _ in stored]
+        return [notes["about"] for notes, _ in stored]
 
 
-def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def _read(path: str | Path) -> tuple[Notes, dict[str, Tensor]]:
     """Notes and tensors of a state."""
     with safe_open(path, "pt") as file:
-        notes: dict[str, Any] = json.loads(file.metadata()["together"])
+        notes: Notes = json.loads(file.metadata()["together"])
         return notes, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no dictionary)
 
 

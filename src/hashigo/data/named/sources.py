@@ -95,12 +95,12 @@ def dataset(name: str) -> Dataset:
 
 def find_local(name: str, root: str | Path | None = None) -> Path | None:
     """Where a named dataset lies: in `root/name`, in `root` or in a folder `root/*name*`; None if nowhere."""
-    found, base = dataset(name), data_root(root)
-    if not found.files:
-        return found.find(base)
+    named, base = dataset(name), data_root(root)
+    if not named.files:
+        return named.find(base)
     others = sorted(path for path in base.glob(f"{name}*") if path.is_dir()) if base.is_dir() else []
     for place in (base / name, base, *others):
-        if place.exists() and (where := found.find(place)) is not None:
+        if place.exists() and (where := named.find(place)) is not None:
             return where
     return None
 
@@ -117,14 +117,14 @@ def get(
     `split`: the only one that has to be there. `progress` is called with bytes.
     Raises DataError for an unknown name, DownloadError when it cannot be downloaded.
     """
-    found = dataset(name)
-    needed = found.splits if split is None else parts_of(split, found.splits, name)
+    named = dataset(name)
+    needed = named.splits if split is None else parts_of(split, named.splits, name)
     where = find_local(name, root)
     # Of a set in several files (MNIST) some may be missing; an archive is there or not.
-    if where is not None and (len(found.files) < 2 or set(needed) <= set(found.splits_in(where))):
+    if where is not None and (len(named.files) < 2 or set(needed) <= set(named.splits_in(where))):
         return where
     folder = data_root(root) / name
-    for file in found.files:
+    for file in named.files:
         download.download(
             file.urls,
             folder / file.name,
@@ -133,7 +133,7 @@ def get(
             unpacked=file.unpacked,
             progress=progress,
         )
-    where = found.find(folder)
+    where = named.find(folder)
     if where is None:
         raise DataError(f"{folder}: expected the files of {name}, they are not there; remove the folder")
     return where

@@ -58,16 +58,16 @@ def read_split(where: Path, split: str, limit: int | None = None) -> PictureSet:
 def _labels(where: Path, parts: list[str], counts: list[int]) -> NDArray[np.int64]:
     """(N,) the parts' labels one after another: 1..10 in the files, 0..9 here, -1 where there are none."""
     wanted = {f"{part}_y.bin": part for part in parts if part != "unlabelled"}
-    found = {wanted[name]: np.frombuffer(file.read(), np.uint8) for name, file in open_each(where, list(wanted))}
+    stored = {wanted[name]: np.frombuffer(file.read(), np.uint8) for name, file in open_each(where, list(wanted))}
     labels = []
     for part, count in zip(parts, counts, strict=True):
         if part == "unlabelled":
             labels.append(np.full(count, -1, np.int64))
             continue
-        if part not in found or len(found[part]) != count:
-            number = len(found[part]) if part in found else 0
+        if part not in stored or len(stored[part]) != count:
+            number = len(stored[part]) if part in stored else 0
             raise DataError(f"{where}: expected {count:,} labels in {part}_y.bin, found {number:,}")
-        labels.append(found[part].astype(np.int64) - 1)
+        labels.append(stored[part].astype(np.int64) - 1)
     return np.concatenate(labels)
 
 
