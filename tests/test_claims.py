@@ -13,7 +13,8 @@ from scipy import stats
 
 from hashigo.errors import DataError
 from hashigo.pages.words import Words
-from hashigo.studies.claims import Claim, both, higher, interval, paired_higher
+from hashigo.studies.claims import Claim, Interval, both, higher, interval, paired_higher
+from hashigo.studies.serializing import from_json, to_json
 
 SLEEP = ([0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0], [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4])
 """Hours of sleep gained by ten patients with two drugs ("Student" 1908)."""
@@ -40,7 +41,7 @@ def test_one_value_has_no_interval() -> None:
 
 
 def test_equal_values_have_an_interval_of_no_width() -> None:
-    assert interval([2.0, 2.0, 2.0]) == (2, 2, 2, 3, 0)
+    assert interval([2.0, 2.0, 2.0]) == Interval(2, 2, 2, 3, 0)
 
 
 def test_nan_makes_nan() -> None:
@@ -63,10 +64,10 @@ def test_a_higher_confidence_is_wider() -> None:
 
 def test_welch_is_scipys() -> None:
     a, b = np.random.default_rng(0).normal(0.3, 1, 12), np.random.default_rng(1).normal(0, 3, 7)
-    _, numbers = higher(a, b)
+    _, difference = higher(a, b)
     expected = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
-    assert (numbers["low"], numbers["high"]) == pytest.approx((expected.low, expected.high))
-    assert numbers["difference"] == pytest.approx(a.mean() - b.mean())
+    assert (difference.low, difference.high) == pytest.approx((expected.low, expected.high))
+    assert difference.difference == pytest.approx(a.mean() - b.mean())
 
 
 def test_pairs_see_what_samples_do_not() -> None:
@@ -77,11 +78,11 @@ def test_pairs_see_what_samples_do_not() -> None:
 
 @pytest.mark.parametrize("compare", [higher, paired_higher])
 def test_the_numbers_are_the_means_and_their_difference(compare: object) -> None:
-    verdict, numbers = compare([1.00, 1.01, 0.99, 1.02], [0.79, 0.80, 0.81, 0.80])
+    verdict, difference = compare([1.00, 1.01, 0.99, 1.02], [0.79, 0.80, 0.81, 0.80])
     assert verdict == "holds"
-    assert numbers["a"] == pytest.approx(1.005)
-    assert numbers["b"] == pytest.approx(0.8)
-    assert numbers["difference"] == pytest.approx(1.005 - 0.8)
+    assert difference.a == pytest.approx(1.005)
+    assert difference.b == pytest.approx(0.8)
+    assert difference.difference == pytest.approx(1.005 - 0.8)
 
 
 @pytest.mark.parametrize("compare", [higher, paired_higher])
@@ -93,9 +94,9 @@ def test_what_cannot_be_told_is_within_noise(compare: object) -> None:
 
 @pytest.mark.parametrize("compare", [higher, paired_higher])
 def test_without_any_spread_the_means_decide(compare: object) -> None:
-    verdict, numbers = compare([2.0, 2.0], [1.0, 1.0])
+    verdict, difference = compare([2.0, 2.0], [1.0, 1.0])
     assert verdict == "holds"
-    assert numbers["low"] == numbers["high"] == 1
+    assert difference.low == difference.high == 1
     assert compare([1.0, 1.0], [2.0, 2.0])[0] == "does not hold"
 
 
@@ -132,10 +133,20 @@ def test_a_claim_of_several_parts() -> None:
     assert both([]) == "within noise"
 
 
-def test_a_claim_goes_into_json() -> None:
-    claim = Claim(Words("it is so", "そうである"), "holds", Words("look", "見よ"), {"low": 1.0})
-    values = json.loads(json.dumps(claim.as_dict(), ensure_ascii=False))
-    assert values["claim"] == {"en": "it is so", "ja": "そうである"}
-    assert values["verdict"] == "holds"
-    assert values["evidence"]["ja"] == "見よ"
-    assert values["numbers"] == {"low": 1.0}
+def test_a_claim_goes_into_json_and_comes_back() -> None:
+    claim = Claim(Words("it is so", "そうである"), "holds", Words("look", "見よ"), {"low": 1.0, "high": math.inf})
+    values = json.loads(json.dumps(to_json(claim), ensure_ascii=False, allow_nan=False))
+    assert values == {
+        "claim": {"en": "it is so", "ja": "そうである"},
+        "verdict": "holds",
+        "evidence": {"en": "look", "ja": "見よ"},
+        "numbers": {"low": 1.0, "high": None},
+    }
+    back = from_json(Claim, values)
+    assert (back.text, back.verdict, back.evidence, back.numbers["low"]) == (claim.text, "holds", claim.evidence, 1.0)
+    assert math.isnan(back.numbers["high"])
+
+
+def test_json_that_is_no_claim_says_what_is_missing() -> None:
+    with pytest.raises(DataError, match=r"expected Claim.*evidence"):
+        from_json(Claim, {"claim": {"en": "a", "ja": "b"}, "verdict": "holds", "numbers": {}})

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from hashigo.models import open_model
 from hashigo.pages.page import Page
 from hashigo.studies.folder import StudyFolder
 from hashigo.studies.purity.claims import claims
+from hashigo.studies.purity.results import AboutPictures, ClusterScores, Probe, Scores, TrainingRun
 from hashigo.studies.purity.run import Lanes, load_pictures, run_purity
 from hashigo.studies.purity.settings import CONDITIONS, PRESETS, SWEEP, PuritySettings
 
@@ -175,39 +177,40 @@ class Killed(BaseException):
 
 def in_one_group(
     seeds: list[int], folder: Path, name: str = "bottleneck", lines: list[str] | None = None
-) -> dict[int, dict[str, Any]]:
-    """A condition's parts from several seeds trained as one batched network, as on a GPU."""
+) -> dict[int, TrainingRun]:
+    """A condition's runs from several seeds trained as one batched network, as on a GPU."""
     settings = replace(TINY, epochs=3)
     pictures = load_pictures(settings)
     study = StudyFolder(folder, "purity", {})
     say = (lines if lines is not None else []).append
     recipe = settings.recipe(CONDITIONS[name], pictures.train)
-    missing = [seed for seed in seeds if study.finished(f"{name}-{seed}") is None]
+    missing = [seed for seed in seeds if study.finished(f"{name}-{seed}", TrainingRun) is None]
     network_module.train_and_measure(name, recipe, missing, settings, pictures, study, say, lambda: True)
-    return {seed: study.finished(f"{name}-{seed}") or {} for seed in seeds}
+    runs = {seed: study.finished(f"{name}-{seed}", TrainingRun) for seed in seeds}
+    return {seed: run for seed, run in runs.items() if run is not None}
 
 
-def comparable(found: dict[str, Any]) -> dict[str, Any]:
-    return {**found, "seconds": 0, "measuring_seconds": 0}
+def comparable(run: TrainingRun) -> TrainingRun:
+    return replace(run, seconds=0, measuring_seconds=0)
 
 
 @pytest.fixture(scope="module")
-def grouped(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, Any]]:
+def grouped(tmp_path_factory: pytest.TempPathFactory) -> dict[int, TrainingRun]:
     folder = tmp_path_factory.mktemp("grouped")
-    found = in_one_group([0, 1], folder)
+    runs = in_one_group([0, 1], folder)
     assert not list((folder / "states").iterdir())
-    return found
+    return runs
 
 
-def test_several_seeds_in_one_network(grouped: dict[int, dict[str, Any]], tmp_path: Path) -> None:
+def test_several_seeds_in_one_network(grouped: dict[int, TrainingRun], tmp_path: Path) -> None:
     alone = in_one_group([1], tmp_path)
-    assert grouped[1]["train_loss"] == pytest.approx(alone[1]["train_loss"], rel=2e-2)
-    assert grouped[0]["train_loss"] != grouped[1]["train_loss"]
-    assert [row["epoch"] for row in grouped[1]["sweep"]] == [0, 1, 2, 3]
+    assert grouped[1].train_loss == pytest.approx(alone[1].train_loss, rel=2e-2)
+    assert grouped[0].train_loss != grouped[1].train_loss
+    assert [row.epoch for row in grouped[1].sweep] == [0, 1, 2, 3]
 
 
 def test_a_killed_group_goes_on_with_the_same_numbers(
-    grouped: dict[int, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    grouped: dict[int, TrainingRun], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Dying(network_module.Together):
         def train_epoch(self, go_on: Any = lambda: True) -> list[float]:
@@ -229,14 +232,14 @@ def test_a_killed_group_goes_on_with_the_same_numbers(
 
 
 def test_a_kill_between_two_finishes_costs_no_training(
-    grouped: dict[int, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    grouped: dict[int, TrainingRun], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     finish = network_module._finish
 
-    def dying(name: str, place: int, *rest: Any) -> None:
+    def dying(name: str, place: int, *rest: Any) -> TrainingRun:
         if place == 1:
             raise Killed
-        finish(name, place, *rest)
+        return finish(name, place, *rest)
 
     with monkeypatch.context() as patch:
         patch.setattr(network_module, "_finish", dying)
@@ -246,10 +249,10 @@ def test_a_kill_between_two_finishes_costs_no_training(
     monkeypatch.setattr(network_module.Together, "train_epoch", None)
     found = in_one_group([0, 1], tmp_path)
     assert comparable(found[0]) == comparable(grouped[0])
-    assert found[1]["train_loss"] == grouped[1]["train_loss"]
+    assert found[1].train_loss == grouped[1].train_loss
     # alone its weights lie otherwise in memory, which moves the last digit
-    assert found[1]["inertia"] == pytest.approx(grouped[1]["inertia"], rel=1e-6)
-    assert found[1]["train"]["purity"] == pytest.approx(grouped[1]["train"]["purity"], abs=0.01)
+    assert found[1].inertia == pytest.approx(grouped[1].inertia, rel=1e-6)
+    assert found[1].train.purity == pytest.approx(grouped[1].train.purity, abs=0.01)
 
 
 def test_more_seeds_do_not_begin_those_again_that_were_on_their_way(
@@ -273,7 +276,7 @@ def test_more_seeds_do_not_begin_those_again_that_were_on_their_way(
     found = in_one_group([0, 1, 2], tmp_path, lines=lines)
     assert trained == [((0, 2), 0), ((0, 2), 1), ((0, 2), 2), ((1,), 2)]
     assert sum("cannot be read" in line for line in lines) == 1
-    assert [len(one["train_loss"]) for one in found.values()] == [3, 3, 3]
+    assert [len(run.train_loss) for run in found.values()] == [3, 3, 3]
 
 
 def test_more_seeds_keep_what_is_finished_and_other_settings_are_refused(tmp_path: Path) -> None:
@@ -344,7 +347,7 @@ def test_the_sweep_is_what_the_issue_asks_for() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "data", "machine", "told"),
-    [({}, {}, "float32", None), ({"seeds": 5, "root": "there"}, {}, "float32", None),
+    [({}, {}, "float32", None), ({"seeds": 5, "data_root": "there"}, {}, "float32", None),
      ({}, {}, "bfloat16 autocast", "precision bfloat16 (float32). In full things may come out otherwise; --preset "
                                    "article --precision fp32 does that"),
      ({"data": "fashion"}, {}, "float32", "data fashion (mnist)"), ({"kmeans_seeds": 3}, {}, "float32", "k-means runs 3 (10)"),
@@ -356,21 +359,31 @@ def test_the_page_tells_every_departure(
 ) -> None:
     page = Page("a page")
     about = {"source": "mnist train", "size": (28, 28), "train": 60_000, "test": 10_000, "labels": 10, "left_out": 0}
-    results = {"data": about | data, "conditions": {"both": {"machine": f"cpu, {machine}, channels last"}}}
-    report_module._introduction(page, replace(PRESETS["article"], **changes), results)
+    pictures = AboutPictures(**{"channels": 1, "digest": "", **about, **data})
+    conditions = {"both": SimpleNamespace(machine=f"cpu, {machine}, channels last")}
+    results = SimpleNamespace(data=pictures, conditions=conditions)
+    report_module.introduction(page, replace(PRESETS["article"], **changes), results)
     text = "".join(page.parts)
     assert ("This is the article&#x27;s full setting" in text) == (told is None)
     assert (told or "") in text
 
 
-def part(values: list[float], pooled: list[float] | None = None) -> dict[str, Any]:
-    return {"train": {"purity": values}, "pooled": {"train": {"purity": pooled or values}}}
+def scores(purity: list[float]) -> ClusterScores:
+    each = Scores(purity=purity, accuracy=purity, nmi=purity, ari=purity)
+    return ClusterScores(inertia=[], iterations=[], train=each, test=each)
+
+
+def run(purity: list[float], pooled: list[float] | None = None) -> TrainingRun:
+    return TrainingRun(
+        **vars(scores(purity)), values=16, contingency=[], probe=Probe(train=0, test=0), measuring_seconds=0, parameters=0,
+        seed=0, sweep=[], train_loss=[], seconds=0, pooled=scores(pooled or purity),
+    )  # fmt: skip
 
 
 def verdicts(**means: list[float]) -> list[str]:
     """The verdicts in the page's order, from the mean purities of two or more training runs."""
-    runs = {name: [part([value, value]) for value in means[name]] for name in means if name != "raw"}
-    found = claims(runs, part(means["raw"]), replace(TINY, seeds=len(means["neither"])))
+    runs = {name: [run([value, value]) for value in means[name]] for name in means if name != "raw"}
+    found = claims(runs, scores(means["raw"]), replace(TINY, seeds=len(means["neither"])))
     return [claim.verdict for claim in found]
 
 
@@ -395,8 +408,8 @@ def test_verdicts_when_it_is_the_other_way_round_or_unclear() -> None:
 def test_one_training_run_decides_nothing_however_alike_its_k_means_runs_are() -> None:
     """The spread of k-means seeds is not that of training runs."""
     of = {"neither": 0.5, "bottleneck": 0.9, "skips": 0.6, "both": 0.3, "zeroed-bottleneck": 0.9}
-    runs = {name: [part([mean - 0.001, mean, mean + 0.001], [mean / 9] * 3)] for name, mean in of.items()}
-    found = claims(runs, part([0.699, 0.7, 0.701]), replace(TINY, seeds=1))
+    runs = {name: [run([mean - 0.001, mean, mean + 0.001], [mean / 9] * 3)] for name, mean in of.items()}
+    found = claims(runs, scores([0.699, 0.7, 0.701]), replace(TINY, seeds=1))
     assert [claim.verdict for claim in found] == ["within noise"] * 9
     assert found[0].numbers["difference"] == pytest.approx(0.2)
     assert "difference +0.200, but one training run" in found[0].evidence.en
@@ -409,9 +422,9 @@ def test_one_training_run_decides_nothing_however_alike_its_k_means_runs_are() -
      ([0.25, 0.251], "does not hold", "holds")],
 )  # fmt: skip
 def test_verdict_on_pooling_is_by_the_share_of_the_purity(lost: list[float], verdict: str, in_points: str) -> None:
-    runs = {name: [part([0.5, 0.5]) for _ in lost] for name in ("bottleneck", "both", "skips")}
-    runs["neither"] = [part([0.5, 0.5], [0.5 - one] * 2) for one in lost]
-    found = claims(runs, part([0.5, 0.5]), replace(TINY, seeds=len(lost)))
+    runs = {name: [run([0.5, 0.5]) for _ in lost] for name in ("bottleneck", "both", "skips")}
+    runs["neither"] = [run([0.5, 0.5], [0.5 - one] * 2) for one in lost]
+    found = claims(runs, scores([0.5, 0.5]), replace(TINY, seeds=len(lost)))
     claim = next(claim for claim in found if "pooling" in claim.text.en)
     assert claim.verdict == verdict
     assert claim.numbers["share_mean"] == pytest.approx(2 * claim.numbers["points_mean"])

@@ -23,7 +23,7 @@ def test_words_become_settings() -> None:
     args = command.parse(["purity", "--data", "digits", "--data-root", "elsewhere", "--seeds=4", "--batch-size", "32",
                           "--controls", "false", "--run", "here"])  # fmt: skip
     settings = args.settings
-    assert (settings.data, settings.root, settings.seeds, settings.batch_size) == ("digits", "elsewhere", 4, 32)
+    assert (settings.data, settings.data_root, settings.seeds, settings.batch_size) == ("digits", "elsewhere", 4, 32)
     assert settings.controls is False
     assert args.run == "here"
 

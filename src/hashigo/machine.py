@@ -9,6 +9,7 @@ import platform
 import shutil
 import sys
 import sysconfig
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -88,6 +89,21 @@ class Environment:
         """Plain values, the packages' versions beside the rest."""
         values = asdict(self)
         return {**{name: value for name, value in values.items() if name != "packages"}, **self.packages}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, object]) -> Environment:
+        """The environment that `as_dict` gave these values for; what an older version did not store is "unknown" or 0."""
+        text = {name: str(value) for name, value in values.items()}
+        named = ("processor", "cores", "threads", "gpu", "system", "python")
+        return cls(
+            processor=text.get("processor", "unknown"),
+            cores=int(text.get("cores", 0)),
+            threads=int(text.get("threads", 0)),
+            gpu=text.get("gpu", "none"),
+            system=text.get("system", "unknown"),
+            python=text.get("python", "unknown"),
+            packages={name: version for name, version in text.items() if name not in named},
+        )
 
 
 def environment() -> Environment:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -61,12 +60,11 @@ def _parsed(name: str, study: Study, words: list[str]) -> argparse.Namespace:
 
 
 def _as_field(word: str) -> str:
-    """A flag as the settings' field is called: --data-root is --root, --batch-size is --batch_size."""
+    """A flag as the settings' field is called: --batch-size is --batch_size."""
     if not word.startswith("--"):
         return word
     flag, equals, value = word.partition("=")
-    name = re.sub("^data[-_]root$", "root", flag[2:]).replace("-", "_")
-    return f"--{name}{equals}{value}"
+    return f"--{flag[2:].replace('-', '_')}{equals}{value}"
 
 
 def _preset_name(study: Study, words: list[str]) -> str:

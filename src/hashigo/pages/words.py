@@ -29,6 +29,22 @@ def japanese(text: Text) -> str:
     return text.ja if isinstance(text, Words) else text
 
 
+def filled(template: Words, **values: object) -> Words:
+    """The template in both languages with `values` in its places, as `str.format` puts them there.
+
+    A value that is `Words` gives each language its own.
+
+    Raises:
+        KeyError: the template has a place for which there is no value.
+    """
+
+    def fill(language: str) -> str:
+        own = {name: getattr(value, language) if isinstance(value, Words) else value for name, value in values.items()}
+        return str(getattr(template, language)).format(**own)
+
+    return Words(fill("en"), fill("ja"))
+
+
 def markup(text: Text) -> str:
     """The text as HTML, escaped: `Words` as one span per language, of which a page's style hides one; else as it is."""
     if not isinstance(text, Words):

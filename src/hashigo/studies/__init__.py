@@ -12,6 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hashigo.studies.settings import Settings
+
+Say = Callable[[str], None]
+"""What a study calls with a line for each thing that is done."""
+
+Run = Callable[[Settings, str | Path, Say], Path]
+"""(settings, folder, say) → the path of report.html."""
+
 
 @dataclass(frozen=True)
 class Study:
@@ -30,23 +38,23 @@ class Study:
     run_at: str
 
     @property
-    def presets(self) -> Mapping[str, Any]:
+    def presets(self) -> Mapping[str, Settings]:
         """Its settings by the name of the preset."""
-        presets: Mapping[str, Any] = _imported(self.presets_at)
+        presets: Mapping[str, Settings] = _imported(self.presets_at)
         return presets
 
     @property
-    def run(self) -> Callable[..., Path]:
-        """What runs it: (settings, folder, say) → report.html.
+    def run(self) -> Run:
+        """What runs it.
 
         Raises:
             ModuleNotFoundError: a package that the study needs is not installed.
         """
-        run: Callable[..., Path] = _imported(self.run_at)
+        run: Run = _imported(self.run_at)
         return run
 
 
-def _imported(place: str) -> Any:
+def _imported(place: str) -> Any:  # Any: the caller knows what the place holds
     module, _, name = place.partition(":")
     return getattr(importlib.import_module(module), name)
 

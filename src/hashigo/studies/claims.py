@@ -8,9 +8,9 @@ makes the interval NaN, and so the claim "within noise": what could not be measu
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,26 +29,37 @@ class Claim:
     text: Words
     verdict: Verdict
     evidence: Words
-    numbers: dict[str, float] = field(default_factory=dict)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Everything as plain values for JSON."""
-        return {
-            "claim": self.text._asdict(),
-            "verdict": self.verdict,
-            "evidence": self.evidence._asdict(),
-            "numbers": dict(self.numbers),
-        }
+    numbers: Mapping[str, float]
 
 
-class Interval(NamedTuple):
+@dataclass(frozen=True)
+class Interval:
     """A mean with its confidence interval; `sd` is the values' own standard deviation (n - 1)."""
 
     mean: float
     low: float
     high: float
-    count: int  # type: ignore[assignment]  # tuples have a method of this name, of no use here
+    count: int
     sd: float
+
+    def numbers(self) -> dict[str, float]:
+        """The five numbers by their names."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The means of two samples, mean(a) - mean(b), and the bounds of its confidence interval (NaN where there is none)."""
+
+    a: float
+    b: float
+    difference: float
+    low: float
+    high: float
+
+    def numbers(self, name: str = "") -> dict[str, float]:
+        """The five numbers for a claim, their keys beginning with `name_` if there are several differences."""
+        return {f"{name}_{key}" if name else key: value for key, value in asdict(self).items()}
 
 
 def interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
@@ -66,11 +77,10 @@ def interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     return Interval(mean, mean - reach, mean + reach, len(sample), sd)
 
 
-def higher(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95) -> tuple[Verdict, dict[str, float]]:
+def higher(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95) -> tuple[Verdict, Difference]:
     """Whether mean(a) > mean(b), for samples that have nothing to do with each other (Welch 1947).
 
-    Returns the verdict and its numbers: `a` and `b` (the means), `difference` = mean(a) - mean(b), and its interval
-    `low`, `high`. A sample of one value has no spread and gives "within noise".
+    A sample of one value has no spread and gives "within noise".
 
     Raises:
         DataError: a sample is empty.
@@ -88,11 +98,10 @@ def higher(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95) -> tuple[Ver
             freedom = 1 / sum(share**2 / (length - 1) for share, length in zip(shares, lengths, strict=True))
         reach = _reach(math.sqrt(total), freedom, confidence)
         low, high = difference - reach, difference + reach
-    numbers = {"a": float(first.mean()), "b": float(second.mean())}
-    return _verdict_of(low, high), {**numbers, "difference": difference, "low": low, "high": high}
+    return _verdict_of(low, high), Difference(float(first.mean()), float(second.mean()), difference, low, high)
 
 
-def paired_higher(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95) -> tuple[Verdict, dict[str, float]]:
+def paired_higher(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95) -> tuple[Verdict, Difference]:
     """Like `higher` for pairs: a[i] and b[i] belong together, such as two networks' PSNR of the same picture.
 
     Raises:
@@ -100,8 +109,8 @@ def paired_higher(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95) -> tu
     """
     first, second = _pairs(a, b)
     gap = interval(first - second, confidence)
-    numbers = {"a": float(first.mean()), "b": float(second.mean())}
-    return _verdict_of(gap.low, gap.high), {**numbers, "difference": gap.mean, "low": gap.low, "high": gap.high}
+    difference = Difference(float(first.mean()), float(second.mean()), gap.mean, gap.low, gap.high)
+    return _verdict_of(gap.low, gap.high), difference
 
 
 def both(verdicts: Iterable[Verdict]) -> Verdict:

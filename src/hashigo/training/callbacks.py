@@ -7,11 +7,14 @@ import pickle
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
+from numpy.typing import NDArray
 from torch import Tensor
 
 from hashigo.data.loader import Loader
@@ -144,41 +147,76 @@ def read_metrics(path: str | Path) -> list[dict[str, float]]:
         ]
 
 
-class Panels(Callback):
-    """At each epoch's end the same pictures, as the network gives them back, with their originals beside them.
+class RestoredPictures(NamedTuple):
+    """Validation pictures as a person sees them, each float32 (N, 3, H, W), 0..1."""
 
-    A panel that cannot be made is a warning, not the end of the run.
+    inputs: NDArray[np.float32]
+    """What was left of them."""
+    results: NDArray[np.float32]
+    """What the network made of that."""
+    originals: NDArray[np.float32]
 
-    folder: where `inputs.png` and `epoch-0001.png` … go. loader: validation pictures; the first `count` are shown.
+
+class ValidationPictures(Callback):
+    """At each epoch's end the same pictures, as the network gives them back.
+
+    What becomes of them is up to a subclass. Pictures that cannot be made are a warning, not the end of the run.
+
+    count: so many of the first validation pictures.
     """
 
-    def __init__(self, folder: Path, loader: Loader, count: int = 100) -> None:
-        self.folder, self.loader, self.count = folder, loader, min(count, loader.count)
-        self._has_inputs = False
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def wants(self, epoch: int) -> bool:
+        """Whether an epoch's pictures, counted from 1, are to be made."""
+        return True
+
+    def write(self, epoch: int, pictures: RestoredPictures) -> None:
+        """Takes an epoch's pictures."""
+        raise NotImplementedError
 
     @torch.no_grad()
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes the epoch's panel, with the weights that were validated."""
-        if not trainer.is_global_zero:
+        """Makes the epoch's pictures."""
+        epoch = trainer.current_epoch + 1
+        if not trainer.is_global_zero or not self.wants(epoch):
             return
         try:
-            self._write(restorer(pl_module), self.folder / f"epoch-{trainer.current_epoch + 1:04d}.png")
+            self.write(epoch, self._restored(restorer(pl_module), trainer.val_dataloaders))
         except Exception as error:
-            warnings.warn(f"the panel of epoch {trainer.current_epoch + 1} was not made: {error}", stacklevel=2)
+            warnings.warn(f"the panel of epoch {epoch} was not made: {error}", stacklevel=2)
 
-    def _write(self, module: Restorer, path: Path) -> None:
-        inputs, results, originals = [], [], []
-        for start in range(0, self.count, self.loader.batch_size):
-            batch = self.loader.batch(0, start // self.loader.batch_size)
-            shown, result = module.restore(batch)
-            inputs.append(shown)
-            results.append(result)
-            originals.append(batch.rgb)
-        parts = [torch.cat(part)[: self.count].float().cpu().numpy() for part in (inputs, results, originals)]
+    def _restored(self, module: Restorer, loader: object) -> RestoredPictures:
+        if not isinstance(loader, Loader):
+            raise TypeError(f"expected validation pictures from a Loader, got {type(loader).__name__}")
+        batches = []
+        for start in range(0, min(self.count, loader.count), loader.batch_size):
+            batch = loader.batch(0, start // loader.batch_size)
+            batches.append((*module.restore(batch), batch.rgb))
+        joined = (torch.cat(parts)[: self.count].float().cpu().numpy() for parts in zip(*batches, strict=True))
+        return RestoredPictures(*joined)
+
+
+class Panels(ValidationPictures):
+    """Each epoch's pictures with their originals beside them, as `epoch-0001.png` …; what the network saw as `inputs.png`.
+
+    They are made with the weights that were validated.
+
+    folder: where they go. count: so many of the first validation pictures.
+    """
+
+    def __init__(self, folder: Path, count: int = 100) -> None:
+        super().__init__(count)
+        self.folder = folder
+        self._has_inputs = False
+
+    def write(self, epoch: int, pictures: RestoredPictures) -> None:
+        """Writes the epoch's panel."""
         if not self._has_inputs:  # again in each sitting: an earlier one may have shown another number of pictures
-            save_png(grid(parts[:1]), self.folder / "inputs.png")
+            save_png(grid([pictures.inputs]), self.folder / "inputs.png")
             self._has_inputs = True
-        save_png(grid(parts[1:]), path)
+        save_png(grid([pictures.results, pictures.originals]), self.folder / f"epoch-{epoch:04d}.png")
 
 
 def animate(folder: Path) -> None:

@@ -104,7 +104,7 @@ def train(
         task, network, loss=recipe.loss or task.loss, optimizer=recipe.optimizer, steps=steps, seed=recipe.seed,
         compiled=setup.compile, channels_last=setup.channels_last, about=str(setup),
     )  # fmt: skip
-    trainer = _trainer(recipe, folder, setup, loaders[1], callbacks)
+    trainer = _trainer(recipe, folder, setup, callbacks)
     for loader in loaders:
         loader.shard(trainer.global_rank, trainer.world_size)
     save_recipe(recipe, folder / "recipe.yaml")
@@ -258,11 +258,11 @@ def _prepare(recipe: Recipe, training: PictureSet, validation: PictureSet) -> tu
     return loaders, setup, recipe.epochs * len(loaders[0])
 
 
-def _trainer(recipe: Recipe, folder: Path, setup: Setup, validation: Loader, callbacks: Sequence[Callback]) -> Trainer:
+def _trainer(recipe: Recipe, folder: Path, setup: Setup, callbacks: Sequence[Callback]) -> Trainer:
     checkpoints = folder / "checkpoints"
     ours: list[Callback] = [MetricsCsv(folder / "metrics.csv")]
     if recipe.panels:
-        ours.append(Panels(folder / "panels", validation, recipe.panels))
+        ours.append(Panels(folder / "panels", recipe.panels))
     best = BestCheckpoint(
         checkpoints, "best", monitor="val_loss", save_top_k=1, save_on_train_epoch_end=True,
         enable_version_counter=False, save_weights_only=False,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from hashigo.data import PictureSet, has_split, open_dataset
 from hashigo.data.loader import ResidentPictures
 from hashigo.data.splitting import split_off
 from hashigo.errors import DataError
+from hashigo.studies.purity.results import AboutPictures
 from hashigo.studies.purity.settings import PuritySettings
 
 STEP = 4
@@ -22,7 +22,7 @@ STEP = 4
 
 
 @dataclass(frozen=True)
-class Pictures:
+class LabelledPictures:
     """Labelled training and test pictures of one size; labels are places in `train.classes`, of which none is empty.
 
     left_out: pictures that could not be used, unreadable, without a label, too small, or of a class that training does not have.
@@ -48,25 +48,25 @@ class Pictures:
         return ResidentPictures(self.train, "cuda" if torch.cuda.is_available() else "cpu")
 
     @cached_property
-    def about(self) -> dict[str, Any]:
-        """What results.json says of them; the digest changes with them."""
+    def about(self) -> AboutPictures:
+        """What results.json says of them."""
         digest = hashlib.blake2b(digest_size=8)
-        for one in (self.train, self.test):
-            digest.update(np.ascontiguousarray(one.array()).data)
-            digest.update(np.ascontiguousarray(self.labels(one)).data)
-        return {
-            "source": self.train.source,
-            "train": len(self.train),
-            "test": len(self.test),
-            "size": self.train.uniform,
-            "channels": self.train.channels,
-            "labels": self.classes,
-            "left_out": self.left_out,
-            "digest": digest.hexdigest(),
-        }
+        for pictures in (self.train, self.test):
+            digest.update(np.ascontiguousarray(pictures.array()).data)
+            digest.update(np.ascontiguousarray(self.labels(pictures)).data)
+        return AboutPictures(
+            source=self.train.source,
+            train=len(self.train),
+            test=len(self.test),
+            size=self.train.uniform or (0, 0),
+            channels=self.train.channels,
+            labels=self.classes,
+            left_out=self.left_out,
+            digest=digest.hexdigest(),
+        )
 
 
-def load_pictures(settings: PuritySettings) -> Pictures:
+def load_pictures(settings: PuritySettings) -> LabelledPictures:
     """The labelled training and test pictures, all of one size that the network can halve twice.
 
     A set without a test split of its own is divided.
@@ -75,27 +75,26 @@ def load_pictures(settings: PuritySettings) -> Pictures:
         DataError: nothing is there, labels are missing, or the pictures differ in size and no size is asked for.
     """
     size = settings.size or (28 if settings.data == "digits" else 0)
-    options: dict[str, Any] = {"root": settings.root or None, "size": size or None}
-    train = open_dataset(settings.data, **options)
-    train, left_out = _labelled(train)
+    root = settings.data_root or None
+    train, left_out = _labelled(open_dataset(settings.data, root=root, size=size or None))
     if has_split(settings.data, "test"):
-        test, more = _labelled(open_dataset(settings.data, split="test", **options))
+        test, more = _labelled(open_dataset(settings.data, split="test", root=root, size=size or None))
         left_out += more
     else:
         train, test = split_off(train, 0.2)
     train, test = train.limited(settings.pictures or None), test.limited(settings.test_pictures or None)
-    wanted = _side(train, test, size)
-    cut = [_cut(one, wanted) for one in (train, test)]
+    shape = _common_shape(train, test, size)
+    cut = [_cut(pictures, shape) for pictures in (train, test)]
     if cut[0].channels != cut[1].channels:
-        cut = [_coloured(one) for one in cut]
-    kept = [_relabelled(one, cut[0]) for one in cut]
-    left_out += len(train) + len(test) - sum(map(len, kept))
-    if not all(map(len, kept)) or len(kept[0].classes) < 2:
+        cut = [_coloured(pictures) for pictures in cut]
+    usable_train, usable_test = (_relabelled(pictures, cut[0]) for pictures in cut)
+    left_out += len(train) + len(test) - len(usable_train) - len(usable_test)
+    if not len(usable_train) or not len(usable_test) or len(usable_train.classes) < 2:
         raise DataError(
             f"{train.source}: expected training pictures of at least two classes and test pictures of the same, got "
-            f"{len(kept[0])} of {len(kept[0].classes)} and {len(kept[1])}"
+            f"{len(usable_train)} of {len(usable_train.classes)} and {len(usable_test)}"
         )
-    return Pictures(kept[0], kept[1], left_out)
+    return LabelledPictures(usable_train, usable_test, left_out)
 
 
 def _labelled(pictures: PictureSet) -> tuple[PictureSet, int]:
@@ -110,13 +109,13 @@ def _labelled(pictures: PictureSet) -> tuple[PictureSet, int]:
     return (pictures if known.all() else pictures.subset(np.flatnonzero(known))), left_out
 
 
-def _side(train: PictureSet, test: PictureSet, size: int) -> tuple[int, int]:
+def _common_shape(train: PictureSet, test: PictureSet, size: int) -> tuple[int, int]:
     """(H, W) of all pictures: `size` where it is given, else the one that they have."""
-    found = {one.uniform for one in (train, test)}
-    height, width = next(iter(found)) or (0, 0)
+    shapes = {train.uniform, test.uniform}
+    height, width = next(iter(shapes)) or (0, 0)
     if size:
         height = width = size
-    elif len(found) > 1 or not height:
+    elif len(shapes) > 1 or not height:
         raise DataError(
             f"{train.source}: expected pictures of one size, found several; give --size, the side of the squares "
             "to reduce and cut them to"
@@ -126,20 +125,20 @@ def _side(train: PictureSet, test: PictureSet, size: int) -> tuple[int, int]:
     return height // STEP * STEP, width // STEP * STEP
 
 
-def _cut(pictures: PictureSet, wanted: tuple[int, int]) -> PictureSet:
+def _cut(pictures: PictureSet, shape: tuple[int, int]) -> PictureSet:
     """The central part of each picture; smaller ones are left out."""
-    if pictures.uniform == wanted:
+    if pictures.uniform == shape:
         return pictures
-    enough = np.flatnonzero((pictures.sizes >= np.array(wanted)).all(axis=1))
+    enough = np.flatnonzero((pictures.sizes >= np.array(shape)).all(axis=1))
     if not len(enough):
         raise DataError(
-            f"{pictures.source}: expected pictures of at least {wanted[0]} × {wanted[1]} pixels, found none; lower --size"
+            f"{pictures.source}: expected pictures of at least {shape[0]} × {shape[1]} pixels, found none; lower --size"
         )
     large, parts = pictures.subset(enough), []
     for i in range(len(large)):
         picture = large.picture(i)
-        top, left = ((have - want) // 2 for have, want in zip(picture.shape, wanted, strict=False))
-        parts.append(picture[top : top + wanted[0], left : left + wanted[1]])
+        top, left = ((have - want) // 2 for have, want in zip(picture.shape, shape, strict=False))
+        parts.append(picture[top : top + shape[0], left : left + shape[1]])
     return PictureSet.from_array(np.stack(parts), large.labels, large.names, large.classes, large.source)
 
 
@@ -158,12 +157,12 @@ def _relabelled(pictures: PictureSet, train: PictureSet) -> PictureSet:
 
     Classes are the same if their names are, where they have names: folders `train/` and `test/` number their own.
     """
-    theirs = _names(train, np.unique(Pictures.labels(train)))
+    theirs = _names(train, np.unique(LabelledPictures.labels(train)))
     places = {name: place for place, name in enumerate(theirs)}
-    labels = np.array([places.get(name, -1) for name in _names(pictures, Pictures.labels(pictures))], np.int64)
-    kept = pictures.subset(np.flatnonzero(labels >= 0))
-    known = labels[labels >= 0]
-    return PictureSet(kept.pixels, kept.sizes, known, kept.names, tuple(theirs), kept.source, kept.skipped)
+    labels = np.array([places.get(name, -1) for name in _names(pictures, LabelledPictures.labels(pictures))], np.int64)
+    shared = pictures.subset(np.flatnonzero(labels >= 0))
+    labels = labels[labels >= 0]
+    return PictureSet(shared.pixels, shared.sizes, labels, shared.names, tuple(theirs), shared.source, shared.skipped)
 
 
 def _names(pictures: PictureSet, labels: NDArray[np.int64]) -> list[str]:

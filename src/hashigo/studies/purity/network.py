@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,14 +16,16 @@ from hashigo.clustering import Clustering, cluster, contingency, linear_probe, s
 from hashigo.data import PictureSet
 from hashigo.data.loader import Loader, ResidentPictures
 from hashigo.data.pictures import evenly
-from hashigo.errors import TrainingError
+from hashigo.errors import DataError, TrainingError
 from hashigo.latents.extract import empty_rows, extract
 from hashigo.machine import quarter_of_memory
 from hashigo.models.folder import load_network, open_model, save_model
 from hashigo.networks.base import Network
 from hashigo.studies.folder import StudyFolder
-from hashigo.studies.purity.data import Pictures
+from hashigo.studies.purity.data import LabelledPictures
+from hashigo.studies.purity.results import ClusterScores, FeatureMeasures, History, Probe, Scores, SweepRow, TrainingRun
 from hashigo.studies.purity.settings import SWEEP, PuritySettings
+from hashigo.studies.serializing import Json, from_json, json_object
 from hashigo.tasks import Task
 from hashigo.training.recipe import Recipe
 from hashigo.training.step import step_loss
@@ -38,20 +39,23 @@ def _device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def measure_baselines(settings: PuritySettings, pictures: Pictures, study: StudyFolder, say: Say, go_on: GoOn) -> None:
+def measure_baselines(
+    settings: PuritySettings, pictures: LabelledPictures, study: StudyFolder, say: Say, go_on: GoOn
+) -> None:
     """Clusters raw pixels (values / 255), and their principal components, as many as the bottleneck has units."""
-    raw = tuple(raw_values(one) for one in (pictures.train, pictures.test))
-    if study.finished("raw") is None:
-        study.finish("raw", _whole_measure(raw, pictures, settings))
-        say(f"raw pixels: purity {_mean_purity(study, 'raw'):.4f}")
-    if study.finished("pca") is None and go_on():
+    raw = raw_values(pictures.train), raw_values(pictures.test)
+    if study.finished("raw", FeatureMeasures) is None:
+        measures = _measure(raw, pictures, settings)
+        study.finish("raw", measures)
+        say(f"raw pixels: purity {measures.purity:.4f}")
+    if study.finished("pca", FeatureMeasures) is None and go_on():
         from sklearn.decomposition import PCA
 
         fitted = raw[0][_fitting(raw[0])]
         pca = PCA(min(settings.units, *fitted.shape), random_state=settings.seed).fit(fitted)
-        found = _whole_measure((pca.transform(raw[0]), pca.transform(raw[1])), pictures, settings)
-        study.finish("pca", {**found, "explained_variance": float(pca.explained_variance_ratio_.sum())})
-        say(f"principal components: purity {_mean_purity(study, 'pca'):.4f}")
+        measures = _measure((pca.transform(raw[0]), pca.transform(raw[1])), pictures, settings)
+        study.finish("pca", replace(measures, explained_variance=float(pca.explained_variance_ratio_.sum())))
+        say(f"principal components: purity {measures.purity:.4f}")
 
 
 def raw_values(pictures: PictureSet) -> NDArray[np.float32]:
@@ -68,37 +72,48 @@ def _fitting(rows: NDArray[np.float32]) -> slice | NDArray[np.int64]:
     return evenly(len(rows), quarter_of_memory() // rows[:1].nbytes) if isinstance(rows, np.memmap) else slice(None)
 
 
-def _mean_purity(study: StudyFolder, name: str) -> float:
-    return float(np.mean((study.finished(name) or {})["train"]["purity"]))
+Features = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""The training and the test pictures' features, (N, D) each."""
 
 
-def _whole_measure(both: Sequence[NDArray[np.float32]], pictures: Pictures, settings: PuritySettings) -> dict[str, Any]:
-    """Clusters' scores, linear probe and contingency table of (training, test) features."""
+def _measure(features: Features, pictures: LabelledPictures, settings: PuritySettings) -> FeatureMeasures:
+    """Clusters' scores, linear probe and contingency table."""
     start = time.perf_counter()
-    found, clusters = _cluster_scores(both, pictures, settings)
-    found["machine"] = f"{_device()}, float32"  # k-means; of a network `_finish` puts its training's in this place
-    labels, some = pictures.labels(pictures.train), _fitting(both[0])
+    train, test = features
+    agreement, clusters = _cluster_scores(features, pictures, settings)
+    labels, some = pictures.labels(pictures.train), _fitting(train)
     best = int(np.argmin(clusters.inertia))
-    return {
-        **found,
-        "values": int(both[0].shape[1]),
-        "contingency": contingency(labels, clusters.labels[best]).tolist(),
-        "probe": linear_probe(both[0][some], labels[some], both[1], pictures.labels(pictures.test), seed=settings.seed),
-        "measuring_seconds": time.perf_counter() - start,
-    }
+    return FeatureMeasures(
+        **vars(agreement),
+        values=int(train.shape[1]),
+        contingency=contingency(labels, clusters.labels[best]).tolist(),
+        probe=Probe(
+            **linear_probe(train[some], labels[some], test, pictures.labels(pictures.test), seed=settings.seed)
+        ),
+        measuring_seconds=time.perf_counter() - start,
+        machine=f"{_device()}, float32",  # k-means
+    )
 
 
 def _cluster_scores(
-    both: Sequence[NDArray[np.float32]], pictures: Pictures, settings: PuritySettings
-) -> tuple[dict[str, Any], Clustering]:
+    features: Features, pictures: LabelledPictures, settings: PuritySettings
+) -> tuple[ClusterScores, Clustering]:
     """k-means fitted on the training features; scores of each run on them and on the test features."""
-    clusters = cluster(both[0], pictures.classes, seeds=settings.kmeans_seeds, device=_device())
-    of = {"train": clusters.labels, "test": clusters.predict(both[1])}
-    found: dict[str, Any] = {"inertia": clusters.inertia.tolist(), "iterations": clusters.iterations.tolist()}
-    for part, pictures_of in (("train", pictures.train), ("test", pictures.test)):
-        rows = [scores(pictures.labels(pictures_of), one) for one in of[part]]
-        found[part] = {name: [row[name] for row in rows] for name in rows[0]}
-    return found, clusters
+    train, test = features
+    clusters = cluster(train, pictures.classes, seeds=settings.kmeans_seeds, device=_device())
+    agreement = ClusterScores(
+        inertia=clusters.inertia.tolist(),
+        iterations=clusters.iterations.tolist(),
+        train=_scores(pictures.labels(pictures.train), clusters.labels),
+        test=_scores(pictures.labels(pictures.test), clusters.predict(test)),
+    )
+    return agreement, clusters
+
+
+def _scores(labels: NDArray[np.int64], clusters: NDArray[np.integer]) -> Scores:
+    """Scores of each k-means run; labels (N,), clusters (runs, N)."""
+    runs = [scores(labels, run) for run in clusters]
+    return Scores(**{measure: [run[measure] for run in runs] for measure in runs[0]})
 
 
 def train_and_measure(
@@ -106,7 +121,7 @@ def train_and_measure(
     recipe: Recipe,
     seeds: Sequence[int],
     settings: PuritySettings,
-    pictures: Pictures,
+    pictures: LabelledPictures,
     study: StudyFolder,
     say: Say,
     go_on: GoOn,
@@ -123,56 +138,54 @@ def train_and_measure(
     for seed in seeds:
         groups.setdefault(_epoch_of(_state(study, name, seed), say), []).append(seed)
     for epoch, group in groups.items():
-        told = f"{name}, seed {', '.join(map(str, group))}"
+        label = f"{name}, seed {', '.join(map(str, group))}"
         try:
-            _train_group(name, recipe, group, epoch, settings, pictures, study, say, go_on, told)
+            _train_group(name, recipe, group, epoch, settings, pictures, study, say, go_on, label)
         except TrainingError as error:
             raise TrainingError(
-                f"{told}: training diverged ({str(error).partition(';')[0]}); give a lower --lr than {settings.lr:g}, and "
+                f"{label}: training diverged ({str(error).partition(';')[0]}); give a lower --lr than {settings.lr:g}, and "
                 "another folder with --run"
             ) from error
 
 
 def _train_group(
-    name: str, recipe: Recipe, seeds: Sequence[int], epoch: int | None, settings: PuritySettings, pictures: Pictures,
-    study: StudyFolder, say: Say, go_on: GoOn, told: str,
+    name: str, recipe: Recipe, seeds: Sequence[int], epoch: int | None, settings: PuritySettings, pictures: LabelledPictures,
+    study: StudyFolder, say: Say, go_on: GoOn, label: str,
 ) -> None:  # fmt: skip
     """Trains and measures seeds whose states are all of `epoch`, None where they have none."""
     states = [_state(study, name, seed) for seed in seeds]
-    networks, history = _begin(recipe, seeds, pictures, states if epoch is not None else [], say)
+    networks, histories = _begin(recipe, seeds, pictures, states if epoch is not None else [], say)
     while networks.epoch < recipe.epochs:
-        if networks.epoch in SWEEP and not any(row["epoch"] == networks.epoch for row in history.rows[0]):
-            for row, network in zip(history.rows, networks.networks(), strict=True):
-                row.append(_along_the_way(network, networks, pictures, settings))
-            networks.save(states, history.of_each())
-            purity = np.mean([row[-1]["train"]["purity"] for row in history.rows])
-            say(f"{told}, epoch {networks.epoch}: purity {purity:.4f}")
+        if networks.epoch in SWEEP and not any(row.epoch == networks.epoch for row in histories.rows[0]):
+            for rows, network in zip(histories.rows, networks.networks(), strict=True):
+                rows.append(_along_the_way(network, networks, pictures, settings))
+            networks.save(states, histories.as_json())
+            purity = np.mean([rows[-1].train.purity for rows in histories.rows])
+            say(f"{label}, epoch {networks.epoch}: purity {purity:.4f}")
         start = time.perf_counter()
-        for loss, one in zip(history.losses, networks.train_epoch(go_on), strict=True):
-            loss.append(one)
-        history.seconds += time.perf_counter() - start
-    networks.save(states, history.of_each())  # measuring takes long, and a stop between two seeds costs no training
+        for losses, loss in zip(histories.losses, networks.train_epoch(go_on), strict=True):
+            losses.append(loss)
+        histories.seconds += time.perf_counter() - start
+    networks.save(states, histories.as_json())  # measuring takes long, and a stop between two seeds costs no training
     for place, network in enumerate(networks.networks()):
-        _finish(name, place, network, networks, history, settings, pictures, study)
+        run = _finish(name, place, network, networks, histories, settings, pictures, study)
         states[place].unlink(missing_ok=True)
-        part = study.finished(f"{name}-{seeds[place]}") or {}
-        purity, loss = np.mean(part["train"]["purity"]), part["train_loss"][-1]
-        say(f"{name}, seed {seeds[place]}, done: purity {purity:.4f}, loss {loss:.4g}")
+        say(f"{name}, seed {run.seed}, done: purity {run.purity:.4f}, loss {run.train_loss[-1]:.4g}")
 
 
 @dataclass
-class _History:
-    """What was found on the way: for each seed the rows of the sweep and the epochs' losses; and the seconds in all."""
+class _Histories:
+    """What was measured on the way: for each seed the rows of the sweep and the epochs' losses; and the seconds in all."""
 
-    rows: list[list[dict[str, Any]]]
+    rows: list[list[SweepRow]]
     losses: list[list[float]]
     seconds: float = 0.0
 
-    def of_each(self) -> list[dict[str, Any]]:
-        """What the state of each seed keeps of it."""
+    def as_json(self) -> list[dict[str, Json]]:
+        """What the state of each seed keeps of it, a `History`."""
         share = self.seconds / len(self.rows)
         pairs = zip(self.rows, self.losses, strict=True)
-        return [{"rows": rows, "losses": losses, "seconds": share} for rows, losses in pairs]
+        return [json_object(History(rows=rows, losses=losses, seconds=share)) for rows, losses in pairs]
 
 
 def _state(study: StudyFolder, name: str, seed: int) -> Path:
@@ -180,7 +193,7 @@ def _state(study: StudyFolder, name: str, seed: int) -> Path:
     return study.path / "states" / f"{name}-{seed}.safetensors"
 
 
-UNREADABLE = (SafetensorError, OSError, KeyError, TypeError, ValueError)
+UNREADABLE = (SafetensorError, OSError, KeyError, TypeError, ValueError, DataError)
 """What reading a state raises that is broken, or of an earlier version."""
 
 
@@ -196,57 +209,56 @@ def _epoch_of(state: Path, say: Say) -> int | None:
 
 
 def _begin(
-    recipe: Recipe, seeds: Sequence[int], pictures: Pictures, states: Sequence[Path], say: Say
-) -> tuple[Together, _History]:
+    recipe: Recipe, seeds: Sequence[int], pictures: LabelledPictures, states: Sequence[Path], say: Say
+) -> tuple[Together, _Histories]:
     """The networks as they were when they were last stored in `states`, or new ones."""
     networks = Together(recipe, seeds, pictures.resident)
     if states:
         try:
-            found = networks.restore(states)
-            rows, losses = [one["rows"] for one in found], [one["losses"] for one in found]
-            return networks, _History(rows, losses, sum(one["seconds"] for one in found))
+            stored = [from_json(History, history) for history in networks.restore(states)]
+            rows, losses = [history.rows for history in stored], [history.losses for history in stored]
+            return networks, _Histories(rows, losses, sum(history.seconds for history in stored))
         except UNREADABLE as error:
-            told = ", ".join(map(str, states))
-            say(f"{told} cannot be read ({error}); training begins again")
+            paths = ", ".join(map(str, states))
+            say(f"{paths} cannot be read ({error}); training begins again")
             networks = Together(recipe, seeds, pictures.resident)
-    return networks, _History([[] for _ in seeds], [[] for _ in seeds])
+    return networks, _Histories([[] for _ in seeds], [[] for _ in seeds])
 
 
 def _finish(
-    name: str, place: int, network: Network, networks: Together, history: _History, settings: PuritySettings,
-    pictures: Pictures, study: StudyFolder,
-) -> None:  # fmt: skip
-    """Measures the network of the seed at `place` and stores it with its part."""
+    name: str, place: int, network: Network, networks: Together, histories: _Histories, settings: PuritySettings,
+    pictures: LabelledPictures, study: StudyFolder,
+) -> TrainingRun:  # fmt: skip
+    """Measures the network of the seed at `place`, stores it and what was measured, and returns that."""
     seed, epochs = networks.seeds[place], networks.epoch
-    save_model(study.path / "models" / f"{name}-{seed}", network, networks.task, size=_side(pictures), onnx=False)
-    found = _at_the_end(network, networks.task, pictures, settings)
-    last = {key: found[key] for key in ("inertia", "iterations", "train", "test")}
-    row = {"epoch": epochs, "test_loss": held_out_loss(network, networks, pictures.test), **last}
-    seconds = history.seconds / len(networks.seeds)
-    about = {
-        "seed": seed,
-        "sweep": [*history.rows[place], row],
-        "train_loss": history.losses[place],
-        "seconds": seconds,
-        "machine": str(networks.setup),
-    }
-    study.finish(f"{name}-{seed}", {**found, **about})
-
-
-def _side(pictures: Pictures) -> int:
-    return min(pictures.train.uniform or (0, 0))
+    save_model(
+        study.path / "models" / f"{name}-{seed}", network, networks.task, size=min(pictures.about.size), onnx=False
+    )
+    measures = _measure(_latents(network, networks.task, pictures), pictures, settings)
+    agreement = {field.name: getattr(measures, field.name) for field in fields(ClusterScores)}
+    last = SweepRow(epoch=epochs, test_loss=held_out_loss(network, networks, pictures.test), **agreement)
+    run = TrainingRun(
+        **vars(replace(measures, machine=str(networks.setup))),
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        seed=seed,
+        sweep=[*histories.rows[place], last],
+        train_loss=histories.losses[place],
+        seconds=histories.seconds / len(networks.seeds),
+        pooled=_pooled_scores(network, networks.task, pictures, settings),
+    )
+    study.finish(f"{name}-{seed}", run)
+    return run
 
 
 def _along_the_way(
-    network: Network, networks: Together, pictures: Pictures, settings: PuritySettings
-) -> dict[str, Any]:
-    found, _ = _cluster_scores(_latents(network, networks.task, pictures), pictures, settings)
-    return {"epoch": networks.epoch, "test_loss": held_out_loss(network, networks, pictures.test), **found}
+    network: Network, networks: Together, pictures: LabelledPictures, settings: PuritySettings
+) -> SweepRow:
+    agreement, _ = _cluster_scores(_latents(network, networks.task, pictures), pictures, settings)
+    loss = held_out_loss(network, networks, pictures.test)
+    return SweepRow(epoch=networks.epoch, test_loss=loss, **vars(agreement))
 
 
-def _latents(
-    network: Network, task: Task, pictures: Pictures, pool: bool = False
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _latents(network: Network, task: Task, pictures: LabelledPictures, pool: bool = False) -> Features:
     train, _ = extract(network, task, pictures.train, pool=pool, batch_size=500, device=_device())
     test, _ = extract(network, task, pictures.test, pool=pool, batch_size=500, device=_device())
     if not (np.isfinite(train).all() and np.isfinite(test).all()):
@@ -254,15 +266,14 @@ def _latents(
     return train, test
 
 
-def _at_the_end(network: Network, task: Task, pictures: Pictures, settings: PuritySettings) -> dict[str, Any]:
-    """All measures of a trained network's latents; where they are maps, those of their averages over the maps too."""
-    found = _whole_measure(_latents(network, task, pictures), pictures, settings)
+def _pooled_scores(
+    network: Network, task: Task, pictures: LabelledPictures, settings: PuritySettings
+) -> ClusterScores | None:
+    """The scores of a trained network's latents averaged over their maps; None where they are no maps."""
     _, shape = extract(network, task, pictures.test.subset(slice(0, 1)), device=_device())
-    if len(shape) == 3:
-        pooled, _ = _cluster_scores(_latents(network, task, pictures, pool=True), pictures, settings)
-        found["pooled"] = pooled
-    found["parameters"] = sum(p.numel() for p in network.parameters())
-    return found
+    if len(shape) < 3:
+        return None
+    return _cluster_scores(_latents(network, task, pictures, pool=True), pictures, settings)[0]
 
 
 @torch.no_grad()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,27 +14,41 @@ from hashigo.image.photo import photo_of
 from hashigo.pages.page import Page
 from hashigo.pages.panels import grid
 from hashigo.pages.plots import LEGEND, Row, curves, intervals, matrix, scatter
-from hashigo.pages.words import Words
-from hashigo.studies.folder import StudyFolder
-from hashigo.studies.purity.claims import ARTICLE_RAW, NAMES, trained_on
-from hashigo.studies.purity.data import Pictures
+from hashigo.pages.words import Text, Words, filled
+from hashigo.studies.claims import Interval
+from hashigo.studies.folder import Facts, StudyFolder
+from hashigo.studies.purity import texts
+from hashigo.studies.purity.data import LabelledPictures
 from hashigo.studies.purity.network import raw_values, reconstructions, stored_latents
+from hashigo.studies.purity.results import (
+    BaselineSummary,
+    ConditionSummary,
+    Map,
+    PurityResults,
+    Range,
+    ScoresSummary,
+)
 from hashigo.studies.purity.settings import CONDITIONS, PRESETS, PuritySettings
-from hashigo.studies.setting import command, departures, memory, say_departures
+from hashigo.studies.purity.summary import trained_on
+from hashigo.studies.reporting import Departure, command, departures, memory, say_claims, say_departures, say_how_made
 
 MAPPED = 2000
 """Test pictures on each map."""
 SHOWN = 12
 """Test pictures whose reconstructions are shown."""
+ARTICLE_RAW = (0.5900, 0.0023)
+"""Mean and standard deviation of the raw pixels' purity in the article."""
+ARTICLE_PICTURES, ARTICLE_SIDE = 60_000, 28
+"""MNIST's training pictures and their side. They were trained on in float32, as Keras does unless told otherwise."""
 
 
-def write_report(settings: PuritySettings, pictures: Pictures, study: StudyFolder, results: dict[str, Any]) -> Path:
+def write_report(
+    settings: PuritySettings, pictures: LabelledPictures, study: StudyFolder, results: PurityResults, facts: Facts
+) -> Path:
     """Writes `report.html` from the results and the stored models; returns its path."""
-    page = Page(Words("Purity: what skip connections do to the middle", "純度：スキップ接続は中間の特徴に何をするか"))
-    _introduction(page, settings, results)
-    page.heading(Words("The article's claims", "記事の主張"))
-    for claim in results["claims"]:
-        page.verdict(Words(**claim["claim"]), claim["verdict"], Words(**claim["evidence"]))
+    page = Page(texts.TITLE)
+    introduction(page, settings, results)
+    say_claims(page, results.claims)
     _table(page, settings, results)
     _along_epochs(page, settings, results)
     _other_measures(page, results)
@@ -44,310 +56,195 @@ def write_report(settings: PuritySettings, pictures: Pictures, study: StudyFolde
     _contingency(page, settings, pictures, results)
     _maps(page, settings, pictures, study)
     _reconstructions(page, settings, pictures, study)
-    _foot(page, settings, study)
+    _foot(page, settings, results, facts)
     path = study.path / "report.html"
     page.write(path)
     return path
 
 
-def _introduction(page: Page, settings: PuritySettings, results: dict[str, Any]) -> None:
-    data = results["data"]
-    height, width = data["size"]
-    times = "once" if settings.seeds == 1 else f"{settings.seeds} times"
+def introduction(page: Page, settings: PuritySettings, results: PurityResults) -> None:
+    """What was done, how far that is from the article's setting, and what was left out."""
+    data = results.data
+    height, width = data.size
     page.text(
-        Words(
-            f"Small U-Net autoencoders (channels {settings.width}-{2 * settings.width}-{4 * settings.width}) learned to "
-            f"give back {data['train']:,} pictures of {data['source']} ({height} × {width}), for {settings.epochs} epochs "
-            f"in batches of {settings.batch_size}; each condition was trained {times}. Then k-means "
-            f"(k = {data['labels']}, {settings.kmeans_seeds} seeds) clustered their latent features. Purity is the share "
-            "of pictures that carry the commonest label of their cluster: 1 if clusters are classes. k-means never saw a "
-            f"label, nor the {data['test']:,} test pictures.",
-            f"小さなU-Netオートエンコーダ（チャネル数 {settings.width}-{2 * settings.width}-{4 * settings.width}）に、"
-            f"{data['source']} の画像{data['train']:,}枚（{height}×{width}）を復元させた。{settings.epochs}エポック、"
-            f"バッチサイズ{settings.batch_size}、各条件を{settings.seeds}回ずつ学習。続いて潜在特徴をk-means（k = {data['labels']}、"
-            f"{settings.kmeans_seeds}シード）でクラスタに分けた。純度とは、各クラスタで最も多いラベルを持つ画像の割合であり、"
-            f"クラスタがクラスと一致すれば1になる。k-meansはラベルもテスト画像{data['test']:,}枚も見ていない。",
+        filled(
+            texts.INTRODUCTION,
+            channels=f"{settings.width}-{2 * settings.width}-{4 * settings.width}",
+            train=data.train,
+            test=data.test,
+            source=data.source,
+            height=height,
+            width=width,
+            epochs=settings.epochs,
+            batch=settings.batch_size,
+            times=texts.ONCE if settings.seeds == 1 else filled(texts.TIMES, seeds=settings.seeds),
+            labels=data.labels,
+            kmeans=settings.kmeans_seeds,
         )
     )
+    differing = _departures(settings, results)
     flags = "--preset article"
-    found = _departures(settings, results)
-    if any(label == _PRECISION for label, *_ in found):
+    if any(departure.label == texts.PRECISION for departure in differing):
         flags += " --precision fp32"
-    say_departures(page, settings.preset == "quick", found, flags)
-    if data["left_out"]:
-        page.text(
-            Words(
-                f"{data['left_out']:,} pictures were left out: unreadable, without a label, too small, or of a class that "
-                "training has not.",
-                f"{data['left_out']:,}枚は、読めない、ラベルがない、小さすぎる、または学習にないクラスのため除いた。",
-            ),
-            soft=True,
-        )
+    say_departures(page, settings.preset == "quick", differing, flags)
+    if data.left_out:
+        page.text(filled(texts.LEFT_OUT, count=data.left_out), soft=True)
 
 
-def _departures(settings: PuritySettings, results: dict[str, Any]) -> list[tuple[Words, object, object]]:
+def _departures(settings: PuritySettings, results: PurityResults) -> list[Departure]:
     """What differs from the article's setting: of data, size and precision, where 0 and "auto" can mean it, what came of
     them."""
-    data = results["data"]
-    height, width = data["size"]
-    found = departures(settings, PRESETS["article"], _NAMES)
-    if data["train"] < ARTICLE_PICTURES:
-        found.insert(0, (Words("pictures", "画像"), data["train"], ARTICLE_PICTURES))
+    data = results.data
+    height, width = data.size
+    differing = departures(settings, PRESETS["article"], texts.SETTINGS)
+    if data.train < ARTICLE_PICTURES:
+        differing.insert(0, Departure(texts.PICTURES, data.train, ARTICLE_PICTURES))
     if (height, width) != (ARTICLE_SIDE, ARTICLE_SIDE):
-        found.append((Words("size", "大きさ"), f"{height} × {width}", f"{ARTICLE_SIDE} × {ARTICLE_SIDE}"))
-    machines = {one["machine"] for one in results["conditions"].values()}
-    if any("bfloat16" in one for one in machines):
-        found.append((_PRECISION, "bfloat16", "float32"))
-    return found
+        differing.append(Departure(texts.SIZE, f"{height} × {width}", f"{ARTICLE_SIDE} × {ARTICLE_SIDE}"))
+    if any("bfloat16" in condition.machine for condition in results.conditions.values()):
+        differing.append(Departure(texts.PRECISION, "bfloat16", "float32"))
+    return differing
 
 
-ARTICLE_PICTURES, ARTICLE_SIDE = 60_000, 28
-"""MNIST's training pictures and their side. They were trained on in float32, as Keras does unless told otherwise."""
-
-_PRECISION = Words("precision", "精度")
-
-_NAMES = {
-    "data": Words("data", "データ"),
-    "epochs": Words("epochs", "エポック数"),
-    "batch_size": Words("batch size", "バッチサイズ"),
-    "lr": Words("learning rate", "学習率"),
-    "momentum": Words("momentum", "モーメンタム"),
-    "width": Words("width", "チャネル数"),
-    "units": Words("units of the bottleneck", "ボトルネックのユニット数"),
-    "kmeans_seeds": Words("k-means runs", "k-meansの回数"),
-}
-
-
-def _range(one: dict[str, Any] | None, digits: int = 3) -> str:
+def _range(bounds: Interval | Range | None, digits: int = 3) -> str:
     """ "0.671 … 0.712", a dash where there is no interval."""
-    if one is None or one["low"] is None or not np.isfinite(one["low"]):
+    if bounds is None or not np.isfinite(bounds.low):
         return "–"
-    return f"{one['low']:.{digits}f} … {one['high']:.{digits}f}"
+    return f"{bounds.low:.{digits}f} … {bounds.high:.{digits}f}"
 
 
-def _table(page: Page, settings: PuritySettings, results: dict[str, Any]) -> None:
-    page.heading(Words("The article's table", "記事の表"))
-    rows: list[list[str | Words]] = []
-    for name, condition in CONDITIONS.items():
+def _table(page: Page, settings: PuritySettings, results: PurityResults) -> None:
+    page.heading(texts.TABLE)
+    rows: list[list[Text]] = []
+    for name, condition in results.conditions.items():
         if condition.article is not None:
-            found = results["conditions"][name]
-            ranges = [_range(found["train"]["purity"]), _range(found["single_run"])]
-            rows.append([_name(name, found), f"{condition.article:.4f}", _with_sd(found["train"]), *ranges,
-                         f"{found['test']['purity']['mean']:.4f}"])  # fmt: skip
-    raw = results["raw"]
+            ranges = [_range(condition.train.purity), _range(condition.single_run)]
+            rows.append([_name(name, condition), f"{condition.article:.4f}", _with_sd(condition.train), *ranges,
+                         f"{condition.test.purity.mean:.4f}"])  # fmt: skip
+    raw = results.raw
     article = f"{ARTICLE_RAW[0]:.4f} ± {ARTICLE_RAW[1]:.4f}"
-    rows.append([_name("raw", raw), article, _with_sd(raw["train"]), "–", "–", f"{raw['test']['purity']['mean']:.4f}"])
-    page.table(
-        [Words("features (values)", "特徴（次元）"), Words("article", "記事"), Words("here", "本研究"),
-         Words("95 % interval", "95%信頼区間"), Words("95 % of runs", "単独学習の95%"), Words("test", "テスト")],
-        rows,
-        Words(
-            "Purity on the training pictures ± its standard deviation over k-means seeds within a run. 95 % interval: of the "
-            "mean over training runs. 95 % of runs: where one more training run of this setting would fall. Test: mean purity "
-            "on pictures that neither network nor k-means saw.",
-            "訓練画像での純度 ± 同じ学習内のk-meansシード間の標準偏差。95%信頼区間は学習間の平均について。「単独学習の95%」は同じ設定で"
-            "もう1回学習したときに値が入る範囲。テスト：ネットワークもk-meansも見ていない画像での平均純度。",
-        ),
-    )  # fmt: skip
+    rows.append([_name("raw", raw), article, _with_sd(raw.train), "–", "–", f"{raw.test.purity.mean:.4f}"])
+    page.table(texts.TABLE_HEAD, rows, texts.TABLE_CAPTION)
     several = settings.seeds > 1
     page.plot(
         intervals(
-            [_row(name, results) for name in results["conditions"]],
-            x=Words("purity, training pictures", "純度（訓練画像）"),
-            references=[(NAMES["raw"], raw["train"]["purity"]["mean"])],
-            legend=LEGEND if several else (Words("one k-means run", "1回のk-means"), *LEGEND[1:]),
+            [_row(name, results) for name in results.conditions],
+            x=texts.PURITY_AXIS,
+            references=[(texts.CONDITIONS["raw"], raw.train.purity.mean)],
+            legend=LEGEND if several else (texts.ONE_KMEANS_RUN, *LEGEND[1:]),
         ),
-        Words(
-            "Small dots: training runs (mean over k-means seeds). Bar: 95 % interval. Diamond: the article's number.",
-            "小さい点：各学習（k-meansのシード平均）。帯：95%信頼区間。ひし形：記事の値。",
-        )
-        if several
-        else Words(
-            "Small dots: the k-means runs of the one training run. Diamond: the article's number.",
-            "小さい点：1回の学習に対する各k-means。ひし形：記事の値。",
-        ),
+        texts.INTERVALS_CAPTION if several else texts.ONE_RUN_CAPTION,
     )
 
 
-def _name(name: str, found: dict[str, Any]) -> Words:
-    return Words(f"{NAMES[name].en} ({found['values']})", f"{NAMES[name].ja}（{found['values']}）")
+def _name(name: str, summary: ConditionSummary | BaselineSummary) -> Words:
+    return filled(texts.FEATURES, name=texts.CONDITIONS[name], values=summary.values)
 
 
-def _with_sd(found: dict[str, Any]) -> str:
-    return f"{found['purity']['mean']:.4f} ± {found['purity']['kmeans_sd']:.4f}"
+def _with_sd(scores: ScoresSummary) -> str:
+    return f"{scores.purity.mean:.4f} ± {scores.purity.kmeans_sd:.4f}"
 
 
-def _row(name: str, results: dict[str, Any]) -> Row:
-    one = results["conditions"][name]["train"]["purity"]
-    points = [float(np.mean(run["train"]["purity"])) for run in results["runs"][name]]
-    if len(points) == 1:
-        points = list(map(float, results["runs"][name][0]["train"]["purity"]))
-    return Row(NAMES[name], points, one["low"], one["mean"], one["high"], CONDITIONS[name].article)
+def _row(name: str, results: PurityResults) -> Row:
+    purity, runs = results.conditions[name].train.purity, results.runs[name]
+    points = [run.purity for run in runs] if len(runs) > 1 else runs[0].train.purity
+    return Row(texts.CONDITIONS[name], points, purity.low, purity.mean, purity.high, CONDITIONS[name].article)
 
 
-def _along_epochs(page: Page, settings: PuritySettings, results: dict[str, Any]) -> None:
-    page.heading(Words("Purity against epochs", "エポック数と純度"))
-    page.text(
-        Words(
-            "The article does not say how long it trained. Epoch 0 is the untrained encoder.",
-            "記事には学習の長さが書かれていない。エポック0は未学習のエンコーダである。",
-        )
-    )
+def _along_epochs(page: Page, settings: PuritySettings, results: PurityResults) -> None:
+    page.heading(texts.ALONG_EPOCHS)
+    page.text(texts.ALONG_EPOCHS_TEXT)
     series, bands, losses = {}, {}, {}
-    for name, found in results["conditions"].items():
-        rows = [(row["epoch"], row["train"]["purity"]) for row in found["sweep"]]
-        series[NAMES[name]] = [(epoch, one["mean"]) for epoch, one in rows]
-        bands[NAMES[name]] = [(epoch, one["low"], one["high"]) for epoch, one in rows if np.isfinite(one["low"])]
-        if CONDITIONS[name].article is not None:
-            losses[NAMES[name]] = [(i + 1, float(loss)) for i, loss in enumerate(found["train_loss"])]
+    for name, condition in results.conditions.items():
+        label = texts.CONDITIONS[name]
+        purities = [(row.epoch, row.train.purity) for row in condition.sweep]
+        series[label] = [(epoch, purity.mean) for epoch, purity in purities]
+        bands[label] = [(epoch, purity.low, purity.high) for epoch, purity in purities if np.isfinite(purity.low)]
+        if condition.article is not None:
+            losses[label] = [(i + 1, float(loss)) for i, loss in enumerate(condition.train_loss)]
+    raw = results.raw.train.purity.mean
+    series[texts.CONDITIONS["raw"]] = [(0, raw), (settings.epochs, raw)]
     several = settings.seeds > 1
-    series[NAMES["raw"]] = [
-        (0, results["raw"]["train"]["purity"]["mean"]),
-        (settings.epochs, results["raw"]["train"]["purity"]["mean"]),
-    ]
     page.plot(
-        curves(
-            series, x=Words("epoch", "エポック"), y=Words("purity", "純度"), log=False, bands=bands if several else None
-        ),
-        Words("Mean over training runs", "学習間の平均")
-        if not several
-        else Words("Mean over training runs, with its 95 % interval", "学習間の平均とその95%信頼区間"),
+        curves(series, x=texts.EPOCH, y=texts.PURITY, log=False, bands=bands if several else None),
+        texts.MEAN_WITH_INTERVAL_CAPTION if several else texts.MEAN_CAPTION,
     )
-    page.plot(
-        curves(losses, x=Words("epoch", "エポック"), y=Words("squared error per picture", "画像あたりの二乗誤差")),
-        Words(
-            "Reconstruction loss of the article's four conditions on the training pictures, on a logarithmic scale",
-            "記事の4条件の訓練画像における復元誤差（対数目盛）",
-        ),
-    )
+    page.plot(curves(losses, x=texts.EPOCH, y=texts.LOSS), texts.LOSS_CAPTION)
 
 
-def _other_measures(page: Page, results: dict[str, Any]) -> None:
-    page.heading(Words("Other measures", "ほかの指標"))
-    rows: list[list[str | Words]] = []
-    for name, found in [*results["conditions"].items(), ("raw", results["raw"]), ("pca", results["pca"])]:
-        probe = found["probe"]["test"]
-        cells = [f"{found['test'][measure]['mean']:.3f}" for measure in ("purity", "accuracy", "nmi", "ari")]
-        rows.append([NAMES[name], *cells, f"{probe['mean'] if isinstance(probe, dict) else probe:.3f}"])
-    page.table(
-        [
-            Words("features", "特徴"),
-            Words("purity", "純度"),
-            "ACC",
-            "NMI",
-            "ARI",
-            Words("linear probe", "線形プローブ"),
-        ],
-        rows,
-        Words(
-            "On the test pictures. ACC: accuracy when each cluster stands for one class (Hungarian matching). Linear probe: "
-            "accuracy of a logistic regression that was given the labels.",
-            "テスト画像での値。ACC：各クラスタに1クラスを割り当てた（ハンガリー法）ときの正解率。線形プローブ：ラベルを与えた"
-            "ロジスティック回帰の正解率。",
-        ),
-    )
+def _other_measures(page: Page, results: PurityResults) -> None:
+    page.heading(texts.OTHER_MEASURES)
+    probes = {name: condition.probe.test.mean for name, condition in results.conditions.items()}
+    probes |= {"raw": results.raw.probe.test, "pca": results.pca.probe.test}
+    rows: list[list[Text]] = []
+    for name, summary in _with_baselines(results).items():
+        test = summary.test
+        means = [measure.mean for measure in (test.purity, test.accuracy, test.nmi, test.ari)]
+        rows.append([texts.CONDITIONS[name], *[f"{value:.3f}" for value in (*means, probes[name])]])
+    page.table(texts.OTHER_MEASURES_HEAD, rows, texts.OTHER_MEASURES_CAPTION)
 
 
-def _controls(page: Page, results: dict[str, Any]) -> None:
-    page.heading(Words("Controls", "対照実験"))
-    rows: list[list[str | Words]] = []
-    for name, found in results["conditions"].items():
-        pooled = found.get("pooled")
-        of = (found["untrained"], found, pooled)
-        cells = ["–" if one is None else f"{one['train']['purity']['mean']:.3f}" for one in of]
-        ranges = [_range(found["untrained"]["train"]["purity"]), _range(found["train"]["purity"])]
-        lost = "–" if pooled is None else f"{pooled['lost']['points']['mean']:.3f}"
-        rows.append([_name(name, found), cells[0], ranges[0], cells[1], ranges[1], cells[2], lost])
-    page.table(
-        [Words("features (values)", "特徴（次元）"), Words("untrained", "未学習"), Words("95 % interval", "95%信頼区間"),
-         Words("trained", "学習後"), Words("95 % interval", "95%信頼区間"), Words("pooled", "平均プーリング"),
-         Words("lost", "低下")],
-        rows,
-        Words(
-            "Purity on the training pictures. Untrained: the same encoder before its first step. Pooled: the trained features "
-            "averaged over their map (global average pooling) before k-means, and the purity that this loses.",
-            "訓練画像での純度。未学習：学習前の同じエンコーダ。平均プーリング：学習後の特徴をマップ全体で平均してからk-meansにかけたもの、"
-            "およびそれによる純度の低下。",
-        ),
-    )  # fmt: skip
-    raw, pca = results["raw"], results["pca"]
+def _with_baselines(results: PurityResults) -> Mapping[str, ConditionSummary | BaselineSummary]:
+    return {**results.conditions, "raw": results.raw, "pca": results.pca}
+
+
+def _controls(page: Page, results: PurityResults) -> None:
+    page.heading(texts.CONTROLS)
+    rows: list[list[Text]] = []
+    for name, condition in results.conditions.items():
+        pooled, untrained, trained = condition.pooled, condition.untrained.train.purity, condition.train.purity
+        row = [f"{untrained.mean:.3f}", _range(untrained), f"{trained.mean:.3f}", _range(trained)]
+        row += ["–", "–"] if pooled is None else [f"{pooled.train.purity.mean:.3f}", f"{pooled.lost.points.mean:.3f}"]
+        rows.append([_name(name, condition), *row])
+    page.table(texts.CONTROLS_HEAD, rows, texts.CONTROLS_CAPTION)
+    raw, pca = results.raw, results.pca
     page.text(
-        Words(
-            f"For comparison: raw pixels ({raw['values']} values) {raw['train']['purity']['mean']:.3f}; their first "
-            f"{pca['values']} principal components {pca['train']['purity']['mean']:.3f}. Zeroed skips have the "
-            "parameters of skip connections, but zeros flow: what they share with 'neither' and 'bottleneck' is not due to "
-            "the number of parameters.",
-            f"比較：生の画素（{raw['values']}次元）{raw['train']['purity']['mean']:.3f}、"
-            f"その第{pca['values']}主成分まで {pca['train']['purity']['mean']:.3f}。"
-            "ゼロ化スキップはスキップ接続と同じパラメータを持つが、流れるのはゼロである。",
+        filled(
+            texts.BASELINES,
+            raw_values=raw.values,
+            raw=raw.train.purity.mean,
+            pca_values=pca.values,
+            pca=pca.train.purity.mean,
         )
     )
 
 
-def _contingency(page: Page, settings: PuritySettings, pictures: Pictures, results: dict[str, Any]) -> None:
-    page.heading(Words("Which labels lie in which cluster", "ラベルとクラスタの対応"))
+def _contingency(page: Page, settings: PuritySettings, pictures: LabelledPictures, results: PurityResults) -> None:
+    page.heading(texts.CONTINGENCY)
     classes = list(pictures.train.classes)
-    parts = {name: runs[0] for name, runs in results["runs"].items()}
+    tables = {name: runs[0].contingency for name, runs in results.runs.items()} | {"raw": results.raw.part.contingency}
     plots = []
-    for name, part in {**parts, "raw": results["raw"]["part"]}.items():
-        table = np.asarray(part["contingency"])
-        order = matched(table)
-        figure = matrix(
-            table[:, order],
-            rows=classes,
-            columns=[str(i + 1) for i in range(table.shape[1])],
-            x=Words("cluster", "クラスタ"),
-            y=Words("label", "ラベル"),
-        )
-        plots.append((NAMES[name], figure))
-    page.plots(
-        plots,
-        Words(
-            f"Pictures of each label in each cluster; training seed {settings.seed}, the k-means run with the lowest inertia; "
-            "clusters in the order of the labels that fit them best",
-            f"各クラスタに入った各ラベルの枚数。学習シード{settings.seed}、慣性が最小のk-means。クラスタは最もよく合うラベルの順に並べた。",
-        ),
-    )
+    for name, counts in tables.items():
+        table = np.asarray(counts)
+        columns = [str(i + 1) for i in range(table.shape[1])]
+        figure = matrix(table[:, matched(table)], rows=classes, columns=columns, x=texts.CLUSTER, y=texts.LABEL)
+        plots.append((texts.CONDITIONS[name], figure))
+    page.plots(plots, filled(texts.CONTINGENCY_CAPTION, seed=settings.seed))
 
 
-def _maps(page: Page, settings: PuritySettings, pictures: Pictures, study: StudyFolder) -> None:
-    page.heading(Words("Maps of the latents", "潜在特徴の地図"))
-    chosen = evenly(len(pictures.test), MAPPED)
-    some = pictures.test.subset(chosen)
-    classes, flat = list(some.classes), []
-    plots = []
+def _maps(page: Page, settings: PuritySettings, pictures: LabelledPictures, study: StudyFolder) -> None:
+    page.heading(texts.MAPS)
+    some = pictures.test.subset(evenly(len(pictures.test), MAPPED))
+    plots, without = [], []
     for name in [*settings.conditions(), "raw"]:
-        part = study.finished(f"map-{name}")
-        if part is None or len(part["points"]) != len(some):
-            values = (
-                raw_values(some)
-                if name == "raw"
-                else stored_latents(study.path / "models" / f"{name}-{settings.seed}", some)
-            )
+        stored = study.finished(f"map-{name}", Map)
+        if stored is None or len(stored.points) != len(some):
+            if name == "raw":
+                values = raw_values(some)
+            else:
+                values = stored_latents(study.path / "models" / f"{name}-{settings.seed}", some)
             points = _tsne(values, settings.seed)
             if points is None:
-                flat.append(NAMES[name])
+                without.append(texts.CONDITIONS[name])
                 continue
-            part = {"points": np.round(points, 2)}
-            study.keep(f"map-{name}", part)
-        plots.append((NAMES[name], scatter(np.asarray(part["points"]), pictures.labels(some), classes=classes)))
-    page.plots(
-        plots,
-        Words(
-            f"{len(some):,} test pictures, brought from all their values to two dimensions by t-SNE, coloured by label; "
-            f"training seed {settings.seed}. k-means works on all values, not on these maps.",
-            f"テスト画像{len(some):,}枚をt-SNEで2次元に写し、ラベルで色分けした（学習シード{settings.seed}）。"
-            "k-meansはこの地図ではなく、すべての次元を使う。",
-        ),
-    )
-    if flat:
-        en, ja = ", ".join(one.en for one in flat), "、".join(one.ja for one in flat)
-        page.text(
-            Words(
-                f"No map of {en}: too few pictures, or features that are the same for all of them.",
-                f"{ja}の地図はない：画像が少なすぎるか、特徴がすべての画像で同じである。",
-            )
-        )
+            stored = Map(points=np.round(points, 2).tolist())
+            study.keep(f"map-{name}", stored)
+        labels = pictures.labels(some)
+        plots.append((texts.CONDITIONS[name], scatter(np.asarray(stored.points), labels, classes=list(some.classes))))
+    page.plots(plots, filled(texts.MAPS_CAPTION, count=len(some), seed=settings.seed))
+    if without:
+        names = Words(", ".join(name.en for name in without), "、".join(name.ja for name in without))
+        page.text(filled(texts.NO_MAP, names=names))
 
 
 def _tsne(values: NDArray[np.float32], seed: int) -> NDArray[np.float32] | None:
@@ -362,37 +259,25 @@ def _tsne(values: NDArray[np.float32], seed: int) -> NDArray[np.float32] | None:
     return points
 
 
-def _reconstructions(page: Page, settings: PuritySettings, pictures: Pictures, study: StudyFolder) -> None:
-    page.heading(Words("What the networks give back", "ネットワークの復元結果"))
+def _reconstructions(page: Page, settings: PuritySettings, pictures: LabelledPictures, study: StudyFolder) -> None:
+    page.heading(texts.RECONSTRUCTIONS)
     some = pictures.test.subset(evenly(len(pictures.test), SHOWN))
     array = some.array().transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
-    originals: NDArray[Any] = np.broadcast_to(array, (len(array), 3, *array.shape[2:]))
-    rows: Sequence[tuple[Words, NDArray[Any]]] = [(Words("original", "元の画像"), originals)] + [
-        (NAMES[name], reconstructions(study.path / "models" / f"{name}-{settings.seed}", some))
+    sheets = {texts.ORIGINAL: np.broadcast_to(array, (len(array), 3, *array.shape[2:]))} | {
+        texts.CONDITIONS[name]: reconstructions(study.path / "models" / f"{name}-{settings.seed}", some)
         for name, condition in settings.conditions().items()
         if condition.article is not None
-    ]
-    for name, shown in rows:
-        page.row([(name, photo_of(grid([shown], columns=SHOWN)))], pixels=True)
+    }
+    for label, sheet in sheets.items():
+        page.row([(label, photo_of(grid([sheet], columns=SHOWN)))], pixels=True)
 
 
-def _foot(page: Page, settings: PuritySettings, study: StudyFolder) -> None:
-    results = json.loads((study.path / "results.json").read_text(encoding="utf-8"))
-    machine, seconds, held = results["environment"], results["seconds"], memory(results)
-    page.heading(Words("How it was made", "実行条件"))
-    page.code(command("purity", settings, PRESETS))
-    device = machine["processor"] if machine["gpu"] == "none" else machine["gpu"]
-    trained = trained_on([run for runs in results["runs"].values() for run in runs])
-    page.text(
-        Words(
-            f"{seconds / 60:.1f} minutes in all, {held.en}, on {device}; networks trained on {trained}. "
-            "All numbers are in results.json; the trained networks in models/.",
-            f"所要時間 {seconds / 60:.1f} 分、{held.ja}、{device}。ネットワークの学習：{trained}。すべての数値は results.json、"
-            "学習済みネットワークは models/ にある。",
-        )
+def _foot(page: Page, settings: PuritySettings, results: PurityResults, facts: Facts) -> None:
+    summary = filled(
+        texts.HOW_IT_WAS_MADE,
+        minutes=facts.seconds / 60,
+        memory=memory(facts),
+        device=facts.environment.device,
+        trained=trained_on([run for runs in results.runs.values() for run in runs]),
     )
-    about = {"settings": results["settings"], "environment": machine}
-    page.details(
-        Words("Settings, machine and versions", "設定・環境・バージョン"),
-        json.dumps(about, indent=1, ensure_ascii=False),
-    )
+    say_how_made(page, command("purity", settings, PRESETS), summary, facts)

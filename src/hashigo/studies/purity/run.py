@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -21,11 +21,12 @@ from threadpoolctl import threadpool_limits
 
 from hashigo.machine import cores
 from hashigo.studies.folder import StudyFolder
-from hashigo.studies.purity.claims import summarize
-from hashigo.studies.purity.data import Pictures, load_pictures
+from hashigo.studies.purity.data import LabelledPictures, load_pictures
 from hashigo.studies.purity.network import measure_baselines, train_and_measure
 from hashigo.studies.purity.report import write_report
+from hashigo.studies.purity.results import TrainingRun
 from hashigo.studies.purity.settings import PuritySettings
+from hashigo.studies.purity.summary import summarize
 
 Say = Callable[[str], None]
 
@@ -44,8 +45,8 @@ def run_purity(settings: PuritySettings, folder: str | Path, say: Say = lambda _
     if settings.epochs == 0:
         steps = max(1, len(pictures.train) // settings.batch_size)
         settings = replace(settings, epochs=min(100, max(10, math.ceil(1500 / steps))))
-    may_grow, defaults = ("seeds", "controls", "root"), asdict(PuritySettings())
-    study = StudyFolder(folder, "purity", asdict(settings), may_grow, pictures.about, defaults)
+    may_grow = ("seeds", "controls", "data_root", "root")  # the last is what data_root was called
+    study = StudyFolder(folder, "purity", settings, may_grow, pictures.about, PuritySettings())
     if pictures.left_out:
         reasons = "unreadable, without a label, too small, or of a class that training has not"
         say(f"{pictures.left_out:,} pictures are left out: {reasons}")
@@ -56,15 +57,15 @@ def run_purity(settings: PuritySettings, folder: str | Path, say: Say = lambda _
     with lanes() as together:
         together.run(_jobs(settings, pictures, study, say))
     results = summarize(settings, pictures, study)
-    study.write_results(results)
-    return write_report(settings, pictures, study, results)
+    facts = study.write_results(results)
+    return write_report(settings, pictures, study, results, facts)
 
 
-def _jobs(settings: PuritySettings, pictures: Pictures, study: StudyFolder, say: Say) -> Iterator[Job]:
+def _jobs(settings: PuritySettings, pictures: LabelledPictures, study: StudyFolder, say: Say) -> Iterator[Job]:
     yield partial(measure_baselines, settings, pictures, study, say)
     for name, condition in settings.conditions().items():
         seeds = range(settings.seed, settings.seed + settings.seeds)
-        missing = [seed for seed in seeds if study.finished(f"{name}-{seed}") is None]
+        missing = [seed for seed in seeds if study.finished(f"{name}-{seed}", TrainingRun) is None]
         recipe = settings.recipe(condition, pictures.train)
         # a GPU trains all seeds of a condition as one batched network; processor cores do best with a seed each
         groups = [missing] if torch.cuda.is_available() else [[seed] for seed in missing]

@@ -6,7 +6,7 @@ Nothing heavy is imported here: the help of a command passes by.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from hashigo.errors import RecipeError
 from hashigo.training.recipe import DataRecipe, MachineRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
@@ -61,7 +61,7 @@ class PuritySettings:
     Args:
         preset: Name of the preset that these settings started from.
         data: A labelled dataset: its name, or a folder, pack or .npz file.
-        root: Folder where named datasets lie; empty: HASHIGO_DATA or the user's cache.
+        data_root: Folder where named datasets lie; empty: HASHIGO_DATA or the user's cache.
         size: Side of the pictures; 0 takes them as they are (digits are enlarged to the article's 28).
         pictures: At most so many training pictures, evenly spread; 0 takes all.
         test_pictures: At most so many test pictures; 0 takes all.
@@ -80,7 +80,7 @@ class PuritySettings:
 
     preset: str = "article"
     data: str = "mnist"
-    root: str = ""
+    data_root: str = ""
     size: int = 0
     pictures: int = 0
     test_pictures: int = 0
@@ -104,11 +104,13 @@ class PuritySettings:
 
     def conditions(self) -> dict[str, Condition]:
         """The conditions to train."""
-        return {name: one for name, one in CONDITIONS.items() if self.controls or one.article is not None}
+        return {
+            name: condition for name, condition in CONDITIONS.items() if self.controls or condition.article is not None
+        }
 
     def recipe(self, condition: Condition, pictures: Shaped) -> Recipe:
         """The training recipe of a condition, for pictures of one size."""
-        options: dict[str, Any] = {
+        options: dict[str, object] = {
             "width": self.width, "depth": 2, "latent_activation": "tanh", "skips": condition.skips,
         }  # fmt: skip
         if condition.bottleneck:

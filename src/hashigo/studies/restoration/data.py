@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hashigo.data import DATASETS, PictureSet, has_split, open_dataset
 from hashigo.data.opening import recognise
 from hashigo.data.pictures import evenly
 from hashigo.data.splitting import split_off
 from hashigo.errors import DataError
+from hashigo.studies.restoration.results import AboutPictures, AboutSet, AboutTestSet
 from hashigo.studies.restoration.settings import RestorationSettings
 
 
 @dataclass(frozen=True, eq=False)
-class Pictures:
+class DividedPictures:
     """The three sets of a study, which have no picture in common.
 
     train: what the networks learn from. validation: for the loss curves, the panels and the choice of the best epoch.
@@ -39,22 +41,22 @@ class Pictures:
     digest: str
 
     @property
-    def about(self) -> dict[str, object]:
+    def about(self) -> AboutPictures:
         """What results.json says of them."""
-        return {
-            "train": {"pictures": len(self.train), "source": self.train.source},
-            "validation": {"pictures": len(self.validation), "source": self.validation.source},
-            "test": {"pictures": len(self.test), "source": self.test.source, "names": list(self.test.names)},
-            "side": self.crop,
-            "grey": self.grey,
-            "classes_kept_out": list(self.kept_out),
-            "left_out": self.dropped,
-            "unreadable": self.unreadable,
-            "digest": self.digest,
-        }
+        return AboutPictures(
+            train=AboutSet(pictures=len(self.train), source=self.train.source),
+            validation=AboutSet(pictures=len(self.validation), source=self.validation.source),
+            test=AboutTestSet(pictures=len(self.test), source=self.test.source, names=list(self.test.names)),
+            side=self.crop,
+            grey=self.grey,
+            classes_kept_out=list(self.kept_out),
+            left_out=self.dropped,
+            unreadable=self.unreadable,
+            digest=self.digest,
+        )
 
 
-def load_pictures(settings: RestorationSettings, keep_out: Collection[str] = ()) -> Pictures:
+def load_pictures(settings: RestorationSettings, keep_out: Collection[str] = ()) -> DividedPictures:
     """Reads and divides the pictures that `settings` name.
 
     Of a set with labels, classes whose names are in `keep_out` (lower case) are kept out of training, and unless
@@ -65,9 +67,9 @@ def load_pictures(settings: RestorationSettings, keep_out: Collection[str] = ())
         DataError: nothing is there, no picture is of another class, none is large enough, or there are too few to divide.
     """
     pictures, own_test = _training(settings)
-    names, theirs = _of_classes(pictures, keep_out)
-    data = pictures.subset(~theirs) if theirs.any() else pictures
-    if theirs.any() and not len(data):
+    names, of_classes = _of_classes(pictures, keep_out)
+    data = pictures.subset(~of_classes) if of_classes.any() else pictures
+    if of_classes.any() and not len(data):
         raise DataError(
             f"{pictures.source}: expected pictures to train on beside those of the class {' and '.join(names)}, which are "
             "kept for the test, found no others; give a set that has more classes"
@@ -76,8 +78,8 @@ def load_pictures(settings: RestorationSettings, keep_out: Collection[str] = ())
     if settings.test:
         test = _open(settings, settings.test, test=True)
     elif by_class:
-        own = _of_test_split(settings, keep_out) if own_test else None
-        test = pictures.subset(theirs) if own is None else own
+        test_split = _of_test_split(settings, keep_out) if own_test else None
+        test = pictures.subset(of_classes) if test_split is None else test_split
         if not len(test):
             raise DataError(
                 f"{pictures.source}: expected pictures of the class {' and '.join(names)} to test on, found none; give "
@@ -104,7 +106,7 @@ def _of_test_split(settings: RestorationSettings, keep_out: Collection[str]) -> 
 
 def _divided(
     settings: RestorationSettings, data: PictureSet, test: PictureSet, crop: int, names: tuple[str, ...], by_class: bool
-) -> Pictures:
+) -> DividedPictures:
     enough, fitting = _large_enough(data, crop), _large_enough(test, crop)
     validation_share = min(max(settings.panels, len(enough) // 20), max(1, len(enough) // 4)) / len(enough)
     train, validation = split_off(enough, validation_share)
@@ -121,15 +123,15 @@ def _divided(
     unreadable = len({*data.skipped, *test.skipped})
     shown = unseen.limited(settings.test_pictures)
     digest = hashlib.blake2b(b"".join([*seen, *_digests(shown)]), digest_size=8).hexdigest()
-    return Pictures(train, validation, shown, crop, is_grey(train), names, by_class, dropped, unreadable, digest)
+    return DividedPictures(train, validation, shown, crop, is_grey(train), names, by_class, dropped, unreadable, digest)
 
 
 def is_grey(pictures: PictureSet) -> bool:
     """Whether the pictures have one channel, or three equal ones in each of a hundred of them."""
     if pictures.channels == 1:
         return True
-    some = (pictures.picture(int(i)) for i in evenly(len(pictures), 100))
-    return all(bool((one == one[..., :1]).all()) for one in some)
+    sample = (pictures.picture(int(i)) for i in evenly(len(pictures), 100))
+    return all(bool((pixels == pixels[..., :1]).all()) for pixels in sample)
 
 
 def _training(settings: RestorationSettings) -> tuple[PictureSet, bool]:
@@ -149,7 +151,7 @@ def _open(
 ) -> PictureSet:
     split = "test" if test and has_split(name, "test") else split
     size = settings.size or settings.crop
-    return open_dataset(name, split=split, root=settings.root or None, size=size, limit=limit or None)
+    return open_dataset(name, split=split, root=settings.data_root or None, size=size, limit=limit or None)
 
 
 def _kind(name: str) -> str:
@@ -161,12 +163,12 @@ def _there(name: str) -> bool:
     return any(mark in name for mark in "*?[") or Path(name).expanduser().exists()
 
 
-def _of_classes(pictures: PictureSet, names: Collection[str]) -> tuple[tuple[str, ...], np.ndarray]:
+def _of_classes(pictures: PictureSet, names: Collection[str]) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
     """The classes with one of these names, and which pictures are theirs (N,)."""
-    found = [place for place, name in enumerate(pictures.classes) if name.lower() in names]
-    if pictures.labels is None or not found:
+    labels = [label for label, name in enumerate(pictures.classes) if name.lower() in names]
+    if pictures.labels is None or not labels:
         return (), np.zeros(len(pictures), dtype=bool)
-    return tuple(pictures.classes[place] for place in found), np.isin(pictures.labels, found)
+    return tuple(pictures.classes[label] for label in labels), np.isin(pictures.labels, labels)
 
 
 def _large_enough(pictures: PictureSet, crop: int) -> PictureSet:

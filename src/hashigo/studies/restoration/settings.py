@@ -1,4 +1,4 @@
-"""The settings and presets of the studies `autoencode` and `colorize`, and what a condition of theirs is.
+"""The settings and presets of the studies `autoencode` and `colorize`.
 
 Nothing heavy is imported here: the help of a command passes by.
 """
@@ -9,11 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hashigo.errors import RecipeError
-from hashigo.pages.words import Words
 from hashigo.training.recipe import DataRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
-
-ONCE = Words("one training run each", "学習は各1回")
-"""What the evidence of a claim says of its basis, since intervals over pictures leave out what another run would give."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +19,9 @@ class RestorationSettings:
     Args:
         preset: Name of the preset that these settings started from.
         data: Pictures to train on: the name of a dataset, or a folder, tar shards, pack or .npz file.
-        root: Folder where named datasets lie; empty: HASHIGO_DATA or the user's cache.
-        test: Other pictures to measure on; empty: the set's own test split, or a share that is kept apart.
+        data_root: Folder where named datasets lie; empty: HASHIGO_DATA or the user's cache.
+        test: Other pictures to measure on; empty: the set's own test split, or a share that is kept apart. The
+            study colorize keeps a class "cat" out of training, and measures on it unless others are given here.
         pictures: At most so many pictures, evenly spread, of which some are kept for validation; 0 takes all. A named
             set whose training split is smaller is taken whole.
         test_pictures: At most so many pictures to measure on.
@@ -44,7 +41,7 @@ class RestorationSettings:
 
     preset: str = "article"
     data: str = "stl10"
-    root: str = ""
+    data_root: str = ""
     test: str = ""
     pictures: int = 13_000
     test_pictures: int = 500
@@ -70,13 +67,13 @@ class RestorationSettings:
             )
         if self.schedule not in ("constant", "cosine"):
             raise RecipeError(f"schedule: expected constant or cosine, got {self.schedule!r}")
-        self.recipe(Condition("autoencode", "none", Words("", "")), self.crop)  # it checks the rest
+        self.recipe("autoencode", "none", self.crop)  # it checks the rest
 
-    def recipe(self, condition: Condition, crop: int) -> Recipe:
-        """The training recipe of a condition, for squares of side `crop`."""
+    def recipe(self, task: str, skips: str, crop: int) -> Recipe:
+        """The training recipe of a network with these skip connections for a task, for squares of side `crop`."""
         return Recipe(
-            task=TaskRecipe(condition.task),
-            network=NetworkRecipe(options={"width": self.width, "depth": self.depth, "skips": condition.skips}),
+            task=TaskRecipe(task),
+            network=NetworkRecipe(options={"width": self.width, "depth": self.depth, "skips": skips}),
             data=DataRecipe(train=self.data, size=self.size or self.crop, crop=crop, flip=False, limit=self.pictures),
             optimizer=OptimizerRecipe("sgd", lr=self.lr, momentum=self.momentum, schedule=self.schedule),
             epochs=self.epochs,
@@ -86,23 +83,9 @@ class RestorationSettings:
         )
 
 
-@dataclass(frozen=True)
-class Condition:
-    """One network for one task: `task` and `skips` as recipes name them, and what the page calls it."""
-
-    task: str
-    skips: str
-    label: Words
-
-
-@dataclass(frozen=True)
-class AutoencodeSettings(RestorationSettings):
-    """Everything that decides on the numbers of the study `autoencode`; the defaults are the article's setting."""
-
-
-AUTOENCODE: dict[str, AutoencodeSettings] = {
-    "article": AutoencodeSettings(),
-    "quick": AutoencodeSettings(
+AUTOENCODE: dict[str, RestorationSettings] = {
+    "article": RestorationSettings(),
+    "quick": RestorationSettings(
         preset="quick",
         pictures=900,
         test_pictures=200,
@@ -121,17 +104,9 @@ up: hence a lower one that ends at zero (on 700 photos after 410 steps the valid
 rate going to zero)."""
 
 
-@dataclass(frozen=True)
-class ColorizeSettings(RestorationSettings):
-    """Everything that decides on the numbers of the study `colorize`; the defaults are the article's setting.
-
-    Of a set with a class "cat" the cats are kept out of training, and are the test pictures unless `test` names others.
-    """
-
-
-COLORIZE: dict[str, ColorizeSettings] = {
-    "article": ColorizeSettings(),
-    "quick": ColorizeSettings(
+COLORIZE: dict[str, RestorationSettings] = {
+    "article": RestorationSettings(),
+    "quick": RestorationSettings(
         preset="quick",
         pictures=700,
         test_pictures=200,

@@ -1,0 +1,252 @@
+"""What the purity study stores and passes on: the measures of features, of a training run, and their summaries.
+
+Each class is an object of results.json with the same keys. Lists of scores have one value for each k-means run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from hashigo.studies.claims import Claim, Interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class AboutPictures:
+    """What the pictures are; the digest changes with them."""
+
+    source: str
+    train: int
+    test: int
+    size: tuple[int, int]
+    """(H, W)."""
+    channels: int
+    labels: int
+    left_out: int
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """How well clusters agree with labels, by each measure."""
+
+    purity: list[float]
+    accuracy: list[float]
+    nmi: list[float]
+    ari: list[float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterScores:
+    """k-means on features: the runs' inertia and iterations, and their scores on training and test pictures."""
+
+    inertia: list[float]
+    iterations: list[int]
+    train: Scores
+    test: Scores
+
+    @property
+    def purity(self) -> float:
+        """The mean purity of the training pictures over the k-means runs."""
+        return float(np.mean(self.train.purity))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """Accuracy of a linear probe."""
+
+    train: float
+    test: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureMeasures(ClusterScores):
+    """All measures of one set of features.
+
+    Args:
+        values: Values of each picture's features.
+        contingency: Pictures of each label (rows) in each cluster of the k-means run with the lowest inertia.
+        probe: The linear probe's accuracy.
+        measuring_seconds: What measuring took.
+        machine: What it was measured, or the network trained, on; empty in folders of an early version.
+        explained_variance: Of principal components only: their share of the pixels' variance.
+    """
+
+    values: int
+    contingency: list[list[int]]
+    probe: Probe
+    measuring_seconds: float
+    machine: str = ""
+    explained_variance: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepRow(ClusterScores):
+    """What was measured after an epoch."""
+
+    epoch: int
+    test_loss: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRun(FeatureMeasures):
+    """One trained network: the measures of its latents, the way there, and the network itself.
+
+    Args:
+        parameters: How many it has.
+        seed: Its training seed.
+        sweep: What was measured along the epochs, the last one's at the end.
+        train_loss: Mean loss of each epoch.
+        seconds: What its training took.
+        pooled: The scores of its latents averaged over their maps; None where they are no maps.
+    """
+
+    parameters: int
+    seed: int
+    sweep: list[SweepRow]
+    train_loss: list[float]
+    seconds: float
+    pooled: ClusterScores | None = None
+
+    def after(self, epoch: int) -> SweepRow:
+        """What was measured after `epoch`.
+
+        Raises:
+            StopIteration: nothing was.
+        """
+        return next(row for row in self.sweep if row.epoch == epoch)
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """What a network that is being trained has measured so far: rows of the sweep, losses of the epochs, seconds."""
+
+    rows: list[SweepRow]
+    losses: list[float]
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Map:
+    """Features brought to the plane, a point (x, y) for each picture."""
+
+    points: list[list[float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureSummary(Interval):
+    """A measure over training runs; `kmeans_sd` is its standard deviation over the k-means runs of one training run."""
+
+    kmeans_sd: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoresSummary:
+    """Every measure over training runs."""
+
+    purity: MeasureSummary
+    accuracy: MeasureSummary
+    nmi: MeasureSummary
+    ari: MeasureSummary
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """The scores on training and test pictures over training runs."""
+
+    train: ScoresSummary
+    test: ScoresSummary
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaselineSummary(Summary):
+    """A baseline's scores, and all that was measured of it."""
+
+    probe: Probe
+    values: int
+    part: FeatureMeasures
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochSummary(Summary):
+    """The scores after an epoch."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lost:
+    """What pooling loses, over training runs: as a share of the purity, and in points, purity minus purity."""
+
+    share: Interval
+    points: Interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class PooledSummary(Summary):
+    """The scores of pooled latents, and what pooling lost."""
+
+    lost: Lost
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """From `low` to `high`."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeSummary:
+    """The linear probe's accuracy over training runs."""
+
+    train: Interval
+    test: Interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConditionSummary(Summary):
+    """A condition over its training runs.
+
+    Args:
+        article: The article's purity; None of a control.
+        values: Values of each picture's features.
+        parameters: How many the network has.
+        single_run: Where the purity of one more training run would lie, with 95 %; None from a single run.
+        probe: The linear probe's accuracy.
+        untrained: Scores of the untrained encoder.
+        sweep: Scores along the epochs.
+        train_loss: Mean loss of each epoch.
+        test_loss: Mean loss of the test pictures at the end.
+        seconds: What training took in all.
+        machine: What the networks were trained on.
+        pooled: Scores of the pooled latents; None where they are no maps.
+    """
+
+    article: float | None
+    values: int
+    parameters: int
+    single_run: Range | None
+    probe: ProbeSummary
+    untrained: Summary
+    sweep: list[EpochSummary]
+    train_loss: list[float]
+    test_loss: float
+    seconds: float
+    machine: str
+    pooled: PooledSummary | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PurityResults:
+    """All numbers of the study."""
+
+    data: AboutPictures
+    raw: BaselineSummary
+    pca: BaselineSummary
+    conditions: Mapping[str, ConditionSummary]
+    claims: list[Claim]
+    runs: Mapping[str, list[TrainingRun]]

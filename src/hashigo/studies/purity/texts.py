@@ -1,0 +1,220 @@
+"""What the purity study says, in English and Japanese: its claims with their evidence, and its page.
+
+Texts with places in braces are templates for `hashigo.pages.words.filled`.
+"""
+
+from __future__ import annotations
+
+from hashigo.pages.words import Words
+
+CONDITIONS: dict[str, Words] = {
+    "neither": Words("neither", "どちらもなし"),
+    "bottleneck": Words("bottleneck", "ボトルネックのみ"),
+    "skips": Words("skips", "スキップのみ"),
+    "both": Words("skips + bottleneck", "スキップ＋ボトルネック"),
+    "zeroed": Words("zeroed skips", "ゼロ化スキップ"),
+    "zeroed-bottleneck": Words("zeroed skips + bottleneck", "ゼロ化スキップ＋ボトルネック"),
+    "raw": Words("raw pixels", "生の画素"),
+    "pca": Words("principal components", "主成分"),
+}
+"""What the page calls each condition and baseline."""
+
+CLAIMS: dict[str, Words] = {
+    "bottleneck": Words(
+        "A bottleneck without skip connections gives features that cluster better than raw pixels (0.6998 against 0.5900)",
+        "スキップなしのボトルネックの特徴は、生の画素よりもよくクラスタに分かれる（0.6998対0.5900）",
+    ),
+    "harm": Words(
+        "Skip connections take the meaning out of the bottleneck (0.3752 with them, 0.6998 without)",
+        "スキップ接続はボトルネックの特徴から意味を奪う（ありで0.3752、なしで0.6998）",
+    ),
+    "both": Words(
+        "With skip connections the bottleneck is even worse than raw pixels (0.3752 against 0.5900)",
+        "スキップ接続があると、ボトルネックの特徴は生の画素にも劣る（0.3752対0.5900）",
+    ),
+    "flow": Words(
+        "It is what flows through the skip connections that does it, not their parameters (control: the same network "
+        "with zeros flowing; not in the article)",
+        "原因はスキップを流れる情報であり、パラメータ数ではない（対照実験：同じネットワークにゼロを流す。記事にはない）",
+    ),
+    "neither": Words(
+        "Without bottleneck and without skip connections the features are worse than raw pixels (0.5123 against 0.5900)",
+        "ボトルネックもスキップもないと、特徴は生の画素に劣る（0.5123対0.5900）",
+    ),
+    "skips": Words(
+        "Without bottleneck and with skip connections the features are worse than raw pixels (0.5217 against 0.5900)",
+        "ボトルネックなし・スキップありでも、特徴は生の画素に劣る（0.5217対0.5900）",
+    ),
+    "same": Words(
+        "Without bottleneck skip connections raise purity a little (0.5217 with them, 0.5123 without)",
+        "ボトルネックがなければ、スキップ接続は純度をわずかに上げる（ありで0.5217、なしで0.5123）",
+    ),
+    "pooling": Words(
+        "Global average pooling instead of flattening loses 20–30 % of the purity ({name})",
+        "平坦化の代わりに大域平均プーリングを使うと純度の20～30%が失われる（{name}）",
+    ),
+}
+"""The article's claims, and the study's own control."""
+
+COMPARISON = Words(
+    "{left} {a:.3f}, {right} {b:.3f}; difference {gap}, {basis}.",
+    "{left} {a:.3f}、{right} {b:.3f}。差 {gap}、{basis}。",
+)
+LOST = Words(
+    "Lost: {share} % of the flattened features' purity, {basis}. In percentage points that is {points}; were that "
+    "what the article's “20–30 %” means, the verdict would be: {verdict}.",
+    "低下は平坦化した特徴の純度の {share} %、{basis}。ポイントでは {points} で、記事の「20～30%」がポイントの意味なら判定は"
+    "「{verdict}」となる。",
+)
+SEVERAL_RUNS = Words("95 % interval over {seeds} training runs", "{seeds}回の学習にわたる95%信頼区間")
+ONE_RUN = Words(
+    "but one training run per condition cannot tell this from the luck of its first weights; --seeds 3 or more does",
+    "ただし各条件1回の学習では初期の重みの偶然と区別できない。--seeds 3 以上で判定できる",
+)
+
+TITLE = Words("Purity: what skip connections do to the middle", "純度：スキップ接続は中間の特徴に何をするか")
+INTRODUCTION = Words(
+    "Small U-Net autoencoders (channels {channels}) learned to give back {train:,} pictures of {source} "
+    "({height} × {width}), for {epochs} epochs in batches of {batch}; each condition was trained {times}. Then k-means "
+    "(k = {labels}, {kmeans} seeds) clustered their latent features. Purity is the share of pictures that carry the "
+    "commonest label of their cluster: 1 if clusters are classes. k-means never saw a label, nor the {test:,} test pictures.",
+    "小さなU-Netオートエンコーダ（チャネル数 {channels}）に、{source} の画像{train:,}枚（{height}×{width}）を復元させた。"
+    "{epochs}エポック、バッチサイズ{batch}、各条件を{times}ずつ学習。続いて潜在特徴をk-means（k = {labels}、{kmeans}シード）で"
+    "クラスタに分けた。純度とは、各クラスタで最も多いラベルを持つ画像の割合であり、クラスタがクラスと一致すれば1になる。"
+    "k-meansはラベルもテスト画像{test:,}枚も見ていない。",
+)
+ONCE = Words("once", "1回")
+TIMES = Words("{seeds} times", "{seeds}回")
+LEFT_OUT = Words(
+    "{count:,} pictures were left out: unreadable, without a label, too small, or of a class that training has not.",
+    "{count:,}枚は、読めない、ラベルがない、小さすぎる、または学習にないクラスのため除いた。",
+)
+
+PRECISION = Words("precision", "精度")
+PICTURES = Words("pictures", "画像")
+SIZE = Words("size", "大きさ")
+SETTINGS: dict[str, Words] = {
+    "data": Words("data", "データ"),
+    "epochs": Words("epochs", "エポック数"),
+    "batch_size": Words("batch size", "バッチサイズ"),
+    "lr": Words("learning rate", "学習率"),
+    "momentum": Words("momentum", "モーメンタム"),
+    "width": Words("width", "チャネル数"),
+    "units": Words("units of the bottleneck", "ボトルネックのユニット数"),
+    "kmeans_seeds": Words("k-means runs", "k-meansの回数"),
+}
+"""The settings in which a study can depart from the article's."""
+
+TABLE = Words("The article's table", "記事の表")
+TABLE_HEAD = (
+    Words("features (values)", "特徴（次元）"),
+    Words("article", "記事"),
+    Words("here", "本研究"),
+    Words("95 % interval", "95%信頼区間"),
+    Words("95 % of runs", "単独学習の95%"),
+    Words("test", "テスト"),
+)
+TABLE_CAPTION = Words(
+    "Purity on the training pictures ± its standard deviation over k-means seeds within a run. 95 % interval: of the "
+    "mean over training runs. 95 % of runs: where one more training run of this setting would fall. Test: mean purity "
+    "on pictures that neither network nor k-means saw.",
+    "訓練画像での純度 ± 同じ学習内のk-meansシード間の標準偏差。95%信頼区間は学習間の平均について。「単独学習の95%」は同じ設定で"
+    "もう1回学習したときに値が入る範囲。テスト：ネットワークもk-meansも見ていない画像での平均純度。",
+)
+FEATURES = Words("{name} ({values})", "{name}（{values}）")
+PURITY_AXIS = Words("purity, training pictures", "純度（訓練画像）")
+ONE_KMEANS_RUN = Words("one k-means run", "1回のk-means")
+INTERVALS_CAPTION = Words(
+    "Small dots: training runs (mean over k-means seeds). Bar: 95 % interval. Diamond: the article's number.",
+    "小さい点：各学習（k-meansのシード平均）。帯：95%信頼区間。ひし形：記事の値。",
+)
+ONE_RUN_CAPTION = Words(
+    "Small dots: the k-means runs of the one training run. Diamond: the article's number.",
+    "小さい点：1回の学習に対する各k-means。ひし形：記事の値。",
+)
+
+ALONG_EPOCHS = Words("Purity against epochs", "エポック数と純度")
+ALONG_EPOCHS_TEXT = Words(
+    "The article does not say how long it trained. Epoch 0 is the untrained encoder.",
+    "記事には学習の長さが書かれていない。エポック0は未学習のエンコーダである。",
+)
+EPOCH = Words("epoch", "エポック")
+PURITY = Words("purity", "純度")
+MEAN_CAPTION = Words("Mean over training runs", "学習間の平均")
+MEAN_WITH_INTERVAL_CAPTION = Words("Mean over training runs, with its 95 % interval", "学習間の平均とその95%信頼区間")
+LOSS = Words("squared error per picture", "画像あたりの二乗誤差")
+LOSS_CAPTION = Words(
+    "Reconstruction loss of the article's four conditions on the training pictures, on a logarithmic scale",
+    "記事の4条件の訓練画像における復元誤差（対数目盛）",
+)
+
+OTHER_MEASURES = Words("Other measures", "ほかの指標")
+OTHER_MEASURES_HEAD = (
+    Words("features", "特徴"),
+    Words("purity", "純度"),
+    "ACC",
+    "NMI",
+    "ARI",
+    Words("linear probe", "線形プローブ"),
+)
+OTHER_MEASURES_CAPTION = Words(
+    "On the test pictures. ACC: accuracy when each cluster stands for one class (Hungarian matching). Linear probe: "
+    "accuracy of a logistic regression that was given the labels.",
+    "テスト画像での値。ACC：各クラスタに1クラスを割り当てた（ハンガリー法）ときの正解率。線形プローブ：ラベルを与えた"
+    "ロジスティック回帰の正解率。",
+)
+
+CONTROLS = Words("Controls", "対照実験")
+CONTROLS_HEAD = (
+    Words("features (values)", "特徴（次元）"),
+    Words("untrained", "未学習"),
+    Words("95 % interval", "95%信頼区間"),
+    Words("trained", "学習後"),
+    Words("95 % interval", "95%信頼区間"),
+    Words("pooled", "平均プーリング"),
+    Words("lost", "低下"),
+)
+CONTROLS_CAPTION = Words(
+    "Purity on the training pictures. Untrained: the same encoder before its first step. Pooled: the trained features "
+    "averaged over their map (global average pooling) before k-means, and the purity that this loses.",
+    "訓練画像での純度。未学習：学習前の同じエンコーダ。平均プーリング：学習後の特徴をマップ全体で平均してからk-meansにかけたもの、"
+    "およびそれによる純度の低下。",
+)
+BASELINES = Words(
+    "For comparison: raw pixels ({raw_values} values) {raw:.3f}; their first {pca_values} principal components {pca:.3f}. "
+    "Zeroed skips have the parameters of skip connections, but zeros flow: what they share with 'neither' and 'bottleneck' "
+    "is not due to the number of parameters.",
+    "比較：生の画素（{raw_values}次元）{raw:.3f}、その第{pca_values}主成分まで {pca:.3f}。"
+    "ゼロ化スキップはスキップ接続と同じパラメータを持つが、流れるのはゼロである。",
+)
+
+CONTINGENCY = Words("Which labels lie in which cluster", "ラベルとクラスタの対応")
+CLUSTER = Words("cluster", "クラスタ")
+LABEL = Words("label", "ラベル")
+CONTINGENCY_CAPTION = Words(
+    "Pictures of each label in each cluster; training seed {seed}, the k-means run with the lowest inertia; "
+    "clusters in the order of the labels that fit them best",
+    "各クラスタに入った各ラベルの枚数。学習シード{seed}、慣性が最小のk-means。クラスタは最もよく合うラベルの順に並べた。",
+)
+
+MAPS = Words("Maps of the latents", "潜在特徴の地図")
+MAPS_CAPTION = Words(
+    "{count:,} test pictures, brought from all their values to two dimensions by t-SNE, coloured by label; "
+    "training seed {seed}. k-means works on all values, not on these maps.",
+    "テスト画像{count:,}枚をt-SNEで2次元に写し、ラベルで色分けした（学習シード{seed}）。"
+    "k-meansはこの地図ではなく、すべての次元を使う。",
+)
+NO_MAP = Words(
+    "No map of {names}: too few pictures, or features that are the same for all of them.",
+    "{names}の地図はない：画像が少なすぎるか、特徴がすべての画像で同じである。",
+)
+
+RECONSTRUCTIONS = Words("What the networks give back", "ネットワークの復元結果")
+ORIGINAL = Words("original", "元の画像")
+
+HOW_IT_WAS_MADE = Words(
+    "{minutes:.1f} minutes in all, {memory}, on {device}; networks trained on {trained}. "
+    "All numbers are in results.json; the trained networks in models/.",
+    "所要時間 {minutes:.1f} 分、{memory}、{device}。ネットワークの学習：{trained}。すべての数値は results.json、"
+    "学習済みネットワークは models/ にある。",
+)

@@ -1,0 +1,138 @@
+"""The pictures that a restoration study's page shows: stored as arrays while it runs, read for the page.
+
+Beside each `.npz` of arrays, and for each epoch of training, there is a PNG panel for people.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hashigo.files import atomic_path
+from hashigo.image.photo import to_uint8
+from hashigo.pages.panels import grid, save_png
+from hashigo.studies import Say
+from hashigo.studies.restoration.settings import RestorationSettings
+from hashigo.training.callbacks import RestoredPictures, ValidationPictures
+
+SHOWN = 25
+"""Pictures on each panel of the page: more could not be made out."""
+
+ARTICLE_EPOCHS = (1, 10, 20, 30, 50, 200)
+"""The epochs whose panels the article shows."""
+
+Pixels = NDArray[np.float32]
+"""Pictures (N, 3, H, W), 0..1."""
+
+
+@dataclass(frozen=True, eq=False)
+class EpochPictures:
+    """What the networks give back of the same validation pictures after an epoch, by network, and the originals."""
+
+    epoch: int
+    results: Mapping[str, Pixels]
+    originals: Pixels
+
+
+@dataclass(frozen=True, eq=False)
+class ShownPictures:
+    """All pictures on a study's page.
+
+    epochs: validation pictures. held_out: the first held-out pictures as each network gives them back. originals, grey:
+    the same held-out pictures as they are, and without colour.
+    """
+
+    epochs: list[EpochPictures]
+    held_out: Mapping[str, Pixels]
+    originals: Pixels
+    grey: Pixels
+
+
+def epochs_to_show(settings: RestorationSettings) -> list[int]:
+    """The article's epochs and the last one; of a short run its own steps of learning instead, from the first epoch on.
+
+    None where the settings want no panels.
+    """
+    if not settings.panels:
+        return []
+    epochs = settings.epochs
+    wanted = sorted({epoch for epoch in (*ARTICLE_EPOCHS, epochs) if epoch <= epochs})
+    if len(wanted) < 4:
+        wanted = sorted({1, math.ceil(epochs / 4), math.ceil(epochs / 2), epochs})
+    return wanted
+
+
+class StoredEpochs(ValidationPictures):
+    """Stores the first validation pictures of the epochs that the page shows, as they come back from the network.
+
+    folder: the network's. epochs: those that are shown. count: how many pictures a panel has.
+    """
+
+    def __init__(self, folder: Path, epochs: Collection[int], count: int) -> None:
+        super().__init__(min(count, SHOWN))
+        self.folder, self.epochs = folder, epochs
+
+    def wants(self, epoch: int) -> bool:
+        """Whether the page shows it."""
+        return epoch in self.epochs
+
+    def write(self, epoch: int, pictures: RestoredPictures) -> None:
+        """Stores results and originals."""
+        _save(_epoch_path(self.folder, epoch), results=pictures.results, originals=pictures.originals)
+
+
+def _epoch_path(folder: Path, epoch: int) -> Path:
+    return folder / "shown" / f"epoch-{epoch:04d}.npz"
+
+
+def store(path: Path, pictures: Pixels) -> None:
+    """Stores pictures at `path` without its suffix: a panel, and arrays."""
+    save_png(grid([pictures]), path.with_suffix(".png"))
+    _save(path.with_suffix(".npz"), pictures=pictures)
+
+
+def is_stored(path: Path) -> bool:
+    """Whether `store` has been there; an earlier version stored panels only."""
+    return path.with_suffix(".png").is_file() and path.with_suffix(".npz").is_file()
+
+
+def _save(path: Path, **arrays: Pixels) -> None:
+    """Pictures as uint8 (N, H, W, 3)."""
+    stored = {name: np.stack([to_uint8(picture) for picture in pictures]) for name, pictures in arrays.items()}
+    with atomic_path(path) as temporary:
+        np.savez_compressed(temporary, allow_pickle=False, **stored)
+
+
+def _read(path: Path, name: str = "pictures") -> Pixels:
+    with np.load(path) as arrays:
+        pixels: NDArray[np.uint8] = arrays[name]
+    return pixels.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
+
+
+def read_shown(folder: Path, names: Collection[str], epochs: Collection[int], say: Say) -> ShownPictures:
+    """The stored pictures of the networks `names` in a study's folder.
+
+    Epochs that a network's folder does not have, such as those that an earlier version trained, are left out. say: is
+    told which.
+    """
+    missing = [epoch for epoch in epochs if not all(_epoch_path(folder / name, epoch).is_file() for name in names)]
+    if missing:
+        numbers = ", ".join(map(str, missing))
+        say(f"the page leaves out what the networks gave back in epochs {numbers}: their pictures are not stored")
+    return ShownPictures(
+        epochs=[_epoch_pictures(folder, names, epoch) for epoch in epochs if epoch not in missing],
+        held_out={name: _read(folder / name / "test.npz") for name in names},
+        originals=_read(folder / "originals.npz"),
+        grey=_read(folder / "grey.npz"),
+    )
+
+
+def _epoch_pictures(folder: Path, names: Collection[str], epoch: int) -> EpochPictures:
+    paths = {name: _epoch_path(folder / name, epoch) for name in names}
+    results = {name: _read(path, "results") for name, path in paths.items()}
+    return EpochPictures(epoch, results, _read(next(iter(paths.values())), "originals"))

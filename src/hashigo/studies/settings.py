@@ -1,0 +1,16 @@
+"""What the settings of all studies have in common. Nothing heavy is imported here: the help of a command passes by."""
+
+from __future__ import annotations
+
+from dataclasses import Field
+from typing import ClassVar, Protocol
+
+
+class Settings(Protocol):
+    """A study's settings: a frozen dataclass of plain values."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[object]]]
+
+    @property
+    def preset(self) -> str:
+        """Name of the preset that they started from."""
