@@ -1,4 +1,4 @@
-"""Applying a trained model: `photo → Task.encode → network → Task.decode → photo`, without torch where OpenVINO runs it."""
+"""Applying a trained model: `photo → Task.encode → network → Task.restore → photo`, without torch where OpenVINO runs it."""
 
 from __future__ import annotations
 

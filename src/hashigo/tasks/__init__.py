@@ -1,6 +1,6 @@
 """Tasks: what is taken away from a picture, and how a network's answer is put back.
 
-`photo → Task.encode → network → Task.decode → photo`. A task is a frozen dataclass; the network knows nothing of it.
+`photo → Task.encode → network → Task.restore → photo`. A task is a frozen dataclass; the network knows nothing of it.
 All methods take and return floating-point pictures of shape (3, H, W) or (N, 3, H, W), sRGB, 0..1, as NumPy arrays or
 torch tensors. To add a task: one class in a file here and one line in `TASKS`; the law test finds it.
 """
