@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -19,7 +19,8 @@ from hashigo.data import PictureSet, open_dataset
 from hashigo.errors import MissingExtraError, RecipeError
 from hashigo.latents.extract import extract, layer_names
 from hashigo.models import load_network, open_model, save_model
-from hashigo.networks import UNet, load_pretrained, make_network
+from hashigo.networks import ENCODERS, UNet, check_pretrained, load_pretrained, make_network
+from hashigo.networks.encoders.base import FixedEncoder
 from hashigo.networks.encoders.efficientnet import ConvNorm, EfficientNetLite0, pretrained_file, stored_weights
 from hashigo.tasks import make_task
 from hashigo.training.module import Restorer
@@ -276,3 +277,33 @@ def test_tasks_that_answer_at_full_size_are_told_that_it_does_not(pictures: Path
         match=r"the task 'denoise' needs answers of the photo's own size, got a network that answers at 1/2",
     ):
         train(replace(made(pictures), task=TaskRecipe("denoise")), tmp_path / "run")
+
+
+class Halving(FixedEncoder):
+    """Two convolutions that halve the sides: what someone else's encoder may look like."""
+
+    depth: ClassVar[int] = 2
+    stem_side: ClassVar[int] = 1
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__(in_channels)
+        self.skip_channels, self.latent_channels = (in_channels, 6), 8
+        self.down = nn.ModuleList([nn.Conv2d(in_channels, 6, 2, 2), nn.Conv2d(6, 8, 2, 2)])
+
+    def encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        half = self.down[0](x)
+        return self.down[1](half), [x, half]
+
+
+def test_an_encoder_is_one_class_and_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ENCODERS, "halving", Halving)
+    network = make_network("unet", width=4, depth=2, encoder="halving")
+    assert isinstance(network, UNet)
+    x = torch.rand(2, 3, 13, 18)
+    assert network(x).shape == x.shape
+    latent, _ = network.encode(x)
+    assert latent.shape == (2, 8, 4, 5)
+    with pytest.raises(RecipeError, match="encoder that has pretrained weights, got Halving"):
+        check_pretrained(network)
+    with pytest.raises(RecipeError, match="needs depth 2 and stem 1"):
+        make_network("unet", width=4, depth=3, encoder="halving")

@@ -6,7 +6,7 @@ import inspect
 
 from hashigo.errors import RecipeError, did_you_mean
 from hashigo.networks.base import Network
-from hashigo.networks.encoders.efficientnet import EfficientNetLite0, pretrained_file
+from hashigo.networks.encoders.base import Pretrained
 from hashigo.networks.unet import ENCODERS, UNet
 
 __all__ = [
@@ -60,21 +60,20 @@ def load_pretrained(network: Network) -> None:
     Raises:
         RecipeError: it has no such part. MissingExtraError: the weights' package is missing.
     """
-    check_pretrained(network)
-    if isinstance(part := network.pretrainable, EfficientNetLite0):
-        part.load_pretrained()
+    check_pretrained(network).load_pretrained()
 
 
-def check_pretrained(network: Network) -> None:
-    """Makes sure that a part of the network has pretrained weights and that they are at hand.
+def check_pretrained(network: Network) -> Pretrained:
+    """The part of the network that has pretrained weights, which are at hand.
 
     Raises:
         RecipeError: it has none. MissingExtraError: their package is not installed.
     """
-    if not isinstance(part := network.pretrainable, EfficientNetLite0):
+    if not isinstance(part := network.pretrainable, Pretrained):
         kind = "none" if part is None else type(part).__name__
         raise RecipeError(
             f"network.pretrained: expected a network with an encoder that has pretrained weights, got {kind}; set "
             f"network.options.encoder to {', '.join(ENCODERS)}, or leave pretrained out"
         )
-    pretrained_file()
+    part.check_pretrained()
+    return part

@@ -20,6 +20,7 @@ from hashigo.errors import RecipeError, did_you_mean
 from hashigo.networks.base import Network
 from hashigo.networks.blocks import ACTIVATIONS, Block
 from hashigo.networks.contract import unet_contract
+from hashigo.networks.encoders.base import Encoder, FixedEncoder
 from hashigo.networks.encoders.efficientnet import EfficientNetLite0
 from hashigo.networks.encoders.plain import PlainEncoder
 
@@ -82,7 +83,7 @@ class UNet(Network, tags=["unet", "autoencoder"]):
         stem: Side of the squares of pixels that become channels of one place: the network works at, and answers in, a
             stem-th of the height and width. Four times as fast for 2.
         context: Adds what the whole picture is about to the latent.
-        encoder: "plain", a block for each level, or "efficientnet-lite0" (`networks.efficientnet`), which may begin with pretrained
+        encoder: "plain", a block for each level, or "efficientnet-lite0" (`networks.encoders.efficientnet`), which may begin with pretrained
             weights (`networks.load_pretrained`). That one needs a depth of 4 and a stem of 2 (its first convolution's stride), and its
             latent is (N, 320, H/32, W/32), without activation.
 
@@ -119,7 +120,7 @@ class UNet(Network, tags=["unet", "autoencoder"]):
             raise RecipeError(f"expected a stem of at least 1, and of 1 with a bottleneck, got {stem}")
         self.skips = _skips_per_level(skips, depth)
         channels = [width * 2**level for level in range(depth + 1)]
-        self.encoder: PlainEncoder | EfficientNetLite0
+        self.encoder: Encoder
         if encoder == "plain":
             last = "relu" if bottleneck else latent_activation
             self.encoder = PlainEncoder(in_channels, width=width, depth=depth, stem=stem, last=last, residual=residual)
@@ -229,7 +230,7 @@ def _rename_plain_encoder(_network: nn.Module, state: dict[str, Tensor], prefix:
             state[f"{prefix}encoder.{name.removeprefix(prefix)}"] = state.pop(name)
 
 
-ENCODERS: dict[str, type[EfficientNetLite0]] = {"efficientnet-lite0": EfficientNetLite0}
+ENCODERS: dict[str, type[FixedEncoder]] = {"efficientnet-lite0": EfficientNetLite0}
 """Encoders that may take the place of a U-Net's plain one, which has a block for each level."""
 
 
@@ -265,7 +266,7 @@ def _skips_per_level(skips: str | Sequence[str], depth: int) -> tuple[str, ...]:
 
 def _make_encoder(
     name: str, in_channels: int, depth: int, stem: int, bottleneck: int | None, latent: str
-) -> EfficientNetLite0:
+) -> FixedEncoder:
     """The encoder called `name`, which is not the plain one."""
     if not isinstance(name, str) or name not in ENCODERS:
         raise RecipeError(

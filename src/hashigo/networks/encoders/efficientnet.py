@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pixel_unshuffle
 
 from hashigo.errors import MissingExtraError
+from hashigo.networks.encoders.base import FixedEncoder, Pretrained
 
 STAGES = (
     # repeats, kernel, stride, expansion, channels
@@ -83,7 +84,7 @@ class InvertedResidual(nn.Module):
         return x + y if self.adds else y
 
 
-class EfficientNetLite0(nn.Module):
+class EfficientNetLite0(FixedEncoder, Pretrained):
     """(N, in_channels, H, W), H and W multiples of 32 → the latent (N, 320, H/32, W/32) and four skips, outermost first.
 
     The latent has no activation.
@@ -91,10 +92,10 @@ class EfficientNetLite0(nn.Module):
 
     depth: ClassVar[int] = 4
     stem_side: ClassVar[int] = 2
-    latent_channels: ClassVar[int] = STAGES[-1][-1]
 
     def __init__(self, in_channels: int) -> None:
-        super().__init__()
+        super().__init__(in_channels)
+        self.latent_channels = STAGES[-1][-1]
         outermost, *others = (STAGES[stage][-1] for stage in SKIPS_AFTER)
         self.skip_channels = (outermost + 4 * in_channels, *others)
         self.stem = ConvNorm(in_channels, 32, 3, 2)
@@ -117,6 +118,14 @@ class EfficientNetLite0(nn.Module):
             if number in SKIPS_AFTER:
                 skips.append(x if skips else torch.cat([x, pixels.to(x.dtype)], dim=1))
         return x, skips
+
+    def check_pretrained(self) -> None:
+        """Makes sure that the package with the weights is there.
+
+        Raises:
+            MissingExtraError: it is not installed.
+        """
+        pretrained_file()
 
     @torch.no_grad()
     def load_pretrained(self) -> None:

@@ -6,9 +6,10 @@ from torch import Tensor, nn
 from torch.nn.functional import pixel_unshuffle
 
 from hashigo.networks.blocks import Block
+from hashigo.networks.encoders.base import Encoder
 
 
-class PlainEncoder(nn.Module):
+class PlainEncoder(Encoder):
     """(N, in_channels, H, W), H and W multiples of stem·2**depth → the latent (N, width·2**depth, …) and the skips, outermost first.
 
     Args:
