@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/depthwise.py
 
 The shapes are those of EfficientNet-Lite0 for 32 pictures of 96 × 96, channels last. Milliseconds, the best of the rounds.
-`networks/efficientnet.py` runs in float32 under autocast what is slower in bfloat16 here.
+`networks/encoders/efficientnet.py` runs in float32 under autocast what is slower in bfloat16 here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What colour hints bring, by their number: the network alone, and with its answer made to agree with them (`hashigo.hints.spread_hints`).
+"""What colour hints bring, by their number: the network alone, and with its answer made to agree with them (`hashigo.tasks.hints.spread_hints`).
 
     .venv/bin/python benchmarks/hints.py colorizer ../shared/data/photos/val [--choose 50]
 

@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/old_photos.py ../shared/data/photos/val colorizer [MODEL…] --limit 200
 
-At the size that the network sees. The damage (`hashigo.damage.old_photo`, all photos) reaches the network only: its colours
+At the size that the network sees. The damage (`hashigo.tasks.damage.old_photo`, all photos) reaches the network only: its colours
 are put on the clean luma, so that the figures tell of colours alone. CIEDE2000 as a share of grey's, colourfulness as a share
 of the originals'.
 """

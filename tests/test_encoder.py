@@ -182,7 +182,7 @@ def test_gradients_in_bfloat16_are_those_of_float32(kernel: int, stride: int) ->
     [
         ({"depth": 3}, "depth 4"), ({"stem": 1}, "stem 2"), ({"latent_activation": "tanh"}, "latent_activation 'tanh'"),
         ({"bottleneck": 16, "size": (64, 64)}, "bottleneck"), ({"encoder": "efficientnet"}, "did you mean 'efficientnet-lite0'"),
-        ({"encoder": None}, "efficientnet-lite0, plain"), ({"encoder": []}, "efficientnet-lite0, plain"),
+        ({"encoder": None}, "efficientnet-lite0.*plain"), ({"encoder": []}, "efficientnet-lite0.*plain"),
     ],
 )  # fmt: skip
 def test_options_that_do_not_fit(options: dict[str, Any], message: str) -> None:

@@ -1,4 +1,4 @@
-"""hashigo.hints and hashigo.damage: what training does to an input, and what a person may add to it."""
+"""hashigo.tasks.hints and hashigo.tasks.damage: what training does to an input, and what a person may add to it."""
 
 from __future__ import annotations
 

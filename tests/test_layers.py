@@ -62,7 +62,7 @@ class Import(NamedTuple):
 
 
 def name_of(path: Path) -> str:
-    """The dotted name within the package: "color", "data.mnist", "data.__init__"."""
+    """The dotted name within the package: "color", "data.named.mnist", "data.__init__"."""
     return ".".join(path.relative_to(ROOT).with_suffix("").parts)
 
 

@@ -162,8 +162,9 @@ def test_colorize_keeps_the_photos_own_luma(cb: float, cr: float) -> None:
     np.testing.assert_allclose(color.luma(task.decode(x, answer)), x, atol=2e-6)
 
 
-def test_only_the_chroma_tasks_reduce() -> None:
-    assert [name for name, kind in TASKS.items() if kind.reduces] == ["colorize", "colorize-bins"]
+def test_the_chroma_tasks_reduce_and_those_that_give_back_detail_do_not() -> None:
+    assert {name for name, kind in TASKS.items() if kind.reduces} >= {"colorize", "colorize-bins"}
+    assert not any(TASKS[name].reduces for name in ("autoencode", "autoencode-grey", "colorize-rgb", "denoise"))
 
 
 def strengths(task: Denoise, count: int = 300) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""`hashigo study autoencode|colorize|purity [--preset quick|article] [--data NAME_OR_DIR] [--run DIR]`."""
+"""`hashigo study NAME [--preset quick|article] [--data NAME_OR_DIR] [--run DIR]`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hashigo.errors import MissingExtraError, RecipeError, did_you_mean
 if TYPE_CHECKING:
     from hashigo.studies import Study
 
-USAGE = "hashigo study autoencode|colorize|purity [--preset quick|article] [--data NAME_OR_DIR] [--run DIR]"
+USAGE = "hashigo study {studies} [--preset quick|article] [--data NAME_OR_DIR] [--run DIR]"
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
@@ -28,7 +28,17 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
     if not words or words[0] in ("-h", "--help"):
         lines = [f"  {name:<12}{study.about}" for name, study in STUDIES.items()]
-        print("\n".join([f"usage: {USAGE}", "", *lines, "", "hashigo study NAME --help tells all settings."]))
+        print(
+            "\n".join(
+                [
+                    f"usage: {USAGE.format(studies='|'.join(STUDIES))}",
+                    "",
+                    *lines,
+                    "",
+                    "hashigo study NAME --help tells all settings.",
+                ]
+            )
+        )
         raise SystemExit(0 if words else 2)
     if words[0] not in STUDIES:
         raise RecipeError(f"expected the name of a study, got {words[0]!r}; {did_you_mean(words[0], STUDIES)}")

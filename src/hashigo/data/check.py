@@ -11,19 +11,13 @@ from numpy.typing import NDArray
 
 from hashigo.data.build import Progress, classes_of, labels_of, pour, preparer
 from hashigo.data.named import mnist
-from hashigo.data.named.download import MNIST, checksum
+from hashigo.data.named.download import checksum
 from hashigo.data.named.sources import DATASETS, dataset, find_local
 from hashigo.data.npz import splits_in as npz_splits
 from hashigo.data.opening import NOTHING_THERE, is_pattern, items_of, only_a_name, open_dataset, recognise
 from hashigo.data.pictures import PictureSet
 from hashigo.errors import DataError
 
-# Published numbers of pictures. Other ones are told, but no fault: small sets in the same format are usual.
-PUBLISHED = {
-    "mnist": {"train": 60_000, "test": 10_000},
-    "stl10": {"train": 5_000, "test": 8_000, "unlabelled": 100_000},
-    "cifar10": {"train": 50_000, "test": 10_000},
-}
 _SAMPLE = 1_000  # unlabelled pictures that are read: all 100,000 would take 2.8 GB of memory
 
 
@@ -121,7 +115,7 @@ def _check_split(report: Report, name: str, where: Path, split: str) -> None:
     limit = _SAMPLE if split == "unlabelled" else None
     pictures = DATASETS[name].read(where, split, limit)
     report.splits[split] = summary(pictures)
-    published = PUBLISHED.get(name, {}).get(split)
+    published = DATASETS[name].published.get(split)
     if limit is not None:
         report.notes.append(f"{split}: {len(pictures):,} pictures were looked at")
     elif published is not None and published != len(pictures):
@@ -136,10 +130,10 @@ def _check_split(report: Report, name: str, where: Path, split: str) -> None:
 def _check_sums(report: Report, where: Path) -> None:
     """Full-size MNIST has published checksums of its files' content; other sets in its format differ."""
     for split, summed in report.splits.items():
-        if summed.count != PUBLISHED["mnist"][split]:
+        if summed.count != mnist.PUBLISHED[split]:
             continue
         for name in mnist.file_names(split):
-            expected = next(file.md5 for file in MNIST if file.name == f"{name}.gz")
+            expected = next(file.md5 for file in mnist.REMOTES if file.name == f"{name}.gz")
             path = mnist.located(where, name)
             if path is not None and checksum(path, unpacked=path.suffix == ".gz") != expected:
                 report.notes.append(f"{path.name}: in MNIST's format, but its content is not MNIST's")

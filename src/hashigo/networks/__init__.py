@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         check_pretrained,
         load_pretrained,
         make_network,
+        options_of,
     )
     from hashigo.networks.unet import UNet
 
@@ -33,6 +34,7 @@ __all__ = [
     "check_pretrained",
     "load_pretrained",
     "make_network",
+    "options_of",
 ]
 
 _HOMES = {"Network": "base", "UNet": "unet"}

@@ -17,6 +17,7 @@ __all__ = [
     "check_pretrained",
     "load_pretrained",
     "make_network",
+    "options_of",
 ]
 
 NETWORKS: dict[str, type[Network]] = {"unet": UNet}
@@ -36,15 +37,24 @@ ARTICLE_SMALL_UNET: dict[str, object] = {
 """The article's network for 28×28 digits, 4-8-16 channels; add `skips` and `bottleneck=16` for its four conditions."""
 
 
+def options_of(name: str) -> list[str]:
+    """The keyword arguments of the network called `name`.
+
+    Raises:
+        RecipeError: no such network.
+    """
+    if name not in NETWORKS:
+        raise RecipeError(f"expected the name of a network, got {name!r}; {did_you_mean(name, NETWORKS)}")
+    return [option for option in inspect.signature(NETWORKS[name].__init__).parameters if option != "self"]
+
+
 def make_network(name: str, **options: object) -> Network:
     """The network called `name` with its options, freshly initialized.
 
     Raises:
         RecipeError: no such network, or an option that it does not have or cannot take.
     """
-    if name not in NETWORKS:
-        raise RecipeError(f"expected the name of a network, got {name!r}; {did_you_mean(name, NETWORKS)}")
-    known = [option for option in inspect.signature(NETWORKS[name].__init__).parameters if option != "self"]
+    known = options_of(name)
     for option in options:
         if option not in known:
             raise RecipeError(f"network {name!r} has no option {option!r}; {did_you_mean(option, known)}")

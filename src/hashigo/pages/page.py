@@ -50,7 +50,7 @@ class Page:
         self.parts.append(f"<p{' class=soft' if soft else ''}>{markup(text)}</p>")
 
     def plot(self, svg: str, caption: Text = "") -> None:
-        """A plot from `hashigo.plots`."""
+        """A plot from `hashigo.pages.plots`."""
         self.parts.append(_figure(svg, caption))
 
     def plots(self, plots: Sequence[tuple[Text, str]], caption: Text = "") -> None:

@@ -90,7 +90,7 @@ def _moved(y: Array, by: int, axis: int) -> Array:
 
 
 def compressed(y: Array, step: Array) -> Array:
-    """As JPEG leaves it: blocks of 8 × 8 whose cosine coefficients are rounded to multiples of `step` · (1 + u + v).
+    """The luma (N, 1, H, W) as JPEG leaves it: blocks of 8 × 8 whose cosine coefficients are rounded to multiples of `step` · (1 + u + v).
 
     JPEG's tables have larger steps for finer detail too; rows and columns beyond the last whole block stay as they are.
     """

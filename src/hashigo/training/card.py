@@ -7,10 +7,11 @@ from importlib.metadata import version
 
 import torch
 import yaml
-from torch import nn
 
 from hashigo.data import PictureSet
 from hashigo.machine import processor_name
+from hashigo.networks.base import Network
+from hashigo.networks.encoders.base import Pretrained
 from hashigo.tasks import Task
 from hashigo.training.recipe import Recipe
 from hashigo.training.setup import Setup
@@ -24,7 +25,7 @@ def model_card(
     metrics: list[dict[str, float]],
     setup: Setup,
     pace: tuple[float, float],
-    network: nn.Module,
+    network: Network,
 ) -> str:
     """The card of a finished run, `pace` being the last sitting's (seconds, training pictures per second), as Markdown with the metadata block of Hugging Face's hub."""
     best = min(metrics, key=lambda row: row["val_loss"])
@@ -32,7 +33,7 @@ def model_card(
     kind = " ".join((type(task).__doc__ or "").split("\n\n")[0].split())
     return f"""---
 library_name: hashigo
-tags: [unet, autoencoder, {task.name}]
+tags: [{recipe.network.name}, autoencoder, {task.name}]
 ---
 # {task.name}
 
@@ -41,7 +42,7 @@ tags: [unet, autoencoder, {task.name}]
 | | |
 | --- | --- |
 | network | {recipe.network.name}, {parameters:,} parameters, {_options(recipe.network.options)} |
-{_began(recipe)}| training pictures | {len(training):,}, {training.source} |
+{_began(recipe, network)}| training pictures | {len(training):,}, {training.source} |
 {_skipped(training)}| validation pictures | {len(validation):,}, {validation.source} |
 | loss | {recipe.loss or task.loss}: {best["val_loss"]:.5g} on the validation pictures (epoch {best["epoch"]} of {recipe.epochs}) |
 | machine | {machine(setup)} |
@@ -57,11 +58,11 @@ The recipe, for `hashigo train`:
 """
 
 
-def _began(recipe: Recipe) -> str:
+def _began(recipe: Recipe, network: Network) -> str:
     if recipe.start:
         return f"| began with | {recipe.start} |\n"
-    if recipe.network.pretrained:
-        return f"| began with | {recipe.network.options['encoder']}, trained by Google to tell the classes of ImageNet's photos |\n"
+    if recipe.network.pretrained and isinstance(part := network.pretrainable, Pretrained):
+        return f"| began with | {part.origin} |\n"
     return ""
 
 

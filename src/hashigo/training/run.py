@@ -27,7 +27,7 @@ from hashigo.data.splitting import colourful, split_off
 from hashigo.errors import RecipeError
 from hashigo.files import atomic_path
 from hashigo.models.folder import ModelFolder, load_network, open_model, save_model
-from hashigo.networks import check_pretrained, load_pretrained, make_network
+from hashigo.networks import check_pretrained, load_pretrained, make_network, options_of
 from hashigo.networks.base import Network
 from hashigo.tasks import Task, make_task
 from hashigo.tasks.capabilities import fitted_task
@@ -193,12 +193,11 @@ def _check_same(recipe: Recipe, path: Path) -> None:
 
 
 def network_options(recipe: Recipe, task: Task) -> dict[str, object]:
-    """The network's keyword arguments: the recipe's, with channels and output activation from the task."""
-    given = {
-        "in_channels": task.in_channels,
-        "out_channels": task.network_channels,
-        "output_activation": task.output_activation,
-    }
+    """The network's keyword arguments: the recipe's, with channels from the task, and its output activation where the
+    network has that choice."""
+    given: dict[str, object] = {"in_channels": task.in_channels, "out_channels": task.network_channels}
+    if "output_activation" in options_of(recipe.network.name):
+        given["output_activation"] = task.output_activation
     options = {**given, **recipe.network.options}
     for name in ("in_channels", "out_channels"):
         if options[name] != given[name]:

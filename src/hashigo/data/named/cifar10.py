@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hashigo.data.named.download import Remote
 from hashigo.data.named.records import file_sizes, find_files, numbered, parts_of, record_counts, records
 from hashigo.data.pictures import PictureSet, evenly
 
@@ -16,6 +17,15 @@ SPLITS = ("train", "test")
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SIDE = 32
 _RECORD = 1 + 3 * SIDE * SIDE  # a label, then the three channels row by row
+REMOTES = (
+    Remote(
+        "cifar-10-binary.tar.gz",
+        ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
+        "c32a1d4ab5d03f1284b67883e8d87530",
+        170_052_171,
+    ),
+)
+PUBLISHED = {"train": 50_000, "test": 10_000}
 _FILES = {"train": [f"data_batch_{i}.bin" for i in range(1, 6)], "test": ["test_batch.bin"]}
 
 

@@ -33,40 +33,6 @@ class Remote:
     """Whether the MD5 is that of the gzip file's content: compressors differ, contents do not."""
 
 
-_MNIST = (
-    "https://ossci-datasets.s3.amazonaws.com/mnist/",
-    "https://storage.googleapis.com/cvdf-datasets/mnist/",
-)
-
-
-def _mnist(name: str, md5: str) -> Remote:
-    return Remote(f"{name}.gz", tuple(f"{base}{name}.gz" for base in _MNIST), md5, unpacked=True)
-
-
-MNIST = (
-    _mnist("train-images-idx3-ubyte", "6bbc9ace898e44ae57da46a324031adb"),
-    _mnist("train-labels-idx1-ubyte", "a25bea736e30d166cdddb491f175f624"),
-    _mnist("t10k-images-idx3-ubyte", "2646ac647ad5339dbf082846283269ea"),
-    _mnist("t10k-labels-idx1-ubyte", "27ae3e4e09519cfbb04c329615203637"),
-)
-STL10 = (
-    Remote(
-        "stl10_binary.tar.gz",
-        ("http://ai.stanford.edu/~acoates/stl10/stl10_binary.tar.gz",),
-        "91f7769df0f17e558f3565bffb0c7dfb",
-        2_640_397_119,
-    ),
-)
-CIFAR10 = (
-    Remote(
-        "cifar-10-binary.tar.gz",
-        ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
-        "c32a1d4ab5d03f1284b67883e8d87530",
-        170_052_171,
-    ),
-)
-
-
 def download(
     urls: Sequence[str],
     destination: str | Path,

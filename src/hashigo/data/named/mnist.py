@@ -11,13 +11,31 @@ from typing import IO, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from hashigo.data.named.download import Remote
 from hashigo.data.named.records import parts_of
 from hashigo.data.pictures import PictureSet
 from hashigo.errors import DataError
 
 SPLITS = ("train", "test")
 CLASSES = tuple("0123456789")
+PUBLISHED = {"train": 60_000, "test": 10_000}
 _STEMS = {"train": "train", "test": "t10k"}
+_MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
+
+
+def _remote(name: str, md5: str) -> Remote:
+    return Remote(f"{name}.gz", tuple(f"{mirror}{name}.gz" for mirror in _MIRRORS), md5, unpacked=True)
+
+
+REMOTES = (
+    _remote("train-images-idx3-ubyte", "6bbc9ace898e44ae57da46a324031adb"),
+    _remote("train-labels-idx1-ubyte", "a25bea736e30d166cdddb491f175f624"),
+    _remote("t10k-images-idx3-ubyte", "2646ac647ad5339dbf082846283269ea"),
+    _remote("t10k-labels-idx1-ubyte", "27ae3e4e09519cfbb04c329615203637"),
+)
 
 
 def file_names(split: str) -> tuple[str, str]:

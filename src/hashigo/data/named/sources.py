@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +16,7 @@ from hashigo.errors import DataError, did_you_mean
 
 
 class ReadSplit(Protocol):
-    """Reads a split of a dataset, evenly thinned out to `limit` pictures."""
+    """Reads a split of a dataset, or several joined by "+" (`records.parts_of`), evenly thinned out to `limit` pictures."""
 
     def __call__(self, where: Path, split: str, limit: int | None = None) -> PictureSet:
         """Raises DataError for missing or damaged files."""
@@ -24,18 +24,21 @@ class ReadSplit(Protocol):
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset with a name. To add one: a file with these three functions, and a line in DATASETS."""
+    """A dataset with a name. To add one: a file like `cifar10.py`, and an entry in `DATASETS`."""
 
     about: str
     """One line for people: what it is, how large the download is."""
     splits: tuple[str, ...]
     find: Callable[[Path], Path | None]
-    """Where the dataset lies in or at a folder, or None."""
+    """Where the dataset lies in or at a path, or None. It is called with every path that a user names, so it must say None
+    unless the files are certainly its own."""
     splits_in: Callable[[Path], tuple[str, ...]]
     """The splits that are there."""
     read: ReadSplit
     files: tuple[Remote, ...] = ()
     """What to download; nothing for datasets that come with a dependency."""
+    published: Mapping[str, int] = field(default_factory=dict)
+    """Pictures of each split as published. Other numbers are reported, but no fault: small sets in the same format are usual."""
     enlarges: bool = False
     """Whether a `size` above the pictures' own enlarges them."""
 
@@ -47,7 +50,8 @@ DATASETS: dict[str, Dataset] = {
         cifar10.find,
         cifar10.splits_in,
         cifar10.read_split,
-        download.CIFAR10,
+        cifar10.REMOTES,
+        cifar10.PUBLISHED,
     ),
     "digits": Dataset(
         "1,797 handwritten digits of 8 × 8, part of scikit-learn (nothing to download)",
@@ -63,7 +67,8 @@ DATASETS: dict[str, Dataset] = {
         mnist.find,
         mnist.splits_in,
         mnist.read_split,
-        download.MNIST,
+        mnist.REMOTES,
+        mnist.PUBLISHED,
     ),
     "stl10": Dataset(
         "113,000 colour pictures of 96 × 96, of these 13,000 in ten classes (2.6 GB)",
@@ -71,7 +76,8 @@ DATASETS: dict[str, Dataset] = {
         stl10.find,
         stl10.splits_in,
         stl10.read_split,
-        download.STL10,
+        stl10.REMOTES,
+        stl10.PUBLISHED,
     ),
 }
 
@@ -94,7 +100,7 @@ def dataset(name: str) -> Dataset:
 
 
 def find_local(name: str, root: str | Path | None = None) -> Path | None:
-    """Where a named dataset lies: in `root/name`, in `root` or in a folder `root/*name*`; None if nowhere."""
+    """Where a named dataset lies: in `root/name`, in `root` or in a folder `root/name*`; None if nowhere."""
     named, base = dataset(name), data_root(root)
     if not named.files:
         return named.find(base)

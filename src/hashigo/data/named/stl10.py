@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hashigo.data.named.download import Remote
 from hashigo.data.named.records import (
     file_sizes,
     find_files,
@@ -22,6 +23,15 @@ from hashigo.errors import DataError
 SPLITS = ("train", "test", "unlabelled")
 CLASSES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
 SIDE = 96
+REMOTES = (
+    Remote(
+        "stl10_binary.tar.gz",
+        ("http://ai.stanford.edu/~acoates/stl10/stl10_binary.tar.gz",),
+        "91f7769df0f17e558f3565bffb0c7dfb",
+        2_640_397_119,
+    ),
+)
+PUBLISHED = {"train": 5_000, "test": 8_000, "unlabelled": 100_000}
 _FILES = {"train": "train_X.bin", "test": "test_X.bin", "unlabelled": "unlabeled_X.bin"}
 
 

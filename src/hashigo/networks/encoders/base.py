@@ -26,6 +26,8 @@ class Encoder(nn.Module):
 class FixedEncoder(Encoder):
     """An encoder of one shape, made with `in_channels` alone. To add one: a class in a file here, and a line in `ENCODERS`.
 
+    The U-Net initializes its weights after it is made: pretrained ones are loaded by `Pretrained.load_pretrained`.
+
     Attributes:
         depth: How often sides are halved after the stem, and so the number of skips.
         stem_side: By how much the first step reduces the sides.
@@ -40,7 +42,13 @@ class FixedEncoder(Encoder):
 
 
 class Pretrained(nn.Module):
-    """A part of a network for which there are pretrained weights."""
+    """A part of a network for which there are pretrained weights.
+
+    Attributes:
+        origin: Which weights these are, for the model card.
+    """
+
+    origin: ClassVar[str]
 
     def check_pretrained(self) -> None:
         """Makes sure that the weights are at hand.
