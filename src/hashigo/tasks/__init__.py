@@ -2,7 +2,7 @@
 
 `photo → Task.encode → network → Task.restore → photo`. A task is a frozen dataclass; the network knows nothing of it.
 All methods take and return floating-point pictures of shape (3, H, W) or (N, 3, H, W), sRGB, 0..1, as NumPy arrays or
-torch tensors. To add a task: one class in a file here and one line in `TASKS`; the law test finds it.
+torch tensors. To add a task: one class in a file here and one entry in `TASKS`; the round-trip test picks it up.
 """
 
 from __future__ import annotations
