@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import struct
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -103,17 +104,75 @@ def test_existing(tmp_path: Path, model: str, existing: str, status: int) -> Non
     assert (tmp_path / "a.color.png").exists() is (existing != "error")
 
 
-def test_collisions_are_found_before_anything_is_written(
-    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_collision_never_stops_an_album(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("0.png", "a.gif", "a.png"):
-        save(tmp_path / name)
+        save(tmp_path / "in" / name)
+    out = tmp_path / "out"
+    assert main(["colorize", str(tmp_path / "in"), "-m", model, "-o", str(out)]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["0.color.png", "a.color.png", "a.png.color.png"]
+    assert "a.png.color.png" in capsys.readouterr().err
     before = files(tmp_path)
-    assert main(["colorize", str(tmp_path), "-m", model]) == 2
-    assert main(["colorize", str(tmp_path), "-m", model, "-o", str(tmp_path / "out")]) == 2
+    assert main(["colorize", str(tmp_path / "in"), "-m", model, "-o", str(out)]) == 0  # the same names again
     assert files(tmp_path) == before
-    assert "a.gif" in (said := capsys.readouterr().err)
-    assert "a.png" in said
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    save(tmp_path / "a.gif")
+    save(tmp_path / "a.png")
+    (tmp_path / "notes.txt").write_text("no picture")
+    before = files(tmp_path)
+    assert main(["colorize", str(tmp_path), "-m", model, "--dry-run"]) == 0
+    assert files(tmp_path) == before
+    shown = capsys.readouterr()
+    assert shown.out.splitlines()[1] == f"{tmp_path / 'a.png'} → {tmp_path / 'a.png.color.png'}"
+    assert "left out: 1 .txt" in shown.err
+
+
+@pytest.mark.parametrize(
+    "kind", ["link to itself", "link to nowhere", "pipe", "long name", "folder that cannot be listed"]
+)
+@pytest.mark.parametrize("made", [True, False])
+def test_one_odd_entry_never_stops_the_rest(
+    tmp_path: Path, model: str, kind: str, made: bool, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    album, out = tmp_path / "in", tmp_path / "out"
+    save(album / "a.png")
+    save(album / "z.png")
+    if made:
+        out.mkdir()
+    if kind == "pipe":
+        os.mkfifo(album / "odd.png")
+    elif kind == "long name":
+        save(album / ("odd" + "x" * 245 + ".png"))  # 252 of 255 bytes: no room for ".color"
+    elif kind == "folder that cannot be listed":
+        (album / "odd").mkdir()
+        listed = os.scandir
+        monkeypatch.setattr("os.scandir", lambda path: _refused(path) if Path(path).name == "odd" else listed(path))
+    else:
+        (album / "odd.png").symlink_to("odd.png" if kind == "link to itself" else "nowhere.png")
+    assert main(["colorize", str(album), "-m", model, "-o", str(out)]) == 1
+    assert sorted(path.name for path in out.iterdir()) == ["a.color.png", "failures.jsonl", "z.color.png"]
+    assert "2 done, 1 failed" in (said := capsys.readouterr().err)
+    assert "failed: " in said
+    assert "odd" in (out / "failures.jsonl").read_text()
+
+
+def _refused(path: object) -> NoReturn:
+    raise PermissionError(13, "Permission denied", str(path))
+
+
+@pytest.mark.parametrize("name", ["new.heic", "new.psd", "deep/new.JP2"])
+def test_an_unknown_ending_is_no_folder(
+    tmp_path: Path, model: str, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path / "a.png")
+    assert main(["colorize", str(tmp_path / "a.png"), "-m", model, "-o", str(tmp_path / name)]) == 2
+    assert ".jpg" in (said := capsys.readouterr().err)
+    assert name.split("/")[-1] in said
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+    assert main(["colorize", str(tmp_path / "a.png"), "-m", model, "-o", f"{tmp_path / name}/"]) == 0
+    assert (tmp_path / name / "a.color.png").is_file()
 
 
 def test_a_pattern_and_one_named_output(tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch) -> None:

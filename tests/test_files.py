@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from hashigo.errors import PictureError
-from hashigo.files import atomic_path, expand, walk
+from hashigo.files import Others, atomic_path, expand, open_file, walk
 
 SUFFIXES = {".jpg", ".png"}
 
@@ -99,8 +100,39 @@ def test_walk_is_sorted_and_leaves_out_hidden_and_other_files(album: Path) -> No
 
 def test_walk_ends_in_a_loop_of_links(album: Path) -> None:
     (album / "a" / "loop").symlink_to(album, target_is_directory=True)
-    (album / "broken.jpg").symlink_to(album / "nowhere.jpg")
     assert len(list(walk(album, SUFFIXES))) == 5
+
+
+def test_walk_yields_what_cannot_be_read(album: Path) -> None:
+    (album / "gone.jpg").symlink_to(album / "nowhere.jpg")
+    (album / "self.jpg").symlink_to(album / "self.jpg")
+    os.mkfifo(album / "pipe.png")
+    odd = ["gone.jpg", "pipe.png", "self.jpg"]
+    assert (
+        sorted({path.name for path in walk(album, SUFFIXES)} - {"b.JPG", "2.png", "1.jpg", "写真.jpg", "e.png"}) == odd
+    )
+    for name in odd:
+        with pytest.raises(OSError, match=name):
+            open_file(album / name)
+
+
+def test_walk_leaves_out_thumbnails_and_counts_other_kinds(album: Path) -> None:
+    for name in (
+        "@eaDir/b.JPG",
+        "a/@eaDir/1.jpg/SYNO.jpg",
+        "__MACOSX/b.jpg",
+        "._b.JPG",
+        "Thumbs.db",
+        ".thumbnails/1.png",
+    ):
+        path = album / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    for name in ("new.HEIC", "a/old.heic", "a/README"):
+        (album / name).write_bytes(b"x")
+    others: Others = Others()
+    assert len(list(walk(album, SUFFIXES, others))) == 5
+    assert others == {".heic": 2, ".txt": 1, "": 1}
 
 
 def test_walk_follows_a_link_to_another_folder(album: Path, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_no_picture(tmp_path: Path, name: str, content: bytes, told: str) -> Non
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match="No such file"):
         read(tmp_path / "nowhere.jpg")
-    with pytest.raises(PictureError, match="directory"):
+    with pytest.raises(PictureError, match="this is a folder"):
         read(tmp_path)
     with pytest.raises(PictureError, match="found int"):
         read(7)  # type: ignore[arg-type]

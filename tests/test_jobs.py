@@ -95,18 +95,27 @@ def test_results_of_an_earlier_run_are_no_inputs(tmp_path: Path) -> None:
     assert given[0].target.name == "a.color.color.jpg"
 
 
-@pytest.mark.parametrize(("names", "reason"), [(("a.gif", "a.png"), "both become"), (("in/a.png", "on/a.png"), "both become")])  # fmt: skip
-def test_collisions(tmp_path: Path, names: tuple[str, str], reason: str) -> None:
+@pytest.mark.parametrize(
+    ("names", "targets"),
+    [
+        (("a.gif", "a.png"), ("a.color.png", "a.png.color.png")),
+        (("in/a.png", "on/a.png", "un/a.png"), ("a.color.png", "a.png.color.png", "a.png-2.color.png")),
+        (("a.gif", "a.png", "a.png.gif"), ("a.color.png", "a.png.color.png", "a.png.gif.color.png")),
+    ],
+)
+def test_collisions(tmp_path: Path, names: tuple[str, ...], targets: tuple[str, ...]) -> None:
     touch(tmp_path, *names)
-    inputs = [tmp_path / name for name in names]
-    with pytest.raises(RecipeError, match=reason):
-        plan(inputs, tmp_path / "out", "color")
+    planned = plan([tmp_path / name for name in names], tmp_path / "out", "color")
+    assert tuple(job.target.name for job in planned) == targets
+    assert [bool(job.note) for job in planned] == [False, True, True][: len(names)]
+    assert str(tmp_path / names[0]) in planned[1].note
 
 
 def test_an_output_that_is_an_input(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "a.color.jpg", "b.jpg")
-    with pytest.raises(RecipeError, match="overwrite an input"):
-        plan([tmp_path / "a.jpg", tmp_path / "a.color.jpg"], None, "color")
+    planned = plan([tmp_path / "a.jpg", tmp_path / "a.color.jpg"], None, "color")
+    assert [job.target.name for job in planned] == ["a.jpg.color.jpg", "a.color.color.jpg"]
+    assert "is an input too" in planned[0].note
     with pytest.raises(RecipeError, match="overwrite an input"):
         plan([tmp_path / "a.jpg"], tmp_path / "a.jpg", "color")
     (tmp_path / "link.jpg").symlink_to(tmp_path / "a.jpg")

@@ -285,10 +285,9 @@ def test_validation_is_kept_apart_the_same_way_each_time() -> None:
 @pytest.mark.skipif(not (SHARED / "photos").is_dir(), reason="the shared photos are not here")
 def test_real_photos(tmp_path: Path) -> None:
     data = DataRecipe(train=str(SHARED / "photos" / "train"), size=48, crop=32, limit=128, validation_share=0.15)
-    given = recipe("colorize", data=data, batch_size=2)
-    run = train(given, tmp_path, onnx=False)
-    assert run.metrics[1]["val_loss"] < run.metrics[0]["val_loss"]
-    assert {"inputs.png", "epoch-0001.png", "epoch-0002.png"} <= {path.name for path in (tmp_path / "panels").iterdir()}
+    run = train(recipe("colorize", data=data, batch_size=8, epochs=4), tmp_path, onnx=False)  # falls on every processor
+    assert run.metrics[-1]["val_loss"] < 0.9 * run.metrics[0]["val_loss"]
+    assert {"inputs.png", "epoch-0001.png", "epoch-0004.png"} <= {path.name for path in (tmp_path / "panels").iterdir()}
 
 
 @pytest.mark.skipif(not (SHARED / "stl10-like").is_dir(), reason="the shared STL-10 sample is not here")

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import secrets
 import shutil
-from collections.abc import Collection, Iterator, Sequence
+import stat
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from hashigo.errors import PictureError
+
+Others = Counter[str]
+"""How many files of other kinds there were, by suffix (lower case, with dot; "" for none)."""
+
+CLUTTER = frozenset(
+    {"@eaDir", "#recycle", "@Recycle", "$RECYCLE.BIN", "__MACOSX", "Thumbs.db", "desktop.ini", "failures.jsonl"}
+)
+"""Names that no one put there: what NAS boxes, Windows and macOS keep beside photos, and our own list of failures."""
 
 
 @contextmanager
@@ -37,74 +49,114 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def walk(folder: str | Path, suffixes: Collection[str]) -> Iterator[Path]:
+def walk(folder: str | Path, suffixes: Collection[str], others: Others | None = None) -> Iterator[Path]:
     """All files in `folder` and its sub-folders whose suffix is one of `suffixes` (lower case, with dot).
 
-    They come sorted by path. Hidden files and folders (leading dot) are left out; a link to a folder is
-    followed unless it leads back to a folder that it lies in.
+    They come sorted by path. Left out are hidden files and folders (leading dot) and the thumbnail and trash folders of
+    network drives and macOS (`CLUTTER`). A link to a folder is followed unless it leads back to a folder that it lies in.
+    Nothing is raised for what cannot be read: a folder that cannot be listed comes in the place of its files, and so does
+    a link that leads nowhere, or a pipe, with such a suffix; whoever opens them says why they cannot be read.
 
-    Raises OSError when a folder cannot be listed.
+    others: counts the files with other suffixes.
     """
-    yield from _walk(Path(folder), suffixes, frozenset())
+    yield from _walk(Path(folder), suffixes, frozenset(), Counter() if others is None else others)
 
 
-def _walk(folder: Path, suffixes: Collection[str], above: frozenset[str]) -> Iterator[Path]:
+def _walk(folder: Path, suffixes: Collection[str], above: frozenset[str], others: Others) -> Iterator[Path]:
     real = os.path.realpath(folder)
     if real in above:
         return
-    with os.scandir(folder) as listing:
-        entries = sorted(listing, key=lambda entry: entry.name)
+    try:
+        with os.scandir(folder) as listing:
+            entries = sorted(listing, key=lambda entry: entry.name)
+    except OSError:
+        yield folder
+        return
     for entry in entries:
-        if entry.name.startswith("."):
+        if entry.name.startswith(".") or entry.name in CLUTTER:
             continue
         path = folder / entry.name
-        if entry.is_dir():
-            yield from _walk(path, suffixes, above | {real})
-        elif path.suffix.lower() in suffixes and entry.is_file():
+        if _is_folder(entry):
+            yield from _walk(path, suffixes, above | {real}, others)
+        elif path.suffix.lower() in suffixes:
             yield path
+        else:
+            others[path.suffix.lower()] += 1
 
 
-def expand(inputs: Sequence[str | Path], suffixes: Collection[str]) -> list[tuple[Path, Path]]:
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def open_file(path: str | Path) -> BinaryIO:
+    """A file opened for reading. A pipe is refused, since it could wait forever, and so is a folder.
+
+    Raises OSError, with a reason for people, when it cannot be opened or is not a regular file.
+    """
+    mode = Path(path).stat().st_mode
+    if stat.S_ISDIR(mode):
+        with os.scandir(path):  # raises where it cannot be listed
+            raise IsADirectoryError(errno.EISDIR, "this is a folder", str(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "this is a pipe or a device, not a regular file", str(path))
+    return Path(path).open("rb")
+
+
+def expand(
+    inputs: Sequence[str | Path], suffixes: Collection[str], others: Others | None = None
+) -> list[tuple[Path, Path]]:
     """Every file that `inputs` mean, each with its path in a mirrored tree of outputs.
 
     An input is a file (taken whatever its suffix is), a folder (walked, see `walk`) or a glob pattern with
     "*", "?", "[…]" or "**" (only when no such file exists literally; of its matches, folders are walked and
     files taken if their suffix is one of `suffixes`). The second path of each pair is relative: to the
     folder, or to the last folder of the pattern before its first wildcard; of a single file it is the name.
-    A file that is reached twice appears once, at its first place.
+    A file that is reached twice appears once, at its first place. others: see `walk`.
 
     Raises PictureError, naming the input, when there is no such file or no file matches the pattern.
     """
     files: dict[str, tuple[Path, Path]] = {}
     for given in inputs:
-        for path, relative in _expand_one(given, suffixes):
+        for path, relative in _expand_one(given, suffixes, Counter() if others is None else others):
             files.setdefault(os.path.realpath(path), (path, relative))
     return list(files.values())
 
 
-def _expand_one(given: str | Path, suffixes: Collection[str]) -> Iterator[tuple[Path, Path]]:
+def _expand_one(given: str | Path, suffixes: Collection[str], others: Others) -> Iterator[tuple[Path, Path]]:
     path = Path(given)
-    if path.is_dir():
-        yield from ((file, file.relative_to(path)) for file in walk(path, suffixes))
-    elif path.exists():
+    if os.path.isdir(path):  # noqa: PTH112 (Path.is_dir raises for a name that is too long)
+        for file in walk(path, suffixes, others):
+            yield file, Path(path.name) if file == path else file.relative_to(path)
+    elif os.path.lexists(path):
         yield path, Path(path.name)
     elif glob.has_magic(str(given)):
-        yield from _expand_pattern(path, suffixes)
+        yield from _expand_pattern(path, suffixes, others)
     else:
         raise PictureError(f"{given}: expected a file, a folder or a pattern like 'album/*.jpg', found nothing there")
 
 
-def _expand_pattern(pattern: Path, suffixes: Collection[str]) -> Iterator[tuple[Path, Path]]:
+def _expand_pattern(pattern: Path, suffixes: Collection[str], others: Others) -> Iterator[tuple[Path, Path]]:
     parts = pattern.parts
     fixed = next(index for index, part in enumerate(parts) if glob.has_magic(part))
     parent = Path(*parts[:fixed])
     empty = True
     matches = glob.glob(str(pattern), recursive=True)  # noqa: PTH207 (Path.glob matches hidden files)
     for match in sorted(map(Path, matches)):
-        files = walk(match, suffixes) if match.is_dir() else [match] if match.suffix.lower() in suffixes else []
-        for file in files:
+        for file in _matching(match, suffixes, others):
             empty = False
             yield file, file.relative_to(parent)
     if empty:
         kinds = " ".join(sorted(suffixes))
         raise PictureError(f"{pattern}: expected a pattern that matches files of these kinds: {kinds}; it matches none")
+
+
+def _matching(match: Path, suffixes: Collection[str], others: Others) -> Iterable[Path]:
+    if os.path.isdir(match):  # noqa: PTH112 (see above)
+        return walk(match, suffixes, others)
+    if match.suffix.lower() in suffixes:
+        return [match]
+    others[match.suffix.lower()] += 1
+    return []

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,7 +16,7 @@ from hashigo.apply.batches import Line
 from hashigo.apply.call import Call
 from hashigo.apply.model import Model
 from hashigo.errors import PictureError, RecipeError
-from hashigo.files import atomic_path, expand
+from hashigo.files import Others, atomic_path, expand
 from hashigo.image.photo import MAX_PIXELS, SUFFIXES, Photo, read, write
 from hashigo.tasks.capabilities import hint_taker
 from hashigo.tasks.hints import Hint
@@ -24,10 +26,11 @@ Existing = Literal["skip", "overwrite", "error"]
 
 @dataclass(frozen=True)
 class Job:
-    """One file: read from `source`, write to `target`."""
+    """One file: read from `source`, write to `target`. `note`: what people should know about the name of `target`."""
 
     source: Path
     target: Path
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,40 +43,68 @@ class Outcome:
     warnings: tuple[str, ...] = ()
 
 
-def plan(inputs: Sequence[str | Path], output: str | Path | None, suffix: str) -> list[Job]:
+def plan(
+    inputs: Sequence[str | Path], output: str | Path | None, suffix: str, others: Others | None = None
+) -> list[Job]:
     """Which file becomes which: `stem.suffix.ext` beside its input, or in `output` with the tree mirrored.
 
     `output` names the file itself where there is one input file and `output` ends in a picture's suffix. What an
     earlier run left (`stem.suffix.ext`, or anything within `output`) is not taken as input when a folder is walked.
+    Where two inputs would become one file, or an output would overwrite an input, the name of the later one keeps its
+    original ending (`x.png` becomes `x.png.suffix.png`), and its `note` says so. others: counts the files of other kinds.
 
     Raises:
         PictureError: an input does not exist, or there is no picture in them.
-        RecipeError: two inputs would become one file, or an output is itself an input.
+        RecipeError: `output` is one file for several inputs, is itself an input, or ends in a suffix that is not a picture's.
     """
     target = None if output is None else Path(output)
-    explicit = {os.path.realpath(path) for path in inputs if Path(path).is_file()}
+    explicit = {os.path.realpath(path) for path in inputs if os.path.isfile(path)}  # noqa: PTH113 (Path's raises for too long names)
     sources = [
         (path, relative)
-        for path, relative in expand(inputs, SUFFIXES)
+        for path, relative in expand(inputs, SUFFIXES, others)
         if os.path.realpath(path) in explicit or not _from_earlier_run(path, inputs, target, suffix)
     ]
     if not sources:
         raise PictureError(
-            f"expected pictures ({' '.join(sorted(SUFFIXES))}), found none in {' '.join(map(str, inputs))}"
+            f"expected pictures ({' '.join(sorted(SUFFIXES))}), found none in {' '.join(map(str, inputs))}{left_out(others)}"
         )
-    if target is not None and _names_file(target):
-        if len(sources) > 1:
-            raise RecipeError(f"{len(sources)} inputs cannot all become {target}; give a folder with -o")
-        jobs = [Job(sources[0][0], target)]
-    else:
-        jobs = [Job(path, _target(path, relative, target, suffix)) for path, relative in sources]
-    _check_collisions(jobs)
-    return jobs
+    if output is None or target is None or not _names_file(output):
+        return _without_collisions([(path, _target(path, relative, target, suffix)) for path, relative in sources])
+    if len(sources) > 1:
+        raise RecipeError(f"{len(sources)} inputs cannot all become {target}; give a folder with -o")
+    if os.path.realpath(target) == os.path.realpath(sources[0][0]):
+        raise RecipeError(f"{target} would overwrite an input; give another -o")
+    return [Job(sources[0][0], target)]
 
 
-def _names_file(output: Path) -> bool:
-    """Whether -o means a file and not a folder."""
-    return output.suffix.lower() in SUFFIXES and not output.is_dir()
+def left_out(others: Others | None) -> str:
+    """For instance "; left out: 2 .heic, 1 .txt", "" where nothing was."""
+    if not others:
+        return ""
+    counts = sorted(others.items(), key=lambda item: (-item[1], item[0]))
+    return "; left out: " + ", ".join(f"{count} {suffix or 'without an ending'}" for suffix, count in counts)
+
+
+_ENDING = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}")
+
+
+def _names_file(output: str | Path) -> bool:
+    """Whether -o means a file and not a folder.
+
+    Raises:
+        RecipeError: it looks like a file's name, of a kind that cannot be written.
+    """
+    path = Path(output)
+    if path.is_dir() or os.fspath(output).endswith(("/", os.sep)):
+        return False
+    if path.suffix.lower() in SUFFIXES:
+        return True
+    if _ENDING.fullmatch(path.suffix):
+        raise RecipeError(
+            f"expected a file ending in one of {' '.join(sorted(SUFFIXES))}, or a folder, got {path}; "
+            f"for a new folder of that name write {path}/"
+        )
+    return False
 
 
 def failures_path(inputs: Sequence[str | Path], jobs: Sequence[Job], output: str | Path | None) -> Path:
@@ -89,8 +120,13 @@ def _from_earlier_run(path: Path, inputs: Sequence[str | Path], output: Path | N
     """Whether a file found in a folder looks like a result: by its name, or because it lies in the output folder."""
     if path.stem.endswith(f".{suffix}"):
         return True
-    inside = output is not None and path.resolve().is_relative_to(output.resolve())
-    return inside and not any(Path(given).resolve().is_relative_to(output.resolve()) for given in inputs)  # type: ignore[union-attr]
+    return output is not None and _lies_in(path, output) and not any(_lies_in(given, output) for given in inputs)
+
+
+def _lies_in(path: str | Path, folder: Path) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(
+        os.path.realpath(folder)
+    )  # Path.resolve raises for a link to itself
 
 
 def _target(path: Path, relative: Path, output: Path | None, suffix: str) -> Path:
@@ -100,18 +136,29 @@ def _target(path: Path, relative: Path, output: Path | None, suffix: str) -> Pat
     return path.with_name(name) if output is None else output / relative.with_name(name)
 
 
-def _check_collisions(jobs: Sequence[Job]) -> None:
-    sources = {os.path.realpath(job.source) for job in jobs}
+def _without_collisions(pairs: Sequence[tuple[Path, Path]]) -> list[Job]:
+    inputs = {os.path.realpath(source) for source, _ in pairs}
     taken: dict[str, Path] = {}
-    for job in jobs:
-        place = os.path.realpath(job.target)
-        if place in taken:
-            raise RecipeError(
-                f"{taken[place]} and {job.source} would both become {job.target}; give them different names or -o"
-            )
-        if place in sources:
-            raise RecipeError(f"{job.target} would overwrite an input; give another -o")
-        taken[place] = job.source
+    jobs = []
+    for source, target in pairs:
+        free = _free(source, target, inputs | set(taken))
+        note = ""
+        if free != target:
+            other = taken.get(os.path.realpath(target))
+            reason = f"{target} is an input too" if other is None else f"{other} becomes {target} too"
+            note = f"{reason}, so this one becomes {free.name}"
+        taken[os.path.realpath(free)] = source
+        jobs.append(Job(source, free, note))
+    return jobs
+
+
+def _free(source: Path, target: Path, taken: Collection[str]) -> Path:
+    """The target, or where that is taken the name with the source's whole name in it: x.color.png, x.gif.color.png, …"""
+    ending = target.name.removeprefix(source.stem)
+    names = itertools.chain(
+        [target.name, f"{source.name}{ending}"], (f"{source.name}-{n}{ending}" for n in itertools.count(2))
+    )
+    return next(path for path in map(target.with_name, names) if os.path.realpath(path) not in taken)
 
 
 def run(
@@ -129,7 +176,7 @@ def run(
             photo, or the model takes none; found before anything is written.
     """
     if existing == "error":
-        there = [job.target for job in jobs if job.target.exists()]
+        there = [job.target for job in jobs if os.path.exists(job.target)]  # noqa: PTH110 (Path's raises for too long names)
         if there:
             raise RecipeError(f"{there[0]} exists already ({len(there)} such); use --existing skip or overwrite")
     opened = _hinted(model, jobs, hints, max_pixels) if hints else {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from hashigo.cli.console import progress, say
 from hashigo.errors import ModelError, PictureError, RecipeError
 
 if TYPE_CHECKING:
-    from hashigo.apply.jobs import Outcome
+    from hashigo.apply.jobs import Job, Outcome
     from hashigo.apply.model import Model
     from hashigo.models.folder import ModelFolder
     from hashigo.tasks.hints import Hint
@@ -45,6 +46,7 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
         "--hint", type=hint, action="append", default=[], metavar="X,Y,#RRGGBB",
         help="the colour at a place of the photo, in pixels, which spreads over what looks alike; repeatable, for one photo",
     )  # fmt: skip
+    parser.add_argument("--dry-run", action="store_true", help="list what would become what, and write nothing")
     parser.add_argument("--engine", choices=["auto", "openvino", "torch"], default="auto", help="what runs the network")
     parser.add_argument("--quality", type=quality, default=92, help="of JPEG, WebP and AVIF files, 1 to 100")
     parser.add_argument("--max-megapixels", type=above_zero, default=178.0, help="larger photos are refused")
@@ -104,12 +106,15 @@ def run(args: argparse.Namespace) -> int:
     """Colours or restores what was given; 1 if some of it failed."""
     if "-" in args.inputs or args.output == "-":
         return _through(args)
-    from hashigo.apply.jobs import Tally, failures_path, plan
+    from hashigo.apply.jobs import Tally, failures_path, left_out, plan
     from hashigo.apply.jobs import run as run_jobs
     from hashigo.models.folder import open_model
 
     folder = open_model(args.model)
-    jobs = plan(args.inputs, args.output, folder.task.suffix)
+    others: Counter[str] = Counter()
+    jobs = plan(args.inputs, args.output, folder.task.suffix, others)
+    if args.dry_run:
+        return _show(jobs, others)
     model = _load(args, folder)
     tally, outcomes = Tally(), []
     try:
@@ -127,10 +132,20 @@ def run(args: argparse.Namespace) -> int:
                 for line in _lines(outcome):
                     bar.line(line)
                 bar.step(note=outcome.job.source.name)
-        say(f"{tally.summary()}; {_where(args, outcomes)}")
+        say(f"{tally.summary()}{left_out(others)}; {_where(args, outcomes)}")
     finally:  # also when the run is interrupted
         _list_failures(outcomes, failures_path(args.inputs, jobs, args.output))
     return 1 if tally.failed else 0
+
+
+def _show(jobs: Sequence[Job], others: Counter[str]) -> int:
+    """What a run would do, without doing it."""
+    from hashigo.apply.jobs import left_out
+
+    for job in jobs:
+        print(f"{job.source} → {job.target}")
+    say(f"{len(jobs)} to do{left_out(others)}; nothing was written")
+    return 0
 
 
 def _list_failures(outcomes: list[Outcome], path: Path) -> None:
@@ -214,7 +229,8 @@ def _max_pixels(args: argparse.Namespace) -> int:
 def _lines(outcome: Outcome) -> list[str]:
     if outcome.state == "failed":
         return [f"failed: {outcome.error}"]
-    return [f"{outcome.job.source}: {warning}" for warning in outcome.warnings]
+    notes = [outcome.job.note] if outcome.job.note else []
+    return [f"{outcome.job.source}: {line}" for line in [*notes, *outcome.warnings]]
 
 
 def _where(args: argparse.Namespace, outcomes: list[Outcome]) -> str:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hashigo.errors import PictureError
-from hashigo.files import atomic_path
+from hashigo.files import atomic_path, open_file
 from hashigo.image.decode import FORMATS, STRIP, Metadata, decode, open_image
 from hashigo.image.encode import OPAQUE, encode_image, format_of
 from hashigo.image.resizing import block_means, check_size
@@ -210,7 +210,7 @@ def _name_of(source: object) -> str:
 def _stream_of(source: str | Path | bytes | BinaryIO) -> AbstractContextManager[BinaryIO]:
     """A seekable stream; only one that was opened here is closed at the end."""
     if isinstance(source, (str, os.PathLike)):
-        return Path(source).open("rb")
+        return open_file(Path(os.fsdecode(source)))
     if isinstance(source, (bytes, bytearray, memoryview)):
         return io.BytesIO(source)
     if not hasattr(source, "read"):
