@@ -35,7 +35,8 @@ KINDS = ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF"]
         ("text.jpg", b"this is no picture\n" * 50, "JPEG, PNG"),
         ("vector.png", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "JPEG, PNG"),
         ("header.jpg", encoded(Image.fromarray(SMALL), "JPEG")[:20], "damaged or cut short"),
-        ("ppm.png", b"P6 2 2 255 123456789012", "begins with"),
+        ("ppm.png", b"P6 2 2 255 1234567890", "damaged or cut short"),
+        ("float.ppm", b"Pf 2 2 -1 1234567890123456", "begins with"),
         ("postscript.tif", b"%!PS-Adobe-3.0 EPSF-3.0\n", "begins with"),
     ],
 )
@@ -52,7 +53,7 @@ def test_no_file(tmp_path: Path) -> None:
         read(tmp_path / "nowhere.jpg")
     with pytest.raises(PictureError, match="this is a folder"):
         read(tmp_path)
-    with pytest.raises(PictureError, match="found int"):
+    with pytest.raises(PictureError, match="got int"):
         read(7)  # type: ignore[arg-type]
 
 

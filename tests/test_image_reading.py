@@ -93,48 +93,132 @@ def test_suffixes() -> None:
     assert ".pdf" not in SUFFIXES
 
 
+TURN = {  # EXIF 2.3 table 6: how the stored picture becomes the upright one
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+    8: lambda a: np.rot90(a, 1),
+}
+
+
 # --- depth and modes ----------------------------------------------------------------------------------
 
 
-def test_16_bit_grey_is_scaled_exactly() -> None:
+def test_16_bit_grey_is_kept() -> None:
     values = np.arange(65536, dtype=np.uint16).reshape(256, 256)
-    expected = np.floor(values / 65535 * 255 + 0.5).astype(np.uint8)
-    np.testing.assert_array_equal(read(png(values)).pixels, expected)
+    np.testing.assert_array_equal(read(png(values)).pixels, values)
     for order in "<>":
-        tiff = encoded(
-            Image.frombytes("I;16" if order == "<" else "I;16B", (256, 256), values.astype(f"{order}u2")), "TIFF"
-        )
-        np.testing.assert_array_equal(read(tiff).pixels, expected)
+        mode = "I;16" if order == "<" else "I;16B"
+        tiff = encoded(Image.frombytes(mode, (256, 256), values.astype(f"{order}u2")), "TIFF")
+        np.testing.assert_array_equal(read(tiff).pixels, values)
+
+
+def test_12_bits_fill_the_range() -> None:
+    photo = read(encoded(Image.fromarray(np.array([[0, 2048, 4095]], np.uint16)), "TIFF"))
+    assert photo.pixels.max() == 4095  # nothing says that it has 12 bits
+    assert read(_tiff(np.array([[0, 2048, 4095]], "<u2"), bits=12)).pixels.tolist() == [[0, 32776, 65535]]
+
+
+def _tiff(
+    values: np.ndarray, *, bits: int, order: str = "<", extra: dict[int, tuple[str, int, bytes]] | None = None
+) -> bytes:
+    """A TIFF of one strip, (H, W) or (H, W, C), made by hand."""
+    height, width, *channels = values.shape
+    count = channels[0] if channels else 1
+    data = values.astype(f"{order}u2").tobytes()
+    if bits == 12:  # packed, most significant first (TIFF 6.0, FillOrder 1)
+        data = np.packbits(np.unpackbits(values.astype(">u2").view(np.uint8)).reshape(-1, 16)[:, 4:].ravel()).tobytes()
+    entries: dict[int, tuple[str, int, bytes]] = {
+        256: ("H", 1, struct.pack(f"{order}HH", width, 0)), 257: ("H", 1, struct.pack(f"{order}HH", height, 0)),
+        258: ("H", count, b""), 259: ("H", 1, struct.pack(f"{order}HH", 1, 0)),
+        262: ("H", 1, struct.pack(f"{order}HH", 2 if count >= 3 else 1, 0)), 273: ("I", 1, b""),
+        277: ("H", 1, struct.pack(f"{order}HH", count, 0)), 278: ("H", 1, struct.pack(f"{order}HH", height, 0)),
+        279: ("I", 1, struct.pack(f"{order}I", len(data))),
+    }  # fmt: skip
+    entries |= extra or {}
+    place = 8 + 2 + 12 * len(entries) + 4
+    depths = struct.pack(f"{order}{count}H", *[bits] * count)
+    tail = b""
+    if count > 2:
+        entries[258] = ("H", count, struct.pack(f"{order}I", place))
+        tail = depths
+    else:
+        entries[258] = ("H", count, depths.ljust(4, b"\0"))
+    for tag, (kind, number, content) in sorted(entries.items()):
+        if len(content) > 4:
+            entries[tag] = (kind, number, struct.pack(f"{order}I", place + len(tail)))
+            tail += content + b"\0" * (len(content) % 2)
+    entries[273] = ("I", 1, struct.pack(f"{order}I", place + len(tail)))
+    kinds = {"B": 1, "H": 3, "I": 4, "Q": 5}
+    directory = struct.pack(f"{order}H", len(entries))
+    for tag, (kind, number, content) in sorted(entries.items()):
+        directory += struct.pack(f"{order}HHI", tag, kinds[kind], number) + content
+    head = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, 8)
+    return head + directory + bytes(4) + tail + data
 
 
 def test_16_bit_grey_with_a_transparent_value() -> None:
     values = np.array([[0, 1000], [40000, 65535]], np.uint16)
     photo = read(png(values, chunk(b"tRNS", struct.pack(">H", 1000))))
     np.testing.assert_array_equal(photo.alpha, [[255, 0], [255, 255]])
-    np.testing.assert_array_equal(photo.pixels, [[0, 4], [156, 255]])
+    np.testing.assert_array_equal(photo.pixels, values)
 
 
-def test_16_bit_colour_is_scaled() -> None:
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF <", "TIFF >"])
+def test_16_bit_colour_is_kept(kind: str, orientation: int) -> None:
     values = np.random.default_rng(1).integers(0, 65536, (20, 30, 3), dtype=np.uint16)
+    exif = Image.Exif()
+    exif[274] = orientation
+    if kind == "PNG":
+        source = png(values, chunk(b"eXIf", exif.tobytes()[6:]))
+    else:
+        turned = {274: ("H", 1, struct.pack(f"{kind[-1]}HH", orientation, 0))}
+        source = _tiff(values, bits=16, order=kind[-1], extra=turned)
+    photo = read(source)
+    np.testing.assert_array_equal(photo.pixels, TURN[orientation](values))
+    assert photo.warnings == ()
+    assert photo.is_deep
+
+
+def test_16_bit_colour_with_alpha() -> None:
+    values = np.random.default_rng(1).integers(0, 65536, (20, 30, 4), dtype=np.uint16)
     photo = read(png(values))
-    assert photo.pixels.shape == (20, 30, 3)
-    assert np.abs(photo.pixels - values / 257).max() <= 1
-    with_alpha = read(png(np.dstack([values, values[..., :1]])))
-    assert with_alpha.alpha is not None
-    assert np.abs(with_alpha.alpha - values[..., 0] / 257).max() <= 1
+    np.testing.assert_array_equal(photo.pixels, values[..., :3])
+    assert photo.alpha is not None
+    assert np.abs(photo.alpha - values[..., 3] / 257).max() <= 1
+
+
+def test_16_bit_colour_compressed_in_a_tiff() -> None:
+    values = np.random.default_rng(1).integers(0, 65536, (70, 30, 3), dtype=np.uint16)
+    skimage_io = pytest.importorskip("tifffile")
+    stream = io.BytesIO()
+    skimage_io.imwrite(stream, values, photometric="rgb", compression="zlib", rowsperstrip=16)
+    np.testing.assert_array_equal(read(stream.getvalue()).pixels, values)
 
 
 def test_16_bit_colour_with_a_transparent_value() -> None:
     values = np.array([[[65535, 0, 0], [0, 65535, 0]]], np.uint16)
     photo = read(png(values, chunk(b"tRNS", struct.pack(">3H", 65535, 0, 0))))
     np.testing.assert_array_equal(photo.alpha, [[0, 255]])
+    assert "8 of its 16 bits" in photo.warnings[0]
+
+
+def test_16_bit_grey_with_alpha_is_told_of() -> None:
+    photo = read(png(np.full((2, 3, 2), 40_000, np.uint16)))
+    assert not photo.is_deep
+    assert "8 of its 16 bits" in photo.warnings[0]
 
 
 def test_32_bit_integers() -> None:
     values = np.array([[0, 257], [32896, 65535]], np.int32)
-    np.testing.assert_array_equal(read(encoded(Image.fromarray(values), "TIFF")).pixels, [[0, 1], [128, 255]])
+    np.testing.assert_array_equal(read(encoded(Image.fromarray(values), "TIFF")).pixels, values)
     wide = read(encoded(Image.fromarray(values * 1000 - 5), "TIFF"))
-    assert (wide.pixels.min(), wide.pixels.max()) == (0, 255)
+    assert (wide.pixels.min(), wide.pixels.max()) == (0, 65535)
     assert "scaled" in wide.warnings[0]
 
 
@@ -142,12 +226,12 @@ def test_float_tiff() -> None:
     values = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
     photo = read(encoded(Image.fromarray(values), "TIFF"))
     assert photo.warnings == ()
-    np.testing.assert_array_equal(photo.pixels, np.floor(values * 255 + 0.5))
+    np.testing.assert_allclose(photo.pixels, values * 65535, atol=0.51)
     stretched = read(encoded(Image.fromarray(values * 3000 - 7), "TIFF"))
     np.testing.assert_allclose(stretched.pixels, photo.pixels, atol=1)
     assert "scaled" in stretched.warnings[0]
     half = read(encoded(Image.fromarray(values / 2), "TIFF"))
-    assert half.pixels.max() == 128
+    assert half.pixels.max() == 32768
     assert read(encoded(Image.fromarray(np.full((2, 2), 7, np.float32)), "TIFF")).pixels.shape == (2, 2)
 
 
@@ -162,7 +246,7 @@ def test_float_tiff_that_is_not_finite(bad: float) -> None:
 def test_white_is_zero_in_16_bit_tiff() -> None:
     values = np.array([[0, 65535]], np.uint16)
     source = encoded(Image.fromarray(values), "TIFF", tiffinfo={262: 0})
-    np.testing.assert_array_equal(read(source).pixels, [[255, 0]])
+    np.testing.assert_array_equal(read(source).pixels, [[65535, 0]])
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", "GIF"])
@@ -249,18 +333,6 @@ def test_only_the_first_frame(kind: str) -> None:
     assert photo.size == (20, 30)
     assert abs(int(photo.pixels.mean()) - 200) < 5
     assert "only the first" in " ".join(photo.warnings)
-
-
-TURN = {  # EXIF 2.3 table 6: how the stored picture becomes the upright one
-    1: lambda a: a,
-    2: lambda a: a[:, ::-1],
-    3: lambda a: a[::-1, ::-1],
-    4: lambda a: a[::-1],
-    5: lambda a: a.swapaxes(0, 1),
-    6: lambda a: np.rot90(a, -1),
-    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
-    8: lambda a: np.rot90(a, 1),
-}
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -167,7 +167,7 @@ def test_quality_is_checked(quality: int) -> None:
 def test_a_photo_too_large_for_the_format_harms_nothing(tmp_path: Path) -> None:
     target = tmp_path / "x.jpg"
     target.write_bytes(b"old")
-    with pytest.raises(PictureError, match="JPEG can hold, found 70000 x 1") as caught:
+    with pytest.raises(PictureError, match="JPEG can hold, got 70000 x 1") as caught:
         write(Photo(np.zeros((1, 70_000), np.uint8)), target)
     assert str(target) in str(caught.value)
     assert target.read_bytes() == b"old"

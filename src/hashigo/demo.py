@@ -73,7 +73,7 @@ def bundled_photos() -> dict[str, Photo]:
 def _colour(photos: dict[str, Photo], folder: Path, page: Page) -> None:
     for name, photo in photos.items():
         write(photo, folder / "original" / f"{name}.jpg")
-        grey = np.asarray(Image.fromarray(photo.pixels).convert("L"))
+        grey = np.asarray(Image.fromarray(photo.on_white()).convert("L"))
         write(replace(photo, pixels=grey), folder / "grey" / f"{name}.jpg")
     model = load("colorizer")
     start = time.perf_counter()

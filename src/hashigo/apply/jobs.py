@@ -17,7 +17,8 @@ from hashigo.apply.call import Call
 from hashigo.apply.model import Model
 from hashigo.errors import PictureError, RecipeError
 from hashigo.files import Others, atomic_path, expand
-from hashigo.image.photo import MAX_PIXELS, SUFFIXES, Photo, read, write
+from hashigo.image.formats import FORMATS, SUFFIXES, WRITE_SUFFIXES, suffix_for_output
+from hashigo.image.photo import MAX_PIXELS, Photo, read, write
 from hashigo.tasks.capabilities import hint_taker
 from hashigo.tasks.hints import Hint
 
@@ -44,8 +45,8 @@ class Outcome:
 
 
 def plan(
-    inputs: Sequence[str | Path], output: str | Path | None, suffix: str, others: Others | None = None
-) -> list[Job]:
+    inputs: Sequence[str | Path], output: str | Path | None, suffix: str, others: Others | None = None, *, format: str = "",
+) -> list[Job]:  # fmt: skip
     """Which file becomes which: `stem.suffix.ext` beside its input, or in `output` with the tree mirrored.
 
     `output` names the file itself where there is one input file and `output` ends in a picture's suffix. What an
@@ -69,7 +70,9 @@ def plan(
             f"expected pictures ({' '.join(sorted(SUFFIXES))}), found none in {' '.join(map(str, inputs))}{left_out(others)}"
         )
     if output is None or target is None or not _names_file(output):
-        return _without_collisions([(path, _target(path, relative, target, suffix)) for path, relative in sources])
+        return _without_collisions(
+            [(path, _target(path, relative, target, suffix, format)) for path, relative in sources]
+        )
     if len(sources) > 1:
         raise RecipeError(f"{len(sources)} inputs cannot all become {target}; give a folder with -o")
     if os.path.realpath(target) == os.path.realpath(sources[0][0]):
@@ -97,11 +100,11 @@ def _names_file(output: str | Path) -> bool:
     path = Path(output)
     if path.is_dir() or os.fspath(output).endswith(("/", os.sep)):
         return False
-    if path.suffix.lower() in SUFFIXES:
+    if path.suffix.lower() in WRITE_SUFFIXES:
         return True
     if _ENDING.fullmatch(path.suffix):
         raise RecipeError(
-            f"expected a file ending in one of {' '.join(sorted(SUFFIXES))}, or a folder, got {path}; "
+            f"expected a file ending in one of {' '.join(sorted(WRITE_SUFFIXES))}, or a folder, got {path}; "
             f"for a new folder of that name write {path}/"
         )
     return False
@@ -129,10 +132,8 @@ def _lies_in(path: str | Path, folder: Path) -> bool:
     )  # Path.resolve raises for a link to itself
 
 
-def _target(path: Path, relative: Path, output: Path | None, suffix: str) -> Path:
-    # 256 colours are too few for a coloured photo, and an unknown suffix names no format
-    keeps = path.suffix.lower() in SUFFIXES and path.suffix.lower() != ".gif"
-    name = f"{path.stem}.{suffix}{path.suffix if keeps else '.png'}"
+def _target(path: Path, relative: Path, output: Path | None, suffix: str, format: str) -> Path:
+    name = f"{path.stem}.{suffix}{FORMATS[format][0] if format else suffix_for_output(path.suffix)}"
     return path.with_name(name) if output is None else output / relative.with_name(name)
 
 

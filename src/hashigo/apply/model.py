@@ -27,7 +27,7 @@ from hashigo.apply.engines import (
 from hashigo.apply.tiling import tiled
 from hashigo.errors import PictureError, RecipeError
 from hashigo.image.arrays import Layout, layout_of
-from hashigo.image.photo import Photo, photo_of, to_uint8
+from hashigo.image.photo import Photo, photo_of, to_pixels
 from hashigo.image.pillow import Picture, to_pillow
 from hashigo.image.resizing import resize
 from hashigo.machine import cores
@@ -260,7 +260,7 @@ class Model:
         answer = task.answer(output)
         if isinstance(task, TakesHints):
             answer = task.follow_hints(answer, x)
-        pixels = np.empty((height, width, 3), np.uint8)
+        pixels = photo.empty(height, width)
         rows = max(1, STRIP_PIXELS // width)
 
         def strip(top: int) -> None:
@@ -269,7 +269,7 @@ class Model:
                 part = answer[:, top:bottom]
             else:
                 part = resize(answer, height, width, rows=(top, bottom))
-            to_uint8(task.restore(task.decoder_input(photo.rgb(top, bottom)), part), out=pixels[top:bottom])
+            to_pixels(task.restore(task.decoder_input(photo.rgb(top, bottom)), part), out=pixels[top:bottom])
 
         list(self._pool.map(strip, range(0, height, rows)))
         return photo.with_pixels(pixels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hashigo.apply.engines import Engine
-from hashigo.image.photo import Photo, to_uint8
+from hashigo.image.photo import Photo, to_pixels
 from hashigo.networks.contract import Contract
 from hashigo.tasks import Task
 
@@ -22,7 +22,7 @@ def tiled(photo: Photo, task: Task, engine: Engine, contract: Contract) -> Photo
     step = contract.multiple
     margin = -(-(contract.context_pixels or 0) // step) * step
     tile = max(1, TILE // step) * step
-    pixels = np.empty((height, width, 3), np.uint8)
+    pixels = photo.empty(height, width)
     for top in range(0, height, tile):
         first, last = max(0, top - margin), min(height, top + tile + margin)
         band = task.encode(photo.rgb(first, last))
@@ -31,5 +31,5 @@ def tiled(photo: Photo, task: Task, engine: Engine, contract: Contract) -> Photo
             x = np.ascontiguousarray(band[:, :, start:end], np.float32)
             picture = task.restore(x, engine(x[None])[0])
             inner = picture[:, top - first : top - first + tile, left - start : left - start + tile]
-            to_uint8(inner, out=pixels[top : top + tile, left : left + tile])
+            to_pixels(inner, out=pixels[top : top + tile, left : left + tile])
     return photo.with_pixels(pixels)

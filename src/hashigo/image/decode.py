@@ -1,148 +1,167 @@
-"""From a file of any allowed format to plain uint8 arrays; the half of `hashigo.image` that reads.
+"""From a file of any allowed format to plain arrays; the half of `hashigo.image` that reads.
 
 Nothing here changes Pillow's global state, so many threads may read at once.
 """
 
 from __future__ import annotations
 
-import io
 import math
-import re
-from collections.abc import Callable
-from functools import cache
+import sys
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    ExifTags,
-    GifImagePlugin,
-    Image,
-    ImageCms,
-    ImageFile,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image
 
 from hashigo.errors import PictureError
-
-FORMATS: dict[str, tuple[str, ...]] = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
-    "PNG": (".png", ".apng"),
-    "WEBP": (".webp",),
-    "TIFF": (".tif", ".tiff"),
-    "BMP": (".bmp",),
-    "GIF": (".gif",),
-    "AVIF": (".avif",),
-}
-"""Every format that is read and written, by Pillow's name, with its suffixes; the first is the usual one."""
-
-STRIP = 64
-"""Rows that are converted at once: small enough for the processor's cache, so large photos stay fast."""
-
-ORIENTATION = int(ExifTags.Base.Orientation)
-
-# What IFD 0 of a TIFF file says about its own pixels (and ICC, Photoshop blocks, XMP), TIFF 6.0 section 8.
-STRUCTURAL_TAGS = frozenset(
-    {*range(254, 260), 262, 263, 266, 273, 277, 278, 279, *range(280, 282), 284, 317, 318, 319, 320}
-    | {*range(322, 326), 330, 332, 338, 339, 340, 341, 347, *range(512, 533), 700, 34377, 34675, 37724}
+from hashigo.image import profiles
+from hashigo.image.formats import open_image
+from hashigo.image.metadata import (
+    Metadata,
+    exif_gamma,
+    further_pictures,
+    has_extended_xmp,
+    metadata_of,
+    tiff_chromaticities,
 )
-
-
-Metadata = dict[str, Any]  # bytes, numbers and texts, by what Pillow calls them
-"""What a file carries beside its pixels, by Pillow's names."""
+from hashigo.image.profiles import IGNORED, STRIP, Meaning, Values
 
 
 class Decoded(NamedTuple):
     """What a file held: `hashigo.image.Photo` in plain parts."""
 
-    pixels: NDArray[np.uint8]
+    pixels: Values
     alpha: NDArray[np.uint8] | None
     format: str
     metadata: Metadata
     warnings: tuple[str, ...]
 
 
-class _TiffFile(TiffImagePlugin.TiffImageFile):
-    """Pillow's TIFF reader without its own bomb check at loading, which warns below our bound."""
+def decode(image: Image.Image, stream: BinaryIO | None = None, *, first_of_several: bool = True) -> Decoded:
+    """All that `hashigo` keeps of a Pillow picture: upright, in sRGB or grey, with 8 or 16 bits, alpha apart.
 
-    def load_prepare(self) -> None:
-        if self._im is None:
-            self.im = Image.new(self.mode, self._tile_size, None).im
-        super().load_prepare()
-
-
-# The formats' own readers instead of Image.open: its bomb check warns through global state, which no
-# thread may silence for the others, and it names formats by suffix.
-_READERS: dict[str, Callable[[BinaryIO, str], ImageFile.ImageFile]] = {
-    "JPEG": JpegImagePlugin.jpeg_factory,
-    "PNG": PngImagePlugin.PngImageFile,
-    "WEBP": WebPImagePlugin.WebPImageFile,
-    "TIFF": _TiffFile,
-    "BMP": BmpImagePlugin.BmpImageFile,
-    "GIF": GifImagePlugin.GifImageFile,
-    "AVIF": AvifImagePlugin.AvifImageFile,
-}
-
-
-def open_image(stream: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
-    """The picture in a seekable `stream`, its header read and its pixels not yet decoded.
-
-    Raises PictureError for a format that is not in `FORMATS` (by its first bytes) and for more than
-    `max_pixels` pixels; Pillow's own errors (of many kinds) pass through.
-    """
-    stream.seek(0)
-    prefix = stream.read(16)
-    stream.seek(0)
-    if not prefix:
-        raise PictureError("expected a picture, found an empty file (0 bytes)")
-    kind = next((name for name in FORMATS if _accepts(name, prefix)), None)
-    if kind is None:
-        raise PictureError(f"expected one of {', '.join(FORMATS)}, found a file that begins with {prefix[:8]!r}")
-    image: ImageFile.ImageFile = _READERS[kind](stream, "")
-    width, height = image.size
-    if width * height > max_pixels:
-        measured = f"{width} x {height} = {width * height / 1e6:.1f} megapixels"
-        remedy = "make the picture smaller or raise max_pixels"
-        raise PictureError(f"expected at most {max_pixels / 1e6:g} megapixels, found {measured}; {remedy}")
-    return image
-
-
-def _accepts(kind: str, prefix: bytes) -> bool:
-    accept = Image.OPEN[kind][1]
-    return accept is not None and accept(prefix) is True
-
-
-def decode(image: Image.Image) -> Decoded:
-    """All that `hashigo` keeps of a Pillow picture: upright, in sRGB or grey, with 8 bits, alpha apart.
+    stream: the seekable file from which `image` was opened, for the 16 bits of colour pictures, of which Pillow alone gives 8.
+    first_of_several: whether further pages or frames are left out, which a warning says.
 
     Raises PictureError for values that are not finite; Pillow's own errors (of many kinds) pass through.
     """
-    warnings: list[str] = []
-    profile = image.info.get("icc_profile")
-    animated = image.format != "MPO" and bool(getattr(image, "is_animated", False))
-    if animated:
-        what = "pages" if image.format == "TIFF" else "frames"
-        warnings.append(f"several {what}: only the first is used")
+    warnings = [more] if first_of_several and (more := further_pictures(image)) else []
+    low = _low_bytes(image, stream)  # before loading, which forgets how the file's values are packed
+    packed = _packed_as(image)
     image.load()
-    metadata, orientation = _metadata(image, warnings)
+    metadata, orientation = metadata_of(image, warnings)
+    if has_extended_xmp(image):
+        warnings.append("not kept: the part of its XMP beyond 64 kB")
     kind = "JPEG" if image.format == "MPO" else image.format or ""
-    basic = _in_basic_mode(image, warnings)
-    mask = basic.getchannel("A") if basic.mode in ("LA", "RGBA") else None
-    if mask is not None:
+    pixels, mask, applied = _deep(image, low, orientation, warnings) or _shallow(image, orientation, warnings)
+    if pixels.dtype == np.uint8 and (bits := _bits(image, packed)) > 8:
+        warnings.append(f"read with 8 of its {bits} bits per channel")
+    if applied:
+        metadata["icc_profile"] = profiles.srgb_profile()
+    return Decoded(pixels, mask, kind, metadata, tuple(warnings))
+
+
+def _bits(image: Image.Image, packed: str) -> int:
+    """Bits per channel that a file has, whatever Pillow gives of them."""
+    return 16 if ";16" in packed else int(image.info.get("bit_depth") or 8)
+
+
+Layers = tuple[Values, NDArray[np.uint8] | None, bool]
+"""Grey or sRGB values, alpha, both upright, and whether a colour profile was applied."""
+
+
+def _shallow(image: Image.Image, orientation: int, warnings: list[str]) -> Layers:
+    """8 bits."""
+    profile = image.info.get("icc_profile")
+    basic = _in_basic_mode(image)
+    mask = to_array(basic.getchannel("A"), orientation) if basic.mode in ("LA", "RGBA") else None
+    if basic.mode in ("LA", "RGBA") and (profile or basic.mode == "LA"):
         basic = basic.convert(basic.mode[:-1])
-    colour = _srgb(basic, profile, warnings)
-    alpha = None if mask is None else to_array(mask, orientation)
-    if profile and not any(warning.startswith(_IGNORED) for warning in warnings):
-        metadata["icc_profile"] = srgb_profile()
-    return Decoded(to_array(colour, orientation), alpha, kind, metadata, tuple(warnings))
+    before = len(warnings)
+    if basic.mode != "RGBA":
+        basic = profiles.to_srgb(basic, profile, warnings)
+    pixels: Values = to_array(basic, orientation)
+    applied = bool(profile) and len(warnings) == before
+    meaning = None if profile else stated_meaning(image)
+    return (pixels if meaning is None else meaning.to_srgb(pixels)), mask, applied
+
+
+def _deep(image: Image.Image, low: Image.Image | None, orientation: int, warnings: list[str]) -> Layers | None:
+    """16 bits, None for a picture that has only 8."""
+    if low is not None:
+        values = np.left_shift(to_array(image, orientation), 8, dtype=np.uint16)
+        np.bitwise_or(values, to_array(low, orientation), out=values)
+        mask = to_array(image.getchannel("A"), orientation) if image.mode == "RGBA" else None
+    elif image.mode[0] in "IF":
+        values, mask = (upright(layer, orientation) for layer in _scaled(image, warnings))
+    else:
+        return None
+    data = image.info.get("icc_profile")
+    try:
+        meaning = profiles.of_icc(data, grey=values.ndim == 2) if data else stated_meaning(image)
+    except PictureError as error:
+        return _without_depth(values, mask, data, error, warnings)
+    return (values if meaning is None else meaning.to_srgb(values)), mask, bool(data)
+
+
+def _without_depth(
+    values: NDArray[np.uint16], mask: NDArray[np.uint8] | None, profile: bytes | None, error: PictureError, warnings: list[str]
+) -> Layers:  # fmt: skip
+    """8 bits of a picture whose profile only LittleCMS can apply; all 16 where it cannot either."""
+    said: list[str] = []  # the values are upright already
+    turned = to_array(profiles.to_srgb(Image.fromarray(to_8_bits(values)), profile, said))
+    if said:
+        warnings.append(f"{IGNORED}: {error}")
+        return values, mask, False
+    return turned, mask, True
+
+
+def stated_meaning(image: Image.Image) -> Meaning | None:
+    """What a file without a profile says about its values (PNG's gAMA and cHRM, TIFF's and EXIF's tags); None for sRGB."""
+    info, tags = image.info, getattr(image, "tag_v2", {})
+    if image.format == "PNG":
+        if "srgb" in info or not ("gamma" in info or "chromaticity" in info):
+            return None
+        gamma = float(info.get("gamma") or 1 / 2.2)
+        return profiles.of_gamma(1 / gamma, info.get("chromaticity"))
+    chromaticities = tiff_chromaticities(image)
+    if tables := _transfer_tables(tags.get(301, ())):
+        return profiles.of_tables(tables, chromaticities)
+    exponent = exif_gamma(image)
+    if exponent is None and chromaticities is None:
+        return None
+    return profiles.of_gamma(2.2 if exponent is None else exponent, chromaticities)
+
+
+def _transfer_tables(values: object) -> list[NDArray[np.generic]]:
+    """TIFF's TransferFunction: one table of 2 ** bits numbers, or three."""
+    if not isinstance(values, tuple) or len(values) < 2:
+        return []
+    size = 2 ** int(math.log2(len(values)))
+    if len(values) not in (size, 3 * size // 2):
+        return []
+    count = 1 if len(values) == size else 3
+    return list(np.split(np.asarray(values, np.float64), count))
 
 
 # --- pixels -----------------------------------------------------------------------------------------
+
+
+def upright(pixels: Any, orientation: int) -> Any:
+    """Rows and columns (H, W) or (H, W, 3) turned as EXIF's orientation, 1 to 8, says."""
+    if orientation == 1 or pixels is None:
+        return pixels
+    turned = {
+        2: pixels[:, ::-1],
+        3: pixels[::-1, ::-1],
+        4: pixels[::-1],
+        5: pixels.swapaxes(0, 1),
+        6: pixels[::-1].swapaxes(0, 1),
+        7: pixels[::-1, ::-1].swapaxes(0, 1),
+        8: pixels[:, ::-1].swapaxes(0, 1),
+    }[orientation]
+    return np.ascontiguousarray(turned)
+
 
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -156,7 +175,7 @@ _TRANSPOSE = {
 
 
 def to_array(image: Image.Image, orientation: int = 1) -> NDArray[np.uint8]:
-    """The pixels of an "L" or "RGB" picture, uint8 (H, W) or (H, W, 3), turned upright.
+    """The pixels of an "L", "RGB" or "RGBA" picture, uint8 (H, W) or (H, W, 3), turned upright, the alpha left out.
 
     Strip by strip: four times as fast as NumPy's own conversion and without a second full-size copy.
     """
@@ -170,18 +189,17 @@ def to_array(image: Image.Image, orientation: int = 1) -> NDArray[np.uint8]:
         if orientation in _TRANSPOSE:
             strip = strip.transpose(_TRANSPOSE[orientation])
         where = slice(height - bottom, height - top) if orientation in (3, 4, 6, 7) else slice(top, bottom)
-        pixels[(slice(None), where) if turned else where] = np.asarray(strip)
+        values = np.asarray(strip)
+        pixels[(slice(None), where) if turned else where] = values[..., :3] if image.mode == "RGBA" else values
     return pixels
 
 
 _BASIC_MODES = {"1": "L", "PA": "RGBA", "RGBa": "RGBA", "La": "LA", "RGBX": "RGB", "YCbCr": "RGB", "HSV": "RGB"}
 
 
-def _in_basic_mode(image: Image.Image, warnings: list[str]) -> Image.Image:
+def _in_basic_mode(image: Image.Image) -> Image.Image:
     """The picture in one of the modes L, LA, RGB, RGBA, CMYK and LAB (8 bits each)."""
     mode = image.mode
-    if mode[0] in "IF":
-        return _scaled(image, warnings)
     target = _BASIC_MODES.get(mode, mode)
     if mode == "P":
         target = "L" if _grey_palette(image) else "RGB"
@@ -207,8 +225,53 @@ def _grey_palette(image: Image.Image) -> bool:
     return bool((palette == palette[:, :1]).all())
 
 
-def _scaled(image: Image.Image, warnings: list[str]) -> Image.Image:
-    """A grey picture of 16 or 32 bits or floats as 8 bits, scaled and not clipped; "L", or "LA" with tRNS."""
+# --- 16 bits ------------------------------------------------------------------------------------------
+
+
+def _low_bytes(image: Image.Image, stream: BinaryIO | None) -> Image.Image | None:
+    """The low bytes of a colour picture of 16 bits, of which Pillow reads the high ones; None for other pictures.
+
+    Read with the bytes in the wrong order, the low ones come where Pillow looks for the high ones.
+    """
+    if stream is None or image.format not in ("PNG", "TIFF") or image.mode not in ("RGB", "RGBA"):
+        return None
+    if not _swapped_tiles(image) or "transparency" in image.info:
+        return None
+    place = stream.tell()
+    low = open_image(stream, image.width * image.height)
+    if page := image.tell():
+        low.seek(page)
+    low.tile = _swapped_tiles(low)
+    low.load()
+    stream.seek(place)
+    return low if (low.size, low.mode) == (image.size, image.mode) else None
+
+
+_OTHER_ORDER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
+
+
+def _swapped_tiles(image: Image.Image) -> list[Any]:
+    """The picture's tiles with the two bytes of each value taken in the other order; [] for one that has not 16 bits."""
+    packed = _packed_as(image)
+    if packed[:-1] not in ("RGB;16", "RGBA;16", "RGBX;16"):
+        return []
+    swapped = packed[:-1] + _OTHER_ORDER[packed[-1]]
+    return [
+        tile._replace(args=(swapped, *tile.args[1:]) if isinstance(tile.args, tuple) else swapped)
+        for tile in getattr(image, "tile", [])
+    ]
+
+
+def _packed_as(image: Image.Image) -> str:
+    """How a file that is not yet loaded has its values packed, by Pillow's name, for instance "RGB;16B"; "" if unknown."""
+    tiles = getattr(image, "tile", [])
+    arguments = tiles[0].args if tiles else ""
+    packed = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
+    return packed if isinstance(packed, str) else ""
+
+
+def _scaled(image: Image.Image, warnings: list[str]) -> tuple[NDArray[np.uint16], NDArray[np.uint8] | None]:
+    """A grey picture of 16 or 32 bits or floats as 16 bits, scaled and not clipped, and its alpha by tRNS."""
     tags = getattr(image, "tag_v2", {})
     values = np.asarray(image)
     if image.mode.startswith("I;16"):
@@ -219,138 +282,43 @@ def _scaled(image: Image.Image, warnings: list[str]) -> Image.Image:
     else:
         grey = _from_range(values, warnings)
     if tags.get(262) == 0:  # PhotometricInterpretation: white is zero; Pillow inverts 8 bits only
-        np.subtract(255, grey, out=grey)
-    scaled = Image.fromarray(grey)
-    if isinstance(key := image.info.get("transparency"), int):
-        scaled.putalpha(Image.fromarray(np.where(values == key, 0, 255).astype(np.uint8)))
-    return scaled
+        grey = np.subtract(65535, grey)
+    key = image.info.get("transparency")
+    mask = np.where(values == key, 0, 255).astype(np.uint8) if isinstance(key, int) else None
+    return grey, mask
 
 
-def _from_uint16(values: NDArray[np.integer], bits: int) -> NDArray[np.uint8]:
-    """round(v * 255 / (2**bits - 1)), by a table; strip by strip, since an index takes eight bytes."""
+def _from_uint16(values: NDArray[np.integer], bits: int) -> NDArray[np.uint16]:
+    """Numbers of so many bits, spread over 16."""
+    if bits == 16:
+        return values.astype(np.uint16)
     full = 2**bits - 1
-    table = ((np.arange(full + 1) * 255 + full // 2) // full).astype(np.uint8)
-    grey = np.empty(values.shape, np.uint8)
-    for top in range(0, len(values), STRIP):
-        np.take(table, values[top : top + STRIP], mode="clip", out=grey[top : top + STRIP])
-    return grey
+    table = ((np.arange(full + 1) * 65535 + full // 2) // full).astype(np.uint16)
+    return np.take(table, values, mode="clip")
 
 
-def _from_range(values: NDArray[np.generic], warnings: list[str]) -> NDArray[np.uint8]:
+def _from_range(values: NDArray[np.generic], warnings: list[str]) -> NDArray[np.uint16]:
     low, high = float(values.min()), float(values.max())
     if not (math.isfinite(low) and math.isfinite(high)):
-        raise PictureError("expected finite values, found NaN or infinity; replace them first")
+        raise PictureError("expected finite values, got NaN or infinity; replace them first")
     if values.dtype.kind == "f" and low >= 0 and high <= 1:
         low, high = 0.0, 1.0
     else:
         warnings.append(f"values from {low:g} to {high:g}: scaled so that the lowest is black and the highest white")
     scaled = values.astype(np.float64)  # float32 cannot hold all 32-bit integers, nor the spread of all floats
     scaled -= low
-    scaled *= 255 / ((high - low) or 1)
+    scaled *= 65535 / ((high - low) or 1)
     scaled += 0.5
-    return scaled.astype(np.uint8)
+    return scaled.astype(np.uint16)
 
 
-_IGNORED = "colour profile ignored"
-
-
-@cache
-def srgb_profile() -> bytes:
-    """The ICC profile of sRGB, to which the pixels of a file with a profile are brought."""
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-
-# --- colour profiles --------------------------------------------------------------------------------
-
-Profile = ImageCms.ImageCmsProfile
-_SPACES = {"RGB": ("RGB ",), "L": ("GRAY", "RGB "), "CMYK": ("CMYK",)}
-_LEVELS = np.array([0, 32, 64, 96, 128, 160, 192, 224, 255], np.uint8)
-_PROBE = np.stack(np.meshgrid(_LEVELS, _LEVELS, _LEVELS), -1).reshape(1, -1, 3)
-
-
-def _srgb(image: Image.Image, profile: bytes | None, warnings: list[str]) -> Image.Image:
-    """An L, RGB, CMYK or LAB picture as L or RGB in sRGB, by its profile; a broken one gives a warning."""
-    if image.mode == "LAB":
-        return _apply(image, _transform(Profile(ImageCms.createProfile("LAB")), "LAB"))
-    if profile:
-        try:
-            return _by_profile(image, profile)
-        except (ImageCms.PyCMSError, PictureError, OSError, ValueError, TypeError) as error:
-            warnings.append(f"{_IGNORED}: {error}")
-    return image.convert("RGB") if image.mode == "CMYK" else image
-
-
-def _by_profile(image: Image.Image, data: bytes) -> Image.Image:
-    profile = ImageCms.ImageCmsProfile(io.BytesIO(data))
-    space = profile.profile.xcolor_space
-    if space not in _SPACES[image.mode]:
-        raise PictureError(f"it is for {space.strip()} and the picture is {image.mode}")
-    if image.mode == "CMYK":
-        return _apply(image, _transform(profile, "CMYK"))
-    if image.mode == "L":  # a curve for 256 values, so that grey stays grey
-        transform = _transform(profile, "L" if space == "GRAY" else "RGB", ImageCms.Flags.NOOPTIMIZE)
-        ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
-        curve = _apply(ramp if space == "GRAY" else ramp.convert("RGB"), transform)
-        return image.point(np.asarray(curve)[0, :, 1].tolist())
-    transform = _transform(profile, "RGB")
-    probed = np.asarray(_apply(Image.fromarray(_PROBE), transform)).astype(np.int16)
-    if np.abs(probed - _PROBE).max() <= 2:  # sRGB under any name: what differs is its rounding
-        return image
-    return _apply(image, transform)
-
-
-def _transform(
-    profile: Profile,
-    mode: str,
-    precision: ImageCms.Flags = ImageCms.Flags.NONE,
-) -> ImageCms.ImageCmsTransform:
-    flags = ImageCms.Flags.BLACKPOINTCOMPENSATION | precision
-    intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
-    return ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), mode, "RGB", intent, flags)
-
-
-def _apply(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image:
-    turned = ImageCms.applyTransform(image, transform)
-    if turned is None:
-        raise PictureError("it could not be applied")
-    return turned
-
-
-# --- metadata ---------------------------------------------------------------------------------------
-
-
-def _metadata(image: Image.Image, warnings: list[str]) -> tuple[Metadata, int]:
-    """What to write back (exif, xmp, dpi, comment, text), and the EXIF orientation, 1 to 8."""
-    exif, orientation = _exif(image, warnings)
-    metadata: Metadata = {"exif": exif} if exif else {}
-    xmp = image.info.get("xmp")
-    if isinstance(xmp, (bytes, str)):
-        data = xmp.encode() if isinstance(xmp, str) else xmp
-        metadata["xmp"] = re.sub(rb"(tiff:Orientation(?:=[\"']|>))[2-8]", rb"\g<1>1", data)
-    dpi = image.info.get("dpi")
-    if isinstance(dpi, tuple) and len(dpi) == 2 and all(0 < float(value) < 65536 for value in dpi):
-        metadata["dpi"] = (float(dpi[0]), float(dpi[1]))
-    comment = image.info.get("comment")
-    if isinstance(comment, (bytes, str)) and comment:
-        metadata["comment"] = comment.encode() if isinstance(comment, str) else comment
-    texts = getattr(image, "text", {}) if image.format == "PNG" else {}
-    carried = {key: str(value) for key, value in texts.items() if not key.startswith(("XML:com.adobe", "Raw profile"))}
-    return metadata | ({"text": carried} if carried else {}), orientation
-
-
-def _exif(image: Image.Image, warnings: list[str]) -> tuple[bytes, int]:
-    """EXIF to write back, orientation 1 and without its thumbnail (which shows the old picture)."""
-    try:
-        exif = image.getexif()
-        orientation = exif.get(ORIENTATION, 1)
-        cleaned = Image.Exif()
-        cleaned.load(exif.tobytes())
-        for tag in [tag for tag in cleaned if tag in STRUCTURAL_TAGS]:
-            del cleaned[tag]
-        if len(cleaned) == 0:
-            return b"", orientation if orientation in _TRANSPOSE else 1
-        cleaned[ORIENTATION] = 1
-        return cleaned.tobytes(), orientation if orientation in _TRANSPOSE else 1
-    except Exception as error:  # Pillow raises a dozen kinds; a photo is worth more than its EXIF
-        warnings.append(f"EXIF ignored: {type(error).__name__}: {error}")
-        return b"", 1
+def to_8_bits(values: Values) -> NDArray[np.uint8]:
+    """round(v / 257) of 16-bit values, strip by strip; 8-bit ones as they are."""
+    if values.dtype == np.uint8:
+        return values  # type: ignore[return-value]
+    result = np.empty(values.shape, np.uint8)
+    for top in range(0, len(values), STRIP):
+        np.copyto(
+            result[top : top + STRIP], (values[top : top + STRIP].astype(np.uint32) + 128) // 257, casting="unsafe"
+        )
+    return result

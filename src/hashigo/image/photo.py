@@ -15,7 +15,7 @@ import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,48 +23,59 @@ from PIL import Image
 
 from hashigo.errors import PictureError
 from hashigo.files import atomic_path, open_file
-from hashigo.image.decode import FORMATS, STRIP, Metadata, decode, open_image
-from hashigo.image.encode import OPAQUE, encode_image, format_of
+from hashigo.image.decode import decode, to_8_bits
+from hashigo.image.encode import DEEP, OPAQUE, PAGED, encode_deep, encode_image
+from hashigo.image.encode import lost as lost_metadata
+from hashigo.image.formats import SUFFIXES, WRITE_SUFFIXES, check_pixels, format_of, open_image
+from hashigo.image.metadata import Metadata
+from hashigo.image.profiles import STRIP, Values
 from hashigo.image.resizing import block_means, check_size
+
+__all__ = [
+    "MAX_PIXELS", "SUFFIXES", "WRITE_SUFFIXES", "Photo", "encode", "from_pixels", "from_uint8", "losses", "photo_of", "read",
+    "to_pixels", "to_uint8", "write",
+]  # fmt: skip
 
 MAX_PIXELS = 178_000_000
 """The largest photo that is read by default; two hundred bytes can claim more than any memory holds."""
 
-SUFFIXES: frozenset[str] = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
-"""The suffixes of the picture formats that are read and written, lower case with dot."""
+Pages = Literal["first", "all"]
+"""Which pages or frames of a file are read."""
 
-_TO_UNIT = np.float32(1 / 255)
+MOST_PAGES = 10_000
+
 _RANGE = (-0.01, 1.01)
 
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """A photo as it came from a file: upright, 8 bits, grey or sRGB, its alpha apart.
+    """A photo as it came from a file: upright, 8 or 16 bits, grey or sRGB, its alpha apart.
 
     Raises PictureError when the arrays have another type or shape.
     """
 
-    pixels: NDArray[np.uint8]
-    """uint8, (H, W) for grey or (H, W, 3) for sRGB."""
+    pixels: Values
+    """uint8 or uint16, (H, W) for grey or (H, W, 3) for sRGB."""
     alpha: NDArray[np.uint8] | None = None
     """uint8 (H, W), 255 where opaque; None for a photo without."""
     format: str = ""
     """Pillow's name of the file's format, "" for a photo made from an array."""
     metadata: Metadata = field(default_factory=dict)
-    """What is written back where the format allows: exif, xmp, comment (bytes), dpi (two floats), text (dict); icc_profile is that
-    of sRGB where the file had one, for `image.pillow.Picture`."""
+    """What is written back where the format allows: exif, iptc, xmp, comment (bytes), dpi (two floats), text (dict), and of several
+    frames duration (milliseconds) and loop; icc_profile is that of sRGB where the file had one, for `image.pillow.Picture`."""
     warnings: tuple[str, ...] = ()
     """What the user should know, for instance that only the first frame of an animation is used."""
+    further: tuple[Photo, ...] = ()
+    """The file's further pages or frames, where all were read."""
 
     def __post_init__(self) -> None:
         shape = self.pixels.shape
-        if self.pixels.dtype != np.uint8 or 0 in shape or not (len(shape) == 2 or (len(shape) == 3 and shape[2] == 3)):
-            raise PictureError(f"expected uint8 pixels (H, W) or (H, W, 3), found {self.pixels.dtype} {shape}")
+        _check_pixels(self.pixels)
         if self.alpha is not None and (self.alpha.dtype != np.uint8 or self.alpha.shape != shape[:2]):
-            raise PictureError(f"expected uint8 alpha {shape[:2]}, found {self.alpha.dtype} {self.alpha.shape}")
+            raise PictureError(f"expected uint8 alpha {shape[:2]}, got {self.alpha.dtype} {self.alpha.shape}")
 
     def __repr__(self) -> str:
-        kind = "grey" if self.is_grey else "sRGB"
+        kind = ("grey" if self.is_grey else "sRGB") + (" of 16 bits" if self.is_deep else "")
         parts = [f"{self.width} × {self.height} pixels, {kind}", *(["with alpha"] if self.alpha is not None else [])]
         parts += [self.format] if self.format else []
         return f"Photo({', '.join([*parts, *sorted(self.metadata)])})"
@@ -93,27 +104,36 @@ class Photo:
         """Whether the file held one channel; a grey-looking RGB file is not grey here."""
         return self.pixels.ndim == 2
 
+    @property
+    def is_deep(self) -> bool:
+        """Whether it has 16 bits per channel."""
+        return bool(self.pixels.dtype == np.uint16)
+
     def rgb(self, top: int = 0, bottom: int | None = None) -> NDArray[np.float32]:
         """The picture of the rows from `top` up to `bottom` (all by default): float32 (3, rows, W), 0..1."""
-        return from_uint8(self.pixels[top:bottom])
+        return from_pixels(self.pixels[top:bottom])
 
     def resized(self, height: int, width: int) -> NDArray[np.float32]:
-        """The whole photo at another size, antialiased: float32 (3, height, width), 0..1.
+        """The whole photo at another size, antialiased and with 8 bits: float32 (3, height, width), 0..1.
 
         Far larger photos are first averaged over whole blocks to about twice the size, then Lanczos.
         """
         check_size(height, width)
         down, across = max(1, self.height // (2 * height)), max(1, self.width // (2 * width))
-        image = Image.fromarray(block_means(self.pixels, down, across))
+        image = Image.fromarray(block_means(to_8_bits(self.pixels), down, across))
         box = (0.0, 0.0, self.width / across, self.height / down)
         return from_uint8(np.asarray(image.resize((width, height), Image.Resampling.LANCZOS, box)))
 
     def with_rgb(self, picture: NDArray[np.floating]) -> Photo:
-        """A photo of `picture` (float, (3, H, W), 0..1) with this one's alpha and metadata."""
-        return self.with_pixels(to_uint8(picture))
+        """A photo of `picture` (float, (3, H, W), 0..1) with this one's depth, alpha and metadata."""
+        return self.with_pixels(to_pixels(picture, self.empty(*picture.shape[1:])))
 
-    def with_pixels(self, pixels: NDArray[np.uint8]) -> Photo:
-        """A photo of `pixels` (uint8, (H, W, 3) or (H, W)) with this one's alpha and metadata.
+    def empty(self, height: int, width: int) -> Values:
+        """Room for sRGB pixels of this photo's depth: (height, width, 3)."""
+        return np.empty((height, width, 3), self.pixels.dtype)
+
+    def with_pixels(self, pixels: Values) -> Photo:
+        """A photo of `pixels` (uint8 or uint16, (H, W, 3) or (H, W)) with this one's alpha and metadata.
 
         The alpha is resized when the pixels have another size.
         """
@@ -123,31 +143,49 @@ class Photo:
         return replace(self, pixels=pixels, alpha=alpha)
 
     def on_white(self) -> NDArray[np.uint8]:
-        """The pixels as they look on white paper: what lies under transparent ones is arbitrary."""
+        """The pixels, with 8 bits, as they look on white paper: what lies under transparent ones is arbitrary."""
+        pixels = to_8_bits(self.pixels)
         if self.alpha is None:
-            return self.pixels
+            return pixels
         cover = (self.alpha if self.is_grey else self.alpha[..., None]).astype(np.uint16)
-        return ((self.pixels * cover + 255 * (255 - cover) + 127) // 255).astype(np.uint8)
+        return ((pixels * cover + 255 * (255 - cover) + 127) // 255).astype(np.uint8)
 
     def to_pil(self) -> Image.Image:
-        """A Pillow picture of mode L, LA, RGB or RGBA, without metadata."""
-        image = Image.fromarray(self.pixels)
+        """A Pillow picture of mode L, LA, RGB or RGBA, 8 bits, without metadata."""
+        image = Image.fromarray(to_8_bits(self.pixels))
         if self.alpha is not None:
             image.putalpha(Image.fromarray(self.alpha))
         return image
 
 
-def from_uint8(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The picture, float32 (3, H, W), 0..1, of uint8 pixels (H, W, 3) or, three times the same, (H, W)."""
-    if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
-        raise PictureError(f"expected uint8 pixels (H, W) or (H, W, 3), found {pixels.dtype} {pixels.shape}")
+def _check_pixels(pixels: NDArray[np.generic]) -> None:
+    shape = pixels.shape
+    if pixels.dtype not in (np.uint8, np.uint16) or 0 in shape or not (pixels.ndim == 2 or shape[2:] == (3,)):
+        raise PictureError(f"expected uint8 or uint16 pixels (H, W) or (H, W, 3), got {pixels.dtype} {shape}")
+
+
+def from_pixels(pixels: Values) -> NDArray[np.float32]:
+    """The picture, float32 (3, H, W), 0..1, of uint8 or uint16 pixels (H, W, 3) or, three times the same, (H, W)."""
+    _check_pixels(pixels)
+    to_unit = np.float32(1 / _top(pixels))
     picture = np.empty((3, *pixels.shape[:2]), np.float32)
     if pixels.ndim == 2:
-        np.multiply(pixels, _TO_UNIT, out=picture[0])
+        np.multiply(pixels, to_unit, out=picture[0], dtype=np.float32)
         picture[1:] = picture[0]
     else:
-        np.multiply(pixels.transpose(2, 0, 1), _TO_UNIT, out=picture)
+        np.multiply(pixels.transpose(2, 0, 1), to_unit, out=picture, dtype=np.float32)
     return picture
+
+
+def _top(pixels: NDArray[np.generic]) -> int:
+    return int(2 ** (8 * pixels.dtype.itemsize) - 1)
+
+
+def from_uint8(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The picture, float32 (3, H, W), 0..1, of uint8 pixels (H, W, 3) or, three times the same, (H, W)."""
+    if pixels.dtype != np.uint8:
+        raise PictureError(f"expected uint8 pixels (H, W) or (H, W, 3), got {pixels.dtype} {pixels.shape}")
+    return from_pixels(pixels)
 
 
 def to_uint8(picture: NDArray[np.floating], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
@@ -157,47 +195,83 @@ def to_uint8(picture: NDArray[np.floating], out: NDArray[np.uint8] | None = None
 
     Raises PictureError for another type or shape, and for NaN.
     """
-    if picture.ndim != 3 or picture.shape[0] != 3 or picture.dtype.kind != "f":
-        raise PictureError(f"expected a float picture of shape (3, H, W), found {picture.dtype} {picture.shape}")
-    _, height, width = picture.shape
+    _check_picture(picture)
     if out is None:
-        out = np.empty((height, width, 3), np.uint8)
-    elif out.shape != (height, width, 3) or out.dtype != np.uint8:
-        raise PictureError(f"expected out to be uint8 {(height, width, 3)}, found {out.dtype} {out.shape}")
+        out = np.empty((*picture.shape[1:], 3), np.uint8)
+    elif out.dtype != np.uint8:
+        raise PictureError(f"expected out to be uint8, got {out.dtype}")
+    return cast("NDArray[np.uint8]", to_pixels(picture, out))
+
+
+def to_pixels(picture: NDArray[np.floating], out: Values) -> Values:
+    """Like `to_uint8`, with the depth, 8 or 16 bits, of `out`, which is filled and returned."""
+    _check_picture(picture)
+    _, height, width = picture.shape
+    if out.shape != (height, width, 3) or out.dtype not in (np.uint8, np.uint16):
+        raise PictureError(f"expected out to be uint8 or uint16 {(height, width, 3)}, got {out.dtype} {out.shape}")
+    top_value = _top(out)
     scratch = np.empty((min(height, STRIP), width), np.float32)
     for top in range(0, height, STRIP):
         block = scratch[: min(STRIP, height - top)]
         for channel in range(3):
-            np.multiply(picture[channel, top : top + STRIP], 255, out=block, casting="same_kind")
+            np.multiply(picture[channel, top : top + STRIP], top_value, out=block, casting="same_kind")
             block += 0.5
             if np.isnan(block.min(initial=0)):
-                raise PictureError("expected values 0..1, found NaN; the network's weights or input are broken")
-            np.clip(block, 0, 255, out=block)
+                raise PictureError("expected values 0..1, got NaN; the network's weights or input are broken")
+            np.clip(block, 0, top_value, out=block)
             np.copyto(out[top : top + STRIP, :, channel], block, casting="unsafe")
     return out
+
+
+def _check_picture(picture: NDArray[np.floating]) -> None:
+    if picture.ndim != 3 or picture.shape[0] != 3 or picture.dtype.kind != "f":
+        raise PictureError(f"expected a float picture of shape (3, H, W), got {picture.dtype} {picture.shape}")
 
 
 # --- files ------------------------------------------------------------------------------------------
 
 
-def read(source: str | Path | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> Photo:
+def read(source: str | Path | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS, pages: Pages = "first") -> Photo:
     """The photo in a file (path), in bytes or in an open binary stream (which stays open).
 
     The first bytes decide on the format, not the name; see `SUFFIXES` for what there is. The size is checked
     from the header before anything is decoded (above 178.9 megapixels WebP is refused whatever `max_pixels`
-    says: Pillow's own bound). EXIF orientation is applied, colour profiles are converted to sRGB, more than
-    8 bits are scaled, of an animation the first frame is taken. Safe to call from many threads.
+    says: Pillow's own bound). EXIF orientation is applied; colour profiles, and a gamma or primaries that the file states, are
+    converted to sRGB; 10 to 32 bits become 16. pages: with "all" the photo's `further` holds the pages or frames after the first;
+    together they may have `max_pixels` pixels. Safe to call from many threads.
 
     Raises PictureError, and nothing else, when the file is missing, unreadable, too large, cut short or no picture.
     """
     name = _name_of(source)
     try:
         with _stream_of(source) as stream, open_image(stream, max_pixels) as image:
-            return Photo(*decode(image))
+            if pages == "first" or image.format == "MPO" or not getattr(image, "is_animated", False):
+                return Photo(*decode(image, stream))
+            return _all_pages(image, stream, max_pixels)
     except PictureError as error:
         raise PictureError(f"{name}: {error}") from error
     except Exception as error:  # the one boundary: Pillow raises a dozen kinds for broken files
         raise PictureError(f"{name}: expected a whole picture file, {_reason(error)}") from error
+
+
+def _all_pages(image: Image.Image, stream: BinaryIO, max_pixels: int) -> Photo:
+    """The first page with the others as its `further`. They are counted as they come, since a count may claim anything."""
+    photos: list[Photo] = []
+    durations: list[float] = []
+    pixels = 0
+    for page in range(MOST_PAGES):
+        try:
+            image.seek(page)
+        except EOFError:
+            break
+        pixels += image.width * image.height
+        check_pixels((pixels, 1), max_pixels)
+        photos.append(Photo(*decode(image, stream, first_of_several=False)))
+        durations.append(float(image.info.get("duration") or 0))
+    first, *others = photos
+    times = {"duration": durations, "loop": int(image.info.get("loop", 0))} if any(durations) else {}
+    warnings = tuple(dict.fromkeys(warning for photo in photos for warning in photo.warnings))
+    return replace(first, further=tuple(others), metadata=first.metadata | times, warnings=warnings)
 
 
 def _name_of(source: object) -> str:
@@ -214,15 +288,15 @@ def _stream_of(source: str | Path | bytes | BinaryIO) -> AbstractContextManager[
     if isinstance(source, (bytes, bytearray, memoryview)):
         return io.BytesIO(source)
     if not hasattr(source, "read"):
-        raise PictureError(f"expected a path, bytes or a binary stream, found {type(source).__name__}")
+        raise PictureError(f"expected a path, bytes or a binary stream, got {type(source).__name__}")
     return nullcontext(source if source.seekable() else io.BytesIO(source.read()))
 
 
 def _reason(error: Exception) -> str:
     """What went wrong, for people: the system's words for missing files, else Pillow's."""
     if isinstance(error, OSError) and error.strerror:
-        return f"found none that can be opened: {error.strerror}"
-    return f"found one that is damaged or cut short ({type(error).__name__}: {error})"
+        return f"got none that can be opened: {error.strerror}"
+    return f"got one that is damaged or cut short ({type(error).__name__}: {error})"
 
 
 def photo_of(picture: object) -> Photo:
@@ -246,42 +320,69 @@ def photo_of(picture: object) -> Photo:
             raise PictureError(f"Pillow picture: expected a whole one, {_reason(error)}") from error
     if isinstance(picture, (str, os.PathLike, bytes, bytearray)) or hasattr(picture, "read"):
         return read(cast(BinaryIO, picture))
-    raise PictureError(f"expected a path, bytes, a Pillow picture or an array, found {type(picture).__name__}")
+    raise PictureError(f"expected a path, bytes, a Pillow picture or an array, got {type(picture).__name__}")
 
 
 def _photo_of_array(array: NDArray[Any]) -> Photo:  # of any type; the checks here narrow it
-    if array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] == 1:
+    if array.dtype in (np.uint8, np.uint16) and array.ndim == 3 and array.shape[2] == 1:
         return Photo(array[:, :, 0])
     if array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] == 4:
         return Photo(np.ascontiguousarray(array[:, :, :3]), np.ascontiguousarray(array[:, :, 3]))
     if array.dtype.kind == "f" and array.ndim == 3 and array.shape[0] == 3 and array.size:
         low, high = float(array.min()), float(array.max())
         if not (_RANGE[0] <= low and high <= _RANGE[1]):
-            raise PictureError(f"expected float values 0..1, found {low:g} to {high:g}; divide 8-bit values by 255")
+            raise PictureError(f"expected float values 0..1, got {low:g} to {high:g}; divide 8-bit values by 255")
         return Photo(to_uint8(array))
-    if array.dtype == np.uint8:
+    if array.dtype in (np.uint8, np.uint16):
         return Photo(array)
-    expected = "uint8 (H, W), (H, W, 3) or (H, W, 4), or float (3, H, W)"
-    raise PictureError(f"expected an array of {expected}, found {array.dtype} {array.shape}")
+    expected = "uint8 or uint16 (H, W) or (H, W, 3), uint8 (H, W, 4), or float (3, H, W)"
+    raise PictureError(f"expected an array of {expected}, got {array.dtype} {array.shape}")
 
 
 def encode(photo: Photo, format: str, quality: int = 92) -> bytes:
     """The photo as the bytes of a file; `format` is "JPEG", "PNG", … or a suffix, `quality` is 1..100.
 
-    Metadata and alpha go where the format allows; JPEG and BMP are put on white. GIF keeps 256 colours.
+    Depth, metadata, alpha and further pages go where the format allows (`losses` says what does not); JPEG and BMP are put on
+    white. GIF keeps 256 colours.
 
     Raises PictureError for an unknown format and for a photo that the format cannot hold (a JPEG has at
     most 65,535 rows and columns).
     """
     kind = format_of(format)
     if not 1 <= quality <= 100:
-        raise PictureError(f"expected a quality from 1 to 100, found {quality}")
+        raise PictureError(f"expected a quality from 1 to 100, got {quality}")
     try:
+        if _keeps_depth(photo, kind):
+            return encode_deep(cast("NDArray[np.uint16]", photo.pixels), photo.alpha, kind, photo.metadata)
+        further = [page.to_pil() for page in photo.further] if kind in PAGED else []
         image = photo.to_pil() if kind not in OPAQUE else Image.fromarray(photo.on_white())
-        return encode_image(image, kind, quality, photo.metadata)
+        return encode_image(image, kind, quality, photo.metadata, further)
     except Exception as error:  # the other boundary: encoders raise OSError, ValueError, struct.error, …
         problem = f"{photo.width} x {photo.height} pixels ({type(error).__name__}: {error})"
-        raise PictureError(f"expected a photo that {kind} can hold, found {problem}") from error
+        raise PictureError(f"expected a photo that {kind} can hold, got {problem}") from error
+
+
+def _keeps_depth(photo: Photo, kind: str) -> bool:
+    return photo.is_deep and kind in DEEP and not photo.further
+
+
+def losses(photo: Photo, format: str) -> str:
+    """What a format cannot hold of a photo, as a line for people; "" where it holds everything.
+
+    Raises PictureError for an unknown format.
+
+    >>> losses(Photo(np.zeros((2, 4), np.uint16), metadata={"xmp": b"x"}), "BMP")
+    'BMP cannot keep: XMP, 16 bits per channel'
+    """
+    kind = format_of(format)
+    missing = lost_metadata(kind, photo.metadata)
+    if photo.is_deep and not _keeps_depth(photo, kind):
+        missing.append("16 bits per channel" + (" of several pages" if kind in DEEP else ""))
+    if photo.alpha is not None and kind in OPAQUE and int(photo.alpha.min()) < 255:
+        missing.append("transparency (put on white)")
+    if photo.further and kind not in PAGED:
+        missing.append(f"{len(photo.further)} further pages")
+    return f"{kind} cannot keep: {', '.join(missing)}" if missing else ""
 
 
 def write(photo: Photo, path: str | Path, *, quality: int = 92, format: str | None = None) -> None:
@@ -299,4 +400,4 @@ def write(photo: Photo, path: str | Path, *, quality: int = 92, format: str | No
     except PictureError as error:
         raise PictureError(f"{path}: {error}") from error
     except OSError as error:
-        raise PictureError(f"{path}: expected a place to write to, found: {error.strerror or error}") from error
+        raise PictureError(f"{path}: expected a place to write to, got: {error.strerror or error}") from error

@@ -8,8 +8,8 @@ from typing import IO
 
 from PIL import Image
 
-from hashigo.image.decode import FORMATS
 from hashigo.image.encode import carried, settings
+from hashigo.image.formats import FORMATS
 from hashigo.image.photo import Photo
 
 QUALITY = 92

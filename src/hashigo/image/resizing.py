@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hashigo.errors import PictureError, did_you_mean
-from hashigo.image.decode import STRIP
+from hashigo.image.profiles import STRIP
 
 Method = Literal["bilinear", "bicubic", "lanczos"]
 
