@@ -94,3 +94,41 @@ def icc_cmyk() -> bytes:
     matrix = struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 65536)
     lut = b"mft1" + bytes(4) + bytes((4, 3, 2, 0)) + matrix + identity * 4 + table + identity * 3
     return icc_profile(b"CMYK", {b"A2B0": lut}, connection=b"Lab ", kind=b"prtr")
+
+
+def tiff(
+    values: np.ndarray, *, bits: int, order: str = "<", extra: dict[int, tuple[str, int, bytes]] | None = None
+) -> bytes:
+    """A TIFF of one strip, (H, W) or (H, W, C), made by hand."""
+    height, width, *channels = values.shape
+    count = channels[0] if channels else 1
+    data = values.astype(f"{order}u2").tobytes()
+    if bits == 12:  # packed, most significant first (TIFF 6.0, FillOrder 1)
+        data = np.packbits(np.unpackbits(values.astype(">u2").view(np.uint8)).reshape(-1, 16)[:, 4:].ravel()).tobytes()
+    entries: dict[int, tuple[str, int, bytes]] = {
+        256: ("H", 1, struct.pack(f"{order}HH", width, 0)), 257: ("H", 1, struct.pack(f"{order}HH", height, 0)),
+        258: ("H", count, b""), 259: ("H", 1, struct.pack(f"{order}HH", 1, 0)),
+        262: ("H", 1, struct.pack(f"{order}HH", 2 if count >= 3 else 1, 0)), 273: ("I", 1, b""),
+        277: ("H", 1, struct.pack(f"{order}HH", count, 0)), 278: ("H", 1, struct.pack(f"{order}HH", height, 0)),
+        279: ("I", 1, struct.pack(f"{order}I", len(data))),
+    }  # fmt: skip
+    entries |= extra or {}
+    place = 8 + 2 + 12 * len(entries) + 4
+    depths = struct.pack(f"{order}{count}H", *[bits] * count)
+    tail = b""
+    if count > 2:
+        entries[258] = ("H", count, struct.pack(f"{order}I", place))
+        tail = depths
+    else:
+        entries[258] = ("H", count, depths.ljust(4, b"\0"))
+    for tag, (kind, number, content) in sorted(entries.items()):
+        if len(content) > 4:
+            entries[tag] = (kind, number, struct.pack(f"{order}I", place + len(tail)))
+            tail += content + b"\0" * (len(content) % 2)
+    entries[273] = ("I", 1, struct.pack(f"{order}I", place + len(tail)))
+    kinds = {"B": 1, "H": 3, "I": 4, "Q": 5}
+    directory = struct.pack(f"{order}H", len(entries))
+    for tag, (kind, number, content) in sorted(entries.items()):
+        directory += struct.pack(f"{order}HHI", tag, kinds[kind], number) + content
+    head = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, 8)
+    return head + directory + bytes(4) + tail + data

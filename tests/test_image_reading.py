@@ -23,6 +23,7 @@ from picture_files import (
     icc_profile,
     icc_rgb,
     png,
+    tiff,
 )
 
 OLD_PHOTOS = Path(__file__).parents[2] / "shared" / "data" / "oldphotos"
@@ -113,52 +114,14 @@ def test_16_bit_grey_is_kept() -> None:
     np.testing.assert_array_equal(read(png(values)).pixels, values)
     for order in "<>":
         mode = "I;16" if order == "<" else "I;16B"
-        tiff = encoded(Image.frombytes(mode, (256, 256), values.astype(f"{order}u2")), "TIFF")
-        np.testing.assert_array_equal(read(tiff).pixels, values)
+        file = encoded(Image.frombytes(mode, (256, 256), values.astype(f"{order}u2")), "TIFF")
+        np.testing.assert_array_equal(read(file).pixels, values)
 
 
 def test_12_bits_fill_the_range() -> None:
     photo = read(encoded(Image.fromarray(np.array([[0, 2048, 4095]], np.uint16)), "TIFF"))
     assert photo.pixels.max() == 4095  # nothing says that it has 12 bits
-    assert read(_tiff(np.array([[0, 2048, 4095]], "<u2"), bits=12)).pixels.tolist() == [[0, 32776, 65535]]
-
-
-def _tiff(
-    values: np.ndarray, *, bits: int, order: str = "<", extra: dict[int, tuple[str, int, bytes]] | None = None
-) -> bytes:
-    """A TIFF of one strip, (H, W) or (H, W, C), made by hand."""
-    height, width, *channels = values.shape
-    count = channels[0] if channels else 1
-    data = values.astype(f"{order}u2").tobytes()
-    if bits == 12:  # packed, most significant first (TIFF 6.0, FillOrder 1)
-        data = np.packbits(np.unpackbits(values.astype(">u2").view(np.uint8)).reshape(-1, 16)[:, 4:].ravel()).tobytes()
-    entries: dict[int, tuple[str, int, bytes]] = {
-        256: ("H", 1, struct.pack(f"{order}HH", width, 0)), 257: ("H", 1, struct.pack(f"{order}HH", height, 0)),
-        258: ("H", count, b""), 259: ("H", 1, struct.pack(f"{order}HH", 1, 0)),
-        262: ("H", 1, struct.pack(f"{order}HH", 2 if count >= 3 else 1, 0)), 273: ("I", 1, b""),
-        277: ("H", 1, struct.pack(f"{order}HH", count, 0)), 278: ("H", 1, struct.pack(f"{order}HH", height, 0)),
-        279: ("I", 1, struct.pack(f"{order}I", len(data))),
-    }  # fmt: skip
-    entries |= extra or {}
-    place = 8 + 2 + 12 * len(entries) + 4
-    depths = struct.pack(f"{order}{count}H", *[bits] * count)
-    tail = b""
-    if count > 2:
-        entries[258] = ("H", count, struct.pack(f"{order}I", place))
-        tail = depths
-    else:
-        entries[258] = ("H", count, depths.ljust(4, b"\0"))
-    for tag, (kind, number, content) in sorted(entries.items()):
-        if len(content) > 4:
-            entries[tag] = (kind, number, struct.pack(f"{order}I", place + len(tail)))
-            tail += content + b"\0" * (len(content) % 2)
-    entries[273] = ("I", 1, struct.pack(f"{order}I", place + len(tail)))
-    kinds = {"B": 1, "H": 3, "I": 4, "Q": 5}
-    directory = struct.pack(f"{order}H", len(entries))
-    for tag, (kind, number, content) in sorted(entries.items()):
-        directory += struct.pack(f"{order}HHI", tag, kinds[kind], number) + content
-    head = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, 8)
-    return head + directory + bytes(4) + tail + data
+    assert read(tiff(np.array([[0, 2048, 4095]], "<u2"), bits=12)).pixels.tolist() == [[0, 32776, 65535]]
 
 
 def test_16_bit_grey_with_a_transparent_value() -> None:
@@ -178,7 +141,7 @@ def test_16_bit_colour_is_kept(kind: str, orientation: int) -> None:
         source = png(values, chunk(b"eXIf", exif.tobytes()[6:]))
     else:
         turned = {274: ("H", 1, struct.pack(f"{kind[-1]}HH", orientation, 0))}
-        source = _tiff(values, bits=16, order=kind[-1], extra=turned)
+        source = tiff(values, bits=16, order=kind[-1], extra=turned)
     photo = read(source)
     np.testing.assert_array_equal(photo.pixels, TURN[orientation](values))
     assert photo.warnings == ()
@@ -193,7 +156,7 @@ def test_16_bit_colour_with_alpha() -> None:
     assert np.abs(photo.alpha - values[..., 3] / 257).max() <= 1
 
 
-def test_16_bit_colour_compressed_in_a_tiff() -> None:
+def test_16_bit_colour_compressed_in_atiff() -> None:
     values = np.random.default_rng(1).integers(0, 65536, (70, 30, 3), dtype=np.uint16)
     skimage_io = pytest.importorskip("tifffile")
     stream = io.BytesIO()
@@ -222,7 +185,7 @@ def test_32_bit_integers() -> None:
     assert "scaled" in wide.warnings[0]
 
 
-def test_float_tiff() -> None:
+def test_floattiff() -> None:
     values = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
     photo = read(encoded(Image.fromarray(values), "TIFF"))
     assert photo.warnings == ()
@@ -243,7 +206,7 @@ def test_float_tiff_that_is_not_finite(bad: float) -> None:
         read(encoded(Image.fromarray(values), "TIFF"))
 
 
-def test_white_is_zero_in_16_bit_tiff() -> None:
+def test_white_is_zero_in_16_bittiff() -> None:
     values = np.array([[0, 65535]], np.uint16)
     source = encoded(Image.fromarray(values), "TIFF", tiffinfo={262: 0})
     np.testing.assert_array_equal(read(source).pixels, [[65535, 0]])
@@ -270,7 +233,7 @@ def test_lab(kind: str) -> None:
     np.testing.assert_allclose(read(encoded(lab, kind)).pixels, [[[0] * 3, [255] * 3]], atol=1)
 
 
-def test_ycbcr_tiff() -> None:
+def test_ycbcrtiff() -> None:
     assert np.abs(read(encoded(Image.fromarray(SMALL).convert("YCbCr"), "TIFF")).pixels.astype(int) - SMALL).mean() < 2
 
 

@@ -130,7 +130,9 @@ def _tiff_tags(metadata: Metadata) -> Image.Exif:
 
 
 def encode_deep(pixels: NDArray[np.uint16], alpha: NDArray[np.uint8] | None, kind: str, metadata: Metadata) -> bytes:
-    """Values (H, W) or (H, W, 3) of 16 bits as a file of a format of `DEEP`."""
+    """Values (H, W) or (H, W, 3) of 16 bits as a file of a format of `DEEP`; grey with alpha, which few programs read, as RGBA."""
+    if alpha is not None and pixels.ndim == 2:
+        pixels = np.repeat(pixels[..., None], 3, axis=2)
     return {"PNG": _deep_png, "TIFF": _deep_tiff}[kind](pixels, alpha, metadata)
 
 

@@ -86,11 +86,8 @@ def _iptc(image: Image.Image) -> bytes:
     resources = image.info.get("photoshop")
     if isinstance(resources, dict) and isinstance(record := resources.get(_IPTC_RESOURCE), bytes):
         return record
-    tags: Any = getattr(image, "tag_v2", None)
-    record = b"" if tags is None else tags.get(IPTC_TAG, b"")
-    if isinstance(record, tuple) and all(isinstance(value, int) and value >= 0 for value in record):  # written as LONGs
-        order = ">" if tags.prefix == b"MM" else "<"
-        record = struct.pack(f"{order}{len(record)}L", *record)
+    # The bytes as they lie in the file, also where the tag calls them LONGs; Pillow's own reading keeps the first number only.
+    record = getattr(getattr(image, "tag_v2", None), "_tagdata", {}).get(IPTC_TAG, b"")
     return record.rstrip(b"\0") if isinstance(record, bytes) else b""
 
 

@@ -257,7 +257,7 @@ def read(source: str | Path | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS,
 def _all_pages(image: Image.Image, stream: BinaryIO, max_pixels: int) -> Photo:
     """The first page with the others as its `further`. They are counted as they come, since a count may claim anything."""
     photos: list[Photo] = []
-    durations: list[float] = []
+    durations: list[int] = []
     pixels = 0
     for page in range(MOST_PAGES):
         try:
@@ -267,7 +267,7 @@ def _all_pages(image: Image.Image, stream: BinaryIO, max_pixels: int) -> Photo:
         pixels += image.width * image.height
         check_pixels((pixels, 1), max_pixels)
         photos.append(Photo(*decode(image, stream, first_of_several=False)))
-        durations.append(float(image.info.get("duration") or 0))
+        durations.append(round(image.info.get("duration") or 0))
     first, *others = photos
     times = {"duration": durations, "loop": int(image.info.get("loop", 0))} if any(durations) else {}
     warnings = tuple(dict.fromkeys(warning for photo in photos for warning in photo.warnings))
