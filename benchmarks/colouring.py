@@ -28,7 +28,8 @@ import numpy as np
 from PIL import Image
 
 from hashigo.apply import Model, load
-from hashigo.apply.jobs import plan, run
+from hashigo.apply.jobs import Options, run
+from hashigo.apply.planning import plan
 from hashigo.image.photo import encode, read
 from processes import command_line, peak_megabytes, say, told
 from surroundings import surroundings
@@ -138,7 +139,7 @@ def folder(model: Model, count: int, megapixels: float, rounds: int) -> list[flo
             say(f"folder, round {number + 1} of {rounds}")
             jobs = plan([source], Path(name) / "out", model.task.suffix)
             start = time.perf_counter()
-            outcomes = list(run(model, jobs, existing="overwrite"))
+            outcomes = list(run(model, jobs, Options(existing="overwrite")))
             rates.append(count / (time.perf_counter() - start))
             failed = [outcome.error for outcome in outcomes if outcome.state != "done"]
             if failed or len(outcomes) != count:

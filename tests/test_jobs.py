@@ -14,7 +14,8 @@ from PIL import Image
 
 import hashigo
 from hashigo.apply import Model, batches, jobs
-from hashigo.apply.jobs import Job, Outcome, Tally, plan, run, write_failures
+from hashigo.apply.jobs import Options, Outcome, Tally, run, write_failures
+from hashigo.apply.planning import Job, plan
 from hashigo.errors import ModelError, PictureError, RecipeError
 from hashigo.image import read, write
 from tiny import model as tiny_model
@@ -144,7 +145,7 @@ def test_every_job_in_order_and_as_the_model_does_it_alone(tmp_path: Path, model
     touch(tmp_path, *(f"{i:02d}.png" for i in range(11)))
     planned = plan([tmp_path], tmp_path / "out", "color")
     for batch_size in (1, 3):
-        outcomes = list(run(model, planned, existing="overwrite", batch_size=batch_size))
+        outcomes = list(run(model, planned, Options(existing="overwrite"), batch_size=batch_size))
         assert [outcome.job for outcome in outcomes] == planned
         assert {outcome.state for outcome in outcomes} == {"done"}
         for job in planned:
@@ -248,7 +249,7 @@ def test_a_bad_file_stops_no_other(tmp_path: Path, model: Model) -> None:
 
 def test_too_large_or_not_to_be_written(tmp_path: Path, model: Model) -> None:
     touch(tmp_path, "a.png")
-    outcome = next(run(model, plan([tmp_path / "a.png"], None, "color"), max_pixels=100))
+    outcome = next(run(model, plan([tmp_path / "a.png"], None, "color"), Options(max_pixels=100)))
     assert outcome.state == "failed"
     assert "a.png" in outcome.error
     (tmp_path / "file").write_text("no folder")
@@ -273,10 +274,10 @@ def test_existing_targets(tmp_path: Path, model: Model, existing: Any) -> None:
     planned = plan([tmp_path / "a.png", tmp_path / "b.png"], None, "color")
     if existing == "error":
         with pytest.raises(RecipeError, match=r"b\.color\.png exists already"):
-            list(run(model, planned, existing=existing))
+            list(run(model, planned, Options(existing=existing)))
         assert not (tmp_path / "a.color.png").exists()
     else:
-        states = [outcome.state for outcome in run(model, planned, existing=existing)]
+        states = [outcome.state for outcome in run(model, planned, Options(existing=existing))]
         assert states == ["done", "skipped" if existing == "skip" else "done"]
     untouched = (tmp_path / "b.color.png").read_bytes() == b"here before"
     assert untouched is (existing != "overwrite")
@@ -307,5 +308,8 @@ def test_failures_are_listed_and_an_old_list_goes(tmp_path: Path) -> None:
 def test_the_summary_counts() -> None:
     tally, job = Tally(), Job(Path("a"), Path("b"))
     for state in ("done", "done", "skipped", "failed"):
-        tally.add(Outcome(job, state))  # type: ignore[arg-type]
-    assert tally.summary().startswith("2 done, 1 skipped, 1 failed in 0.0 s (")
+        tally.add(Outcome(job, state, reason="up to date" if state == "skipped" else ""))  # type: ignore[arg-type]
+    assert tally.summary().startswith("2 done, 1 skipped (up to date), 1 failed in 0.0 s (")
+    tally.add(Outcome(job, "skipped", reason="in colour already"))
+    assert "2 skipped (1 up to date, 1 in colour already)" in tally.summary()
+    assert "--existing overwrite" in tally.summary()

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from hashigo.apply.jobs import plan, run
+from hashigo.apply.jobs import Options, run
 from hashigo.apply.model import Model, load
+from hashigo.apply.planning import plan
 from hashigo.errors import MissingExtraError
 from hashigo.image.photo import Photo, photo_of, read, write
 from hashigo.metrics import colourfulness, delta_e
@@ -78,7 +79,7 @@ def _colour(photos: dict[str, Photo], folder: Path, page: Page) -> None:
     model = load("colorizer")
     start = time.perf_counter()
     jobs = plan([folder / "grey" / f"{name}.jpg" for name in photos], folder / "color", model.task.suffix)
-    outcomes = list(run(model, jobs, existing="overwrite"))
+    outcomes = list(run(model, jobs, Options(existing="overwrite")))
     seconds = time.perf_counter() - start
     page.heading("Colouring black-and-white photos")
     page.text(

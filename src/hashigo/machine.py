@@ -23,6 +23,18 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def state_folder() -> Path:
+    """Where hashigo keeps what it remembers between runs: HASHIGO_STATE, or where the system has such things."""
+    if own := os.environ.get("HASHIGO_STATE"):
+        return Path(own).expanduser()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "hashigo"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "hashigo"
+    state = os.environ.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "hashigo"
+
+
 def quarter_of_memory() -> int:
     """A quarter of the machine's memory in bytes: what a single array may take before it is kept on disk instead."""
     if not hasattr(os, "sysconf"):  # Windows

@@ -132,3 +132,26 @@ METRICS: dict[str, Callable[[Array, Array], Array]] = {
     "chroma_distance": chroma_distance,
 }
 """Every measure by its name."""
+
+
+def colour_spread(rgb: Array) -> float:
+    """How far a picture's chroma (3, H, W) strays from one tone: the root mean square of what a curve in luma does not explain.
+
+    About 0 for a grey, sepia or otherwise toned photo, whatever its tone; chroma runs from -0.5 to 0.5.
+    """
+    import numpy as np
+
+    y = np.asarray(color.luma(rgb), np.float64).ravel()
+    chroma = np.asarray(color.chroma(rgb), np.float64).reshape(2, -1).T
+    basis = np.stack([np.ones_like(y), y, y * y], 1)
+    weights, *_ = np.linalg.lstsq(basis, chroma, rcond=None)
+    return float(np.sqrt(np.mean((chroma - basis @ weights) ** 2)))
+
+
+COLOURED = 0.012
+"""From this `colour_spread` on a photo counts as one in colour (`benchmarks/coloured.py`)."""
+
+
+def is_coloured(rgb: Array) -> bool:
+    """Whether a photo is in colour, and not grey, sepia or toned; NumPy, (3, H, W), 64 x 64 pixels are enough."""
+    return colour_spread(rgb) > COLOURED

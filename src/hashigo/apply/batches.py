@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ IN_FLIGHT_PIXELS = 48_000_000
 
 FAILURES = (HashigoError, OSError, MemoryError)
 """What may go wrong with one photo without stopping the others."""
+
+_END = object()
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -53,11 +55,14 @@ class Applies(Protocol):
 class Work(Protocol[_Given, _Made]):
     """What is done with each item; called from several threads."""
 
+    def pixels(self, item: _Given, /) -> int:
+        """How many pixels the item's photo will have in memory once it is loaded; 0 where that is not known. Raises nothing."""
+
     def load(self, item: _Given, /) -> Photo | None:
         """The item's photo; None where there is nothing to do. Raises one of `FAILURES`."""
 
     def call(self, item: _Given, /) -> Call:
-        """How its photo is treated."""
+        """How its photo, which is loaded, is treated."""
 
     def finish(self, item: _Given, photo: Photo, result: Photo, /) -> _Made:
         """What comes of a photo that was treated. Raises one of `FAILURES`."""
@@ -72,7 +77,7 @@ class Work(Protocol[_Given, _Made]):
 @dataclass
 class _Loaded(Generic[Item]):
     item: Item
-    call: Call
+    call: Call | None = None
     photo: Photo | None = None
     x: Floats | None = None
     error: Exception | None = None
@@ -101,21 +106,22 @@ class Line(Generic[Item, Result]):
             yield from self._run(iter(items), pool)
 
     def _run(self, todo: Iterator[Item], pool: ThreadPoolExecutor) -> Iterator[Result]:
-        loading: deque[Future[_Loaded[Item]]] = deque()
+        measured: deque[tuple[Item, Future[int]]] = deque()  # their headers are being read: how large they will be
+        loading: deque[tuple[int, Future[_Loaded[Item]]]] = deque()
         finishing: deque[tuple[int, Future[Result]]] = deque()
         batch: list[_Loaded[Item]] = []
-        more = True
         while True:
-            while more and len(loading) < self.ahead and (not loading or self._room(loading, batch, finishing)):
-                try:
-                    item = next(todo)
-                except StopIteration:
-                    more = False
-                else:
-                    loading.append(pool.submit(self._load, item))
+            while len(measured) < self.ahead and (following := next(todo, _END)) is not _END:
+                item = cast("Item", following)
+                measured.append((item, pool.submit(self.work.pixels, item)))
+            while measured and len(loading) < self.ahead:
+                expected = measured[0][1].result()
+                if loading and not self._room(expected, loading, batch, finishing):
+                    break
+                loading.append((expected, pool.submit(self._load, measured.popleft()[0])))
             if not loading:
                 break
-            loaded = loading.popleft().result()
+            loaded = loading.popleft()[1].result()
             if batch and not self._fits(batch, loaded):
                 finishing.extend(self._through(batch, pool))
                 batch = []
@@ -126,15 +132,12 @@ class Line(Generic[Item, Result]):
         yield from (future.result() for _, future in finishing)
 
     def _room(
-        self,
-        loading: deque[Future[_Loaded[Item]]],
-        batch: Sequence[_Loaded[Item]],
-        finishing: deque[tuple[int, Future[Result]]],
-    ) -> bool:
-        """Whether another photo may be begun; how large those are that are being decoded is not yet known."""
-        waiting = [future.result() for future in loading if future.done()]
-        pixels = sum(loaded.pixels for loaded in (*waiting, *batch))
-        return pixels + sum(size for size, _ in finishing) < IN_FLIGHT_PIXELS
+        self, expected: int, loading: Iterable[tuple[int, object]], batch: Sequence[_Loaded[Item]],
+        finishing: Iterable[tuple[int, object]],
+    ) -> bool:  # fmt: skip
+        """Whether a photo of so many pixels may be begun besides those that are in memory or being read."""
+        pixels = sum(size for size, _ in loading) + sum(loaded.pixels for loaded in batch)
+        return pixels + sum(size for size, _ in finishing) + expected <= IN_FLIGHT_PIXELS
 
     def _fits(self, batch: Sequence[_Loaded[Item]], new: _Loaded[Item]) -> bool:
         first = batch[0].x
@@ -143,15 +146,15 @@ class Line(Generic[Item, Result]):
         return alike and len(batch) < self.batch_size and pixels <= IN_FLIGHT_PIXELS
 
     def _load(self, item: Item) -> _Loaded[Item]:
-        call = self.work.call(item)
         try:
             photo = self.work.load(item)
             if photo is None:
-                return _Loaded(item, call)
+                return _Loaded(item)
+            call = self.work.call(item)
             x = self.model.prepare(photo, call) if self.model.works_whole(photo.size) else None
             return _Loaded(item, call, photo, x)
         except FAILURES as error:
-            return _Loaded(item, call, error=error)
+            return _Loaded(item, error=error)
 
     def _through(
         self, batch: Sequence[_Loaded[Item]], pool: ThreadPoolExecutor
@@ -171,7 +174,7 @@ class Line(Generic[Item, Result]):
         item, photo, call = loaded.item, loaded.photo, loaded.call
         if loaded.error is not None:
             return self.work.fail(item, loaded.error)
-        if photo is None:
+        if photo is None or call is None:
             return self.work.skip(item)
         try:
             if output is None or loaded.x is None:

@@ -1,191 +1,86 @@
-"""Many files through a model: what is written where is settled first, then decode, network and encode overlap."""
+"""Many files through a model: read, treated, written; what is up to date is left alone, and no failure stops the rest."""
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
-import re
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from hashigo.apply.batches import Line
 from hashigo.apply.call import Call
 from hashigo.apply.model import Model
+from hashigo.apply.planning import Job
+from hashigo.apply.record import Records, Source, State, options_of, source_of
 from hashigo.errors import PictureError, RecipeError
-from hashigo.files import Others, atomic_path, expand
-from hashigo.image.formats import FORMATS, SUFFIXES, WRITE_SUFFIXES, suffix_for_output
-from hashigo.image.photo import MAX_PIXELS, Photo, read, write
+from hashigo.files import atomic_path
+from hashigo.image.photo import MAX_PIXELS, Pages, Photo, losses, pixels_of, read, write
+from hashigo.metrics import is_coloured
 from hashigo.tasks.capabilities import hint_taker
-from hashigo.tasks.hints import Hint
+from hashigo.tasks.hints import Hint, hint_text, parse_hint
 
-Existing = Literal["skip", "overwrite", "error"]
-
-
-@dataclass(frozen=True)
-class Job:
-    """One file: read from `source`, write to `target`. `note`: what people should know about the name of `target`."""
-
-    source: Path
-    target: Path
-    note: str = ""
+Existing = Literal["newer", "skip", "overwrite", "error"]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: `state` "done", "skipped" (the target was there) or "failed" with its `error`."""
+    """What became of a job. error: why it failed, for people; always names the file. reason: why it was skipped.
+    was_coloured: whether the photo had colours of its own."""
 
     job: Job
     state: Literal["done", "skipped", "failed"]
     error: str = ""
     warnings: tuple[str, ...] = ()
+    reason: str = ""
+    was_coloured: bool = False
 
 
-def plan(
-    inputs: Sequence[str | Path], output: str | Path | None, suffix: str, others: Others | None = None, *, format: str = "",
-) -> list[Job]:  # fmt: skip
-    """Which file becomes which: `stem.suffix.ext` beside its input, or in `output` with the tree mirrored.
+@dataclass(frozen=True)
+class Options:
+    """How files are read and written.
 
-    `output` names the file itself where there is one input file and `output` ends in a picture's suffix. What an
-    earlier run left (`stem.suffix.ext`, or anything within `output`) is not taken as input when a folder is walked.
-    Where two inputs would become one file, or an output would overwrite an input, the name of the later one keeps its
-    original ending (`x.png` becomes `x.png.suffix.png`), and its `note` says so. others: counts the files of other kinds.
-
-    Raises:
-        PictureError: an input does not exist, or there is no picture in them.
-        RecipeError: `output` is one file for several inputs, is itself an input, or ends in a suffix that is not a picture's.
+    existing: what to do where a result is there already: "newer" makes it again where the photo or the options have changed, "skip" never,
+    "overwrite" always, "error" refuses to begin. quality: of JPEG, WebP and AVIF. pages: whether further pages and frames are treated as
+    well. keep_date: whether a result gets its photo's date. only_grey: leaves photos alone that are in colour.
     """
-    target = None if output is None else Path(output)
-    explicit = {os.path.realpath(path) for path in inputs if os.path.isfile(path)}  # noqa: PTH113 (Path's raises for too long names)
-    sources = [
-        (path, relative)
-        for path, relative in expand(inputs, SUFFIXES, others)
-        if os.path.realpath(path) in explicit or not _from_earlier_run(path, inputs, target, suffix)
-    ]
-    if not sources:
-        raise PictureError(
-            f"expected pictures ({' '.join(sorted(SUFFIXES))}), found none in {' '.join(map(str, inputs))}{left_out(others)}"
-        )
-    if output is None or target is None or not _names_file(output):
-        return _without_collisions(
-            [(path, _target(path, relative, target, suffix, format)) for path, relative in sources]
-        )
-    if len(sources) > 1:
-        raise RecipeError(f"{len(sources)} inputs cannot all become {target}; give a folder with -o")
-    if os.path.realpath(target) == os.path.realpath(sources[0][0]):
-        raise RecipeError(f"{target} would overwrite an input; give another -o")
-    return [Job(sources[0][0], target)]
 
-
-def left_out(others: Others | None) -> str:
-    """For instance "; left out: 2 .heic, 1 .txt", "" where nothing was."""
-    if not others:
-        return ""
-    counts = sorted(others.items(), key=lambda item: (-item[1], item[0]))
-    return "; left out: " + ", ".join(f"{count} {suffix or 'without an ending'}" for suffix, count in counts)
-
-
-_ENDING = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}")
-
-
-def _names_file(output: str | Path) -> bool:
-    """Whether -o means a file and not a folder.
-
-    Raises:
-        RecipeError: it looks like a file's name, of a kind that cannot be written.
-    """
-    path = Path(output)
-    if path.is_dir() or os.fspath(output).endswith(("/", os.sep)):
-        return False
-    if path.suffix.lower() in WRITE_SUFFIXES:
-        return True
-    if _ENDING.fullmatch(path.suffix):
-        raise RecipeError(
-            f"expected a file ending in one of {' '.join(sorted(WRITE_SUFFIXES))}, or a folder, got {path}; "
-            f"for a new folder of that name write {path}/"
-        )
-    return False
-
-
-def failures_path(inputs: Sequence[str | Path], jobs: Sequence[Job], output: str | Path | None) -> Path:
-    """Where failures.jsonl of a run goes: the output folder, else the first input's folder."""
-    if output is not None:
-        folder = Path(output).parent if _names_file(Path(output)) else Path(output)
-    else:
-        folder = Path(inputs[0]) if Path(inputs[0]).is_dir() else jobs[0].source.parent
-    return folder / "failures.jsonl"
-
-
-def _from_earlier_run(path: Path, inputs: Sequence[str | Path], output: Path | None, suffix: str) -> bool:
-    """Whether a file found in a folder looks like a result: by its name, or because it lies in the output folder."""
-    if path.stem.endswith(f".{suffix}"):
-        return True
-    return output is not None and _lies_in(path, output) and not any(_lies_in(given, output) for given in inputs)
-
-
-def _lies_in(path: str | Path, folder: Path) -> bool:
-    return Path(os.path.realpath(path)).is_relative_to(
-        os.path.realpath(folder)
-    )  # Path.resolve raises for a link to itself
-
-
-def _target(path: Path, relative: Path, output: Path | None, suffix: str, format: str) -> Path:
-    name = f"{path.stem}.{suffix}{FORMATS[format][0] if format else suffix_for_output(path.suffix)}"
-    return path.with_name(name) if output is None else output / relative.with_name(name)
-
-
-def _without_collisions(pairs: Sequence[tuple[Path, Path]]) -> list[Job]:
-    inputs = {os.path.realpath(source) for source, _ in pairs}
-    taken: dict[str, Path] = {}
-    jobs = []
-    for source, target in pairs:
-        free = _free(source, target, inputs | set(taken))
-        note = ""
-        if free != target:
-            other = taken.get(os.path.realpath(target))
-            reason = f"{target} is an input too" if other is None else f"{other} becomes {target} too"
-            note = f"{reason}, so this one becomes {free.name}"
-        taken[os.path.realpath(free)] = source
-        jobs.append(Job(source, free, note))
-    return jobs
-
-
-def _free(source: Path, target: Path, taken: Collection[str]) -> Path:
-    """The target, or where that is taken the name with the source's whole name in it: x.color.png, x.gif.color.png, …"""
-    ending = target.name.removeprefix(source.stem)
-    names = itertools.chain(
-        [target.name, f"{source.name}{ending}"], (f"{source.name}-{n}{ending}" for n in itertools.count(2))
-    )
-    return next(path for path in map(target.with_name, names) if os.path.realpath(path) not in taken)
+    existing: Existing = "newer"
+    quality: int = 92
+    max_pixels: int = MAX_PIXELS
+    pages: Pages = "first"
+    keep_date: bool = True
+    only_grey: bool = False
 
 
 def run(
-    model: Model, jobs: Sequence[Job], *, existing: Existing = "skip", batch_size: int = 4, quality: int = 92,
-    max_pixels: int = MAX_PIXELS, hints: Sequence[Hint] = (),
+    model: Model, jobs: Sequence[Job], options: Options | None = None, *, hints: Sequence[Hint] = (),
+    records: Records | None = None, batch_size: int = 4,
 ) -> Iterator[Outcome]:  # fmt: skip
     """Does the jobs and tells of each as it ends, in order.
 
     Files are decoded ahead and encoded behind in worker threads while the network works; neighbours whose network
-    input has one shape go through it as one batch. A failing file never stops the others. `existing`: what to do where
-    a target is there already. hints: known colours, which make sense for one photo only.
+    input has one shape go through it as one batch. A failing file never stops the others. hints: known colours, which make sense
+    for one photo only; a result that was made with hints keeps them when it is made again among others.
 
     Raises:
         RecipeError: a target exists and `existing` is "error", or there are hints and several photos, or hints outside the
             photo, or the model takes none; found before anything is written.
     """
-    if existing == "error":
+    options = options or Options()
+    if options.existing == "error":
         there = [job.target for job in jobs if os.path.exists(job.target)]  # noqa: PTH110 (Path's raises for too long names)
         if there:
-            raise RecipeError(f"{there[0]} exists already ({len(there)} such); use --existing skip or overwrite")
-    opened = _hinted(model, jobs, hints, max_pixels) if hints else {}
-    work = _FileWork(existing, quality, max_pixels, model.call(hints), opened)
+            raise RecipeError(f"{there[0]} exists already ({len(there)} such); use --existing newer, skip or overwrite")
+    opened = _hinted(model, jobs, hints, options) if hints else {}
+    work = _FileWork(model, options, model.call(hints), opened, records or Records(), alone=len(jobs) == 1)
     yield from Line(model, work, batch_size=batch_size).run(jobs)
 
 
-def _hinted(model: Model, jobs: Sequence[Job], hints: Sequence[Hint], max_pixels: int) -> dict[Path, Photo]:
+def _hinted(model: Model, jobs: Sequence[Job], hints: Sequence[Hint], options: Options) -> dict[Path, Photo]:
     """The one photo that has hints, by its path, as they can only be checked against it; none where it cannot be read.
 
     Raises:
@@ -195,49 +90,139 @@ def _hinted(model: Model, jobs: Sequence[Job], hints: Sequence[Hint], max_pixels
         raise RecipeError(f"--hint: expected one photo, whose places it names, got {len(jobs)}; colour them one by one")
     task = hint_taker(model.task)
     try:
-        photo = read(jobs[0].source, max_pixels=max_pixels)
+        photo = read(jobs[0].source, max_pixels=options.max_pixels, pages=options.pages)
     except PictureError:
         return {}  # its job will say so
     task.check_hints(hints, photo.size)
     return {jobs[0].source: photo}
 
 
-@dataclass(frozen=True)
-class _FileWork:
-    """A file on the line: read, then written. opened: photos that have been read already."""
+@dataclass
+class _Plan:
+    """What was found out about a job before its photo is read."""
 
-    existing: Existing
-    quality: int
-    max_pixels: int
+    state: State = "new"
+    source: Source | None = None
+    call: Call | None = None
+    skipped: str = ""
+    was_coloured: bool = False
+    notes: list[str] = field(default_factory=list)
+
+
+_REASONS = {
+    "current": "up to date",
+    "edited": "changed by hand since they were made",
+    "unknown": "made without a record of how",
+}
+_AGAIN = {"photo": "made again: the photo has changed", "options": "made again: the options have changed"}
+
+
+@dataclass
+class _FileWork:
+    """A file on the line: read, then written. opened: photos that have been read already. alone: whether it is the only one."""
+
+    model: Model
+    options: Options
     treated: Call
     opened: Mapping[Path, Photo]
+    records: Records
+    alone: bool
+    plans: dict[Path, _Plan] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        without_hints = replace(self.treated, hints=())
+        self.described = options_of(self.model.folder, without_hints, self.options.quality, self.options.pages)
+
+    def pixels(self, job: Job) -> int:
+        """How many pixels its photo has by its header, 0 where that cannot be told."""
+        return 0 if job.source in self.opened else pixels_of(job.source)
 
     def load(self, job: Job) -> Photo | None:
-        """The photo, None where its result is there already."""
-        if self.existing == "skip" and job.target.exists():
+        """The photo; None where its result is kept as it is, or the photo is left alone."""
+        plan = self.plans[job.target] = _Plan()
+        if self.options.existing == "skip" and job.target.exists():
+            plan.skipped = "there already"
+        elif self.options.existing == "newer":
+            self._compare(job, plan)
+        if plan.skipped:
             return None
-        return self.opened[job.source] if job.source in self.opened else read(job.source, max_pixels=self.max_pixels)
+        photo = self.opened.get(job.source) or read(
+            job.source, max_pixels=self.options.max_pixels, pages=self.options.pages
+        )
+        plan.source = source_of(job.source)
+        plan.was_coloured = self.model.task.adds_colour and is_coloured(photo.sample())
+        if plan.was_coloured and self.options.only_grey:
+            plan.skipped = "in colour already"
+            return None
+        if plan.call is not None:
+            self._check_hints(plan, photo)
+        return photo
 
-    def call(self, _job: Job) -> Call:
-        """How it is treated: all alike."""
-        return self.treated
+    def _check_hints(self, plan: _Plan, photo: Photo) -> None:
+        """Drops hints from before where they lie outside a photo that has changed."""
+        try:
+            if plan.call is not None:
+                hint_taker(plan.call.task).check_hints(plan.call.hints, photo.size)
+        except RecipeError as error:
+            plan.call = None
+            plan.notes.append(f"its hints from before were dropped: {error}")
+
+    def _compare(self, job: Job, plan: _Plan) -> None:
+        """Whether the result that is there can stay, and with which hints it is made again."""
+        plan.state = self.records.state(job.source, job.target, self.described)
+        hints = self.records.hints(job.target) if plan.state in ("current", "options", "photo") else ()
+        own = tuple(map(hint_text, self.treated.hints))
+        if plan.state == "current" and hints != own and (self.alone or own):
+            plan.state = "options"  # a single photo gets the hints that it is given now, or none
+        elif plan.state in ("options", "photo") and hints and not (self.alone or own):
+            plan.call = replace(self.treated, hints=tuple(map(parse_hint, hints)))
+            plan.notes.append(f"keeps its hints: {' '.join(hints)}")
+        if plan.state in _AGAIN:
+            plan.notes.insert(0, _AGAIN[plan.state])
+        elif plan.state == "unknown" and job.source.stat().st_mtime_ns > job.target.stat().st_mtime_ns:
+            plan.notes.append("made again: the photo is newer")
+        else:
+            plan.skipped = _REASONS.get(plan.state, "")
+
+    def call(self, job: Job) -> Call:
+        """How it is treated: all alike, except for hints that were given before."""
+        plan = self.plans.get(job.target)
+        return (plan and plan.call) or self.treated
 
     def finish(self, job: Job, photo: Photo, result: Photo) -> Outcome:
-        """Writes the result."""
-        write(result, job.target, quality=self.quality)
-        return Outcome(job, "done", warnings=photo.warnings)
+        """Writes the result, with its further pages, and notes how it was made."""
+        plan = self.plans.pop(job.target)
+        call = plan.call or self.treated
+        if photo.further:
+            pages = tuple(self.model.apply_call(page, replace(call, hints=())) for page in photo.further)
+            result = replace(result, further=pages)
+        write(result, job.target, quality=self.options.quality)
+        notes = [*plan.notes, *photo.warnings]
+        if lost := losses(result, job.target.suffix):
+            notes.append(lost)
+        try:
+            self._note(job, plan, call)
+        except OSError as error:
+            notes.append(f"its date or record could not be written ({error.strerror}); a later run makes it again")
+        return Outcome(job, "done", warnings=tuple(notes), was_coloured=plan.was_coloured)
+
+    def _note(self, job: Job, plan: _Plan, call: Call) -> None:
+        if plan.source is None:
+            return
+        if self.options.keep_date:
+            status = job.source.stat()
+            os.utime(job.target, ns=(status.st_atime_ns, status.st_mtime_ns))
+        self.records.add(job.source, plan.source, job.target, self.described, tuple(map(hint_text, call.hints)))
 
     def skip(self, job: Job) -> Outcome:
-        """Tells that the result was there."""
-        return Outcome(job, "skipped")
+        """Tells why it was left as it is."""
+        plan = self.plans.pop(job.target)
+        return Outcome(job, "skipped", reason=plan.skipped, was_coloured=plan.was_coloured)
 
     def fail(self, job: Job, error: Exception) -> Outcome:
         """Tells what failed."""
-        return _failure(job, error)
-
-
-def _failure(job: Job, error: BaseException) -> Outcome:
-    return Outcome(job, "failed", str(error) or f"{job.source}: {type(error).__name__}")
+        self.plans.pop(job.target, None)
+        return Outcome(job, "failed", str(error) or f"{job.source}: {type(error).__name__}")
 
 
 def write_failures(outcomes: Sequence[Outcome], path: Path) -> bool:
@@ -277,20 +262,41 @@ class Tally:
     done: int = 0
     skipped: int = 0
     failed: int = 0
-    start: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.start = time.perf_counter()
+    recoloured: list[Path] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+    start: float = field(default_factory=time.perf_counter)
 
     def add(self, outcome: Outcome) -> None:
         """Counts one."""
         setattr(self, outcome.state, getattr(self, outcome.state) + 1)
+        if outcome.state == "skipped":
+            self.reasons[outcome.reason] += 1
+        elif outcome.was_coloured:
+            self.recoloured.append(outcome.job.source)
 
     def summary(self) -> str:
-        """For instance "198 done, 1 skipped, 1 failed in 12.3 s (16.1 photos/s)"."""
+        """For instance "198 done, 1 skipped (up to date), 1 failed in 12.3 s (16.1 photos/s)"."""
         seconds = time.perf_counter() - self.start
         parts = [f"{self.done} done"]
-        parts += [f"{count} {name}" for count, name in ((self.skipped, "skipped"), (self.failed, "failed")) if count]
+        if self.skipped:
+            parts.append(f"{self.skipped} skipped ({self._why_skipped()})")
+        parts += [f"{self.failed} failed"] if self.failed else []
         rate = f" ({self.done / seconds:.1f} photos/s)" if self.done > 1 else ""
-        hint = "; what is there already is kept, --existing overwrite makes it anew" if self.skipped else ""
-        return f"{', '.join(parts)} in {seconds:.1f} s{rate}{hint}"
+        return f"{', '.join(parts)} in {seconds:.1f} s{rate}{self._remedy()}{self._coloured()}"
+
+    def _why_skipped(self) -> str:
+        if len(self.reasons) == 1:
+            return next(iter(self.reasons))
+        return ", ".join(f"{count} {reason}" for reason, count in self.reasons.most_common())
+
+    def _remedy(self) -> str:
+        if self.reasons.keys() <= {"in colour already"}:
+            return ""
+        return "; --existing overwrite makes them again"
+
+    def _coloured(self) -> str:
+        if not self.recoloured:
+            return ""
+        names = ", ".join(path.name for path in self.recoloured[:3]) + (", …" if len(self.recoloured) > 3 else "")
+        what = "1 photo was" if len(self.recoloured) == 1 else f"{len(self.recoloured)} photos were"
+        return f"; {what} in colour and got new colours ({names}); --only-grey leaves such photos alone"

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,9 @@ from hashigo.cli.console import progress, say
 from hashigo.errors import ModelError, PictureError, RecipeError
 
 if TYPE_CHECKING:
-    from hashigo.apply.jobs import Job, Outcome
+    from hashigo.apply.jobs import Options, Outcome
     from hashigo.apply.model import Model
+    from hashigo.apply.planning import Job
     from hashigo.models.folder import ModelFolder
     from hashigo.tasks.hints import Hint
 
@@ -34,8 +36,31 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder (the tree is mirrored), file (for one input), or - for standard output; beside the inputs if left out",
     )  # fmt: skip
     parser.add_argument(
-        "--existing", choices=["skip", "overwrite", "error"], default="skip", help="where an output exists already"
+        "--existing", choices=["newer", "skip", "overwrite", "error"], default="newer",
+        help="what to do where a result exists: make it again if the photo or the options have changed (newer), always (overwrite) or "
+        "never (skip), or refuse to begin (error)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--format", type=picture_format, default=None, metavar="EXT",
+        help="format of all results, for instance png; that of each photo if left out",
+    )  # fmt: skip
+    parser.add_argument(
+        "--suffix", type=name_part, default=None, metavar="WORD",
+        help="word before the ending of a result's name, for instance photo.WORD.jpg; the model's own if left out",
+    )  # fmt: skip
+    parser.add_argument(
+        "--pages",
+        choices=["first", "all"],
+        default="first",
+        help="of files with several pages or frames, which to process",
     )
+    parser.add_argument(
+        "--keep-date",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="give each result the date of its photo",
+    )
+    parser.add_argument("--only-grey", action="store_true", help="leave photos alone that are in colour already")
     parser.add_argument(
         "--size", type=not_negative, default=0, help="short side at which the network sees a photo; 0: the model's"
     )
@@ -50,6 +75,23 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engine", choices=["auto", "openvino", "torch"], default="auto", help="what runs the network")
     parser.add_argument("--quality", type=quality, default=92, help="of JPEG, WebP and AVIF files, 1 to 100")
     parser.add_argument("--max-megapixels", type=above_zero, default=178.0, help="larger photos are refused")
+
+
+def picture_format(text: str) -> str:
+    """Pillow's name of a format that can be written."""
+    from hashigo.image.formats import format_of
+
+    try:
+        return format_of(text)
+    except PictureError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def name_part(text: str) -> str:
+    """A word that may stand in a file's name."""
+    if not text or any(character in text for character in "/\\\0") or text.startswith("."):
+        raise argparse.ArgumentTypeError(f"expected a word for a file's name, such as color, got {text!r}")
+    return text
 
 
 def not_negative(text: str) -> int:
@@ -106,41 +148,48 @@ def run(args: argparse.Namespace) -> int:
     """Colours or restores what was given; 1 if some of it failed."""
     if "-" in args.inputs or args.output == "-":
         return _through(args)
-    from hashigo.apply.jobs import Tally, failures_path, left_out, plan
+    from hashigo.apply.jobs import Tally
     from hashigo.apply.jobs import run as run_jobs
+    from hashigo.apply.planning import failures_path, left_out, plan
+    from hashigo.apply.record import Records
     from hashigo.models.folder import open_model
 
-    folder = open_model(args.model)
+    folder, records = open_model(args.model), Records()
     others: Counter[str] = Counter()
-    jobs = plan(args.inputs, args.output, folder.task.suffix, others)
+    suffix = args.suffix or folder.task.suffix
+    jobs = plan(args.inputs, args.output, suffix, others, format=args.format or "", records=records)
     if args.dry_run:
         return _show(jobs, others)
     model = _load(args, folder)
     tally, outcomes = Tally(), []
     try:
         with progress("photos", len(jobs)) as bar:
-            for outcome in run_jobs(
-                model,
-                jobs,
-                existing=args.existing,
-                quality=args.quality,
-                max_pixels=_max_pixels(args),
-                hints=args.hint,
-            ):
+            for outcome in run_jobs(model, jobs, _options(args), hints=args.hint, records=records):
                 tally.add(outcome)
                 outcomes.append(outcome)
                 for line in _lines(outcome):
                     bar.line(line)
                 bar.step(note=outcome.job.source.name)
-        say(f"{tally.summary()}{left_out(others)}; {_where(args, outcomes)}")
     finally:  # also when the run is interrupted
+        if records.problem:
+            say(f"results are compared by date only, since there is no record of them: {records.problem}")
+        say(f"{tally.summary()}{left_out(others)}; {_where(args, outcomes)}")
         _list_failures(outcomes, failures_path(args.inputs, jobs, args.output))
     return 1 if tally.failed else 0
 
 
+def _options(args: argparse.Namespace) -> Options:
+    from hashigo.apply.jobs import Options
+
+    return Options(
+        existing=args.existing, quality=args.quality, max_pixels=_max_pixels(args), pages=args.pages,
+        keep_date=args.keep_date, only_grey=args.only_grey,
+    )  # fmt: skip
+
+
 def _show(jobs: Sequence[Job], others: Counter[str]) -> int:
     """What a run would do, without doing it."""
-    from hashigo.apply.jobs import left_out
+    from hashigo.apply.planning import left_out
 
     for job in jobs:
         print(f"{job.source} → {job.target}")
@@ -160,7 +209,8 @@ def _list_failures(outcomes: list[Outcome], path: Path) -> None:
 
 def _through(args: argparse.Namespace) -> int:
     """One photo by standard input or standard output; 1 if it cannot be read or written."""
-    from hashigo.image.photo import encode, read, write
+    from hashigo.image.formats import format_for_output, format_of
+    from hashigo.image.photo import encode, losses, read, write
 
     source = _one_input(args)
     target = "-" if args.output is None else args.output
@@ -170,14 +220,19 @@ def _through(args: argparse.Namespace) -> int:
         return 0
     model = _load(args)
     try:
-        photo = read(sys.stdin.buffer.read() if source == "-" else source, max_pixels=_max_pixels(args))
-        for warning in photo.warnings:
-            say(warning)
+        photo = read(
+            sys.stdin.buffer.read() if source == "-" else source, max_pixels=_max_pixels(args), pages=args.pages
+        )
         result = model.apply(photo, args.hint)
+        result = replace(result, further=tuple(model.apply(page) for page in photo.further))
+        kind = args.format or (format_for_output(photo.format) if target == "-" else format_of(Path(target).suffix))
+        for line in [*photo.warnings, losses(result, kind)]:
+            if line:
+                say(line)
         if target != "-":
-            write(result, target, quality=args.quality)
+            write(result, target, quality=args.quality, format=kind)
             return 0
-        content = encode(result, "PNG" if photo.format in ("", "GIF") else photo.format, args.quality)
+        content = encode(result, kind, args.quality)
     except (PictureError, ModelError) as error:
         say(f"failed: {error}")
         return 1
@@ -200,13 +255,13 @@ def _may_write(target: Path, existing: str) -> bool:
         return True
     if existing == "error":
         raise RecipeError(f"{target} exists already; use --existing skip or overwrite")
-    say(f"{target} exists already; skipped")
+    say(f"{target} exists already; skipped; --existing overwrite makes it again")
     return False
 
 
 def _one_input(args: argparse.Namespace) -> str | Path:
     from hashigo.files import expand
-    from hashigo.image.photo import SUFFIXES
+    from hashigo.image.formats import SUFFIXES
 
     if args.inputs == ["-"]:
         return "-"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,7 +33,7 @@ from hashigo.image.profiles import STRIP, Values
 from hashigo.image.resizing import block_means, check_size
 
 __all__ = [
-    "MAX_PIXELS", "SUFFIXES", "WRITE_SUFFIXES", "Photo", "encode", "from_pixels", "from_uint8", "losses", "photo_of", "read",
+    "MAX_PIXELS", "SUFFIXES", "WRITE_SUFFIXES", "Photo", "encode", "from_pixels", "from_uint8", "losses", "photo_of", "pixels_of", "read",
     "to_pixels", "to_uint8", "write",
 ]  # fmt: skip
 
@@ -124,6 +125,16 @@ class Photo:
         box = (0.0, 0.0, self.width / across, self.height / down)
         return from_uint8(np.asarray(image.resize((width, height), Image.Resampling.LANCZOS, box)))
 
+    def sample(self, side: int = 64) -> NDArray[np.float32]:
+        """A rough small picture of at most `side` rows and columns, float32 (3, h, w), 0..1: each pixel the mean of up to 16 spread
+        over its place. Far quicker than `resized`, for questions about the photo as a whole."""
+        down, across = (max(1, -(-length // side)) for length in self.size)
+        offsets = [(row, column) for row in _spread(down) for column in _spread(across)]
+        height, width = (length // step for length, step in zip(self.size, (down, across), strict=True))
+        parts = (self.pixels[row::down, column::across][:height, :width] for row, column in offsets)
+        mean: NDArray[np.float32] = np.mean([from_pixels(part) for part in parts], axis=0, dtype=np.float32)
+        return mean
+
     def with_rgb(self, picture: NDArray[np.floating]) -> Photo:
         """A photo of `picture` (float, (3, H, W), 0..1) with this one's depth, alpha and metadata."""
         return self.with_pixels(to_pixels(picture, self.empty(*picture.shape[1:])))
@@ -156,6 +167,11 @@ class Photo:
         if self.alpha is not None:
             image.putalpha(Image.fromarray(self.alpha))
         return image
+
+
+def _spread(step: int) -> list[int]:
+    """Up to four places spread over `step`."""
+    return sorted({step * (2 * i + 1) // 8 for i in range(4)})
 
 
 def _check_pixels(pixels: NDArray[np.generic]) -> None:
@@ -252,6 +268,15 @@ def read(source: str | Path | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS,
         raise PictureError(f"{name}: {error}") from error
     except Exception as error:  # the one boundary: Pillow raises a dozen kinds for broken files
         raise PictureError(f"{name}: expected a whole picture file, {_reason(error)}") from error
+
+
+def pixels_of(path: str | Path) -> int:
+    """How many pixels a file's first picture has by its header, 0 where that cannot be told."""
+    try:
+        with _stream_of(path) as stream, open_image(stream, sys.maxsize) as image:
+            return int(image.width * image.height)
+    except Exception:  # as in `read`, which will say why
+        return 0
 
 
 def _all_pages(image: Image.Image, stream: BinaryIO, max_pixels: int) -> Photo:

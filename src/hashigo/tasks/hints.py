@@ -53,6 +53,16 @@ class Hint(NamedTuple):
     rgb: tuple[float, float, float]
 
 
+def hint_text(hint: Hint) -> str:
+    """The hint as "x,y,#rrggbb", from which `parse_hint` makes it again.
+
+    >>> hint_text(parse_hint("12,3.5,#c03020"))
+    '12,3.5,#c03020'
+    """
+    red, green, blue = (round(255 * value) for value in hint.rgb)
+    return f"{hint.x:g},{hint.y:g},#{red:02x}{green:02x}{blue:02x}"
+
+
 def parse_hint(text: str) -> Hint:
     """A hint from "x,y,#rrggbb".
 
