@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import io
 import json
 import os
+import re
+import shlex
 import struct
 import subprocess
 import sys
@@ -346,3 +349,31 @@ def test_a_broken_picture_through_a_pipe_has_failed(model: str, monkeypatch: pyt
     monkeypatch.setattr(sys, "stdout", Binary())
     assert main(["colorize", "-", "-m", model]) == 1
     assert sys.stdout.buffer.getvalue() == b""
+
+
+# --- the album's page ---------------------------------------------------------------------------------------
+
+
+def test_a_page_of_the_album(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    album, out = tmp_path / "my <album>", tmp_path / "out"
+    for name in ("a.png", "b c&d.jpg"):
+        save(album / name)
+    (album / "bad.jpg").write_bytes(b"no picture")
+    assert main(["colorize", str(album), "-m", "tiny", "-o", str(out), "--page", "--vivid", "0.5"]) == 1
+    assert str(out / "album.html") in capsys.readouterr().err
+    page = (out / "album.html").read_text(encoding="utf-8")
+    assert page.count("<img") == 4
+    assert 'href="b%20c%26d.color.jpg"' in page
+    assert "2 photos, 1 failed" in page
+    assert "bad.jpg: expected one of JPEG" in page
+    assert "my <album>" not in page
+    assert not re.search(r"""(src|href)=["']?(https?:|//|/)""", page)  # it needs nothing from outside
+    (command,) = re.findall(r"<code>(hashigo colorize .*?a\.color\.png.*?)</code>", page)
+    words = shlex.split(html.unescape(command).replace("X,Y,#RRGGBB", "20,15,#c03020"))
+    before = (out / "a.color.png").read_bytes()
+    assert main(words[1:]) == 0  # it says how to make it again, and that works
+    assert (out / "a.color.png").read_bytes() != before
+    assert "--vivid 0.5" in command
+    capsys.readouterr()
+    main(["colorize", str(album), "-m", "tiny", "-o", str(out), "--page", "--vivid", "0.5"])
+    assert (out / "album.html").read_text(encoding="utf-8").count("<img") == 4  # also those that are up to date

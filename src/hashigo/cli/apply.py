@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hashigo.apply.model import Model
     from hashigo.apply.planning import Job
     from hashigo.models.folder import ModelFolder
+    from hashigo.tasks import Task
     from hashigo.tasks.hints import Hint
 
 
@@ -26,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `apply`, which takes its model as the first word."""
     parser.add_argument("model", metavar="MODEL", help="name or folder of a model, or a training run's folder")
     add_shared_arguments(parser)
+    parser.set_defaults(command="apply")
 
 
 def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,6 +73,9 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
         "--hint", type=hint, action="append", default=[], metavar="X,Y,#RRGGBB",
         help="the colour at a place of the photo, in pixels, which spreads over what looks alike; repeatable, for one photo",
     )  # fmt: skip
+    parser.add_argument(
+        "--page", action="store_true", help="also write album.html: every photo before and after, and what failed"
+    )
     parser.add_argument("--dry-run", action="store_true", help="list what would become what, and write nothing")
     parser.add_argument("--engine", choices=["auto", "openvino", "torch"], default="auto", help="what runs the network")
     parser.add_argument("--quality", type=quality, default=92, help="of JPEG, WebP and AVIF files, 1 to 100")
@@ -174,8 +179,33 @@ def run(args: argparse.Namespace) -> int:
         if records.problem:
             say(f"results are compared by date only, since there is no record of them: {records.problem}")
         say(f"{tally.summary()}{left_out(others)}; {_where(args, outcomes)}")
-        _list_failures(outcomes, failures_path(args.inputs, jobs, args.output))
+        failures = failures_path(args.inputs, jobs, args.output)
+        _list_failures(outcomes, failures)
+    if args.page:
+        _write_sheet(args, folder.task, outcomes, failures.parent)
     return 1 if tally.failed else 0
+
+
+def _write_sheet(args: argparse.Namespace, task: Task, outcomes: Sequence[Outcome], folder: Path) -> None:
+    from hashigo.apply.sheet import NAME, write_sheet
+    from hashigo.tasks.capabilities import TakesHints
+
+    path = write_sheet(
+        outcomes, folder / NAME, _same_command(args), takes_hints=isinstance(task, TakesHints), max_pixels=_max_pixels(args)
+    )  # fmt: skip
+    say(f"the album is in {path}")
+
+
+def _same_command(args: argparse.Namespace) -> list[str]:
+    """The command's words but for its photos, its output and its hints."""
+    words = (
+        ["hashigo", "colorize", "--model", args.model]
+        if args.command == "colorize"
+        else ["hashigo", "apply", args.model]
+    )
+    words += [] if args.vivid is None else ["--vivid", f"{args.vivid:g}"]
+    words += ["--size", str(args.size)] if args.size else []
+    return words + (["--quality", str(args.quality)] if args.quality != 92 else [])
 
 
 def _options(args: argparse.Namespace) -> Options:

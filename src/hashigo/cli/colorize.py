@@ -15,6 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments: the model is an option."""
     parser.add_argument("--model", "-m", default=DEFAULT_MODEL, help="name or folder of a model")
     apply.add_shared_arguments(parser)
+    parser.set_defaults(command="colorize")
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:

@@ -29,6 +29,22 @@ VERDICTS = {
 """Each verdict's class in the style, its sign and its text; so colour is not the only sign."""
 
 
+@dataclass(frozen=True)
+class Card:
+    """Pictures that belong together, small, with a line below them.
+
+    title: shown below, as a link if there is a `link` (relative to the page). note: in softer ink behind it. summary and command: what
+    unfolds, if any.
+    """
+
+    pictures: Sequence[tuple[Text, Photo | Path]]
+    title: Text
+    link: str = ""
+    note: Text = ""
+    summary: Text = ""
+    command: str = ""
+
+
 @dataclass
 class Page:
     """A page put together part by part, then written as one file.
@@ -73,6 +89,10 @@ class Page:
         narrow = count if count <= 3 else 2 if count == 4 else 3
         self.parts.append(_figure(f'<div class=row style="--n: {wide}; --few: {narrow}">{cells}</div>', caption))
 
+    def cards(self, cards: Sequence[Card]) -> None:
+        """Groups of pictures, as many side by side as fit; each picture can be enlarged."""
+        self.parts.append(f"<div class=cards>{''.join(map(_card, cards))}</div>")
+
     def table(self, head: Sequence[Text], rows: Sequence[Sequence[Text]], caption: Text = "") -> None:
         """A table; the first column is text, the others figures. One that is too wide scrolls within its own box."""
         top = "".join(f"<th scope=col>{markup(cell)}</th>" for cell in head)
@@ -111,8 +131,8 @@ class Page:
         body = f"<h1>{markup(self.title)}</h1>{''.join(self.parts)}"
         # escaped texts hold no tags, so these come from `Words`, in texts or in plots
         both = "<span class=ja lang=ja>" in body or '<tspan class="ja" lang="ja">' in body
-        style = _beside("page.css")
-        script, switch = (f"<script>\n{_beside('page.js')}</script>", _SWITCH) if both else ("", "")
+        style, switch = _beside("page.css"), _SWITCH if both else ""
+        script = f"<script>\n{_beside('page.js')}</script>"
         page = (
             f"<!doctype html><html lang=en><head><meta charset=utf-8>"
             f"<title{_both(self.title)}>{html.escape(english(self.title))}</title>"
@@ -133,6 +153,22 @@ def _figure(content: str, caption: Text) -> str:
     return f"<figure>{content}{f'<figcaption>{markup(caption)}</figcaption>' if caption else ''}</figure>"
 
 
+def _card(card: Card) -> str:
+    cells = "".join(f"<div>{_image(picture, label, False)}</div>" for label, picture in card.pictures)
+    title = markup(card.title)
+    if card.link:
+        title = f'<a href="{html.escape(card.link)}">{title}</a>'
+    more = ""
+    if card.command:
+        code = f"<pre class=command><code>{html.escape(card.command)}</code></pre>"
+        more = f"<details><summary>{markup(card.summary)}</summary>{code}</details>"
+    count = max(1, len(card.pictures))
+    return (
+        f'<figure><div class=row style="--n: {count}; --few: {count}">{cells}</div>'
+        f"<figcaption>{title} {markup(card.note)}</figcaption>{more}</figure>"
+    )
+
+
 def _cells(row: Sequence[Text]) -> str:
     return "".join(
         f"<td>{markup(cell)}</td>" if column else f"<th scope=row>{markup(cell)}</th>"
@@ -151,6 +187,6 @@ def _image(picture: Photo | Path, label: Text, pixels: bool) -> str:
     data = base64.b64encode(encode(photo, kind, 88)).decode()
     sharp = " class=pixels" if pixels else ""
     return (
-        f'<img{sharp} width={photo.width} height={photo.height} alt="{html.escape(english(label))}"{_both(label)} '
+        f'<img{sharp} width={photo.width} height={photo.height} loading=lazy alt="{html.escape(english(label))}"{_both(label)} '
         f'src="data:image/{kind.lower()};base64,{data}">'
     )
