@@ -11,6 +11,11 @@ import difflib
 from collections.abc import Iterable
 
 
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end (SIGTERM), as schedulers and `kill` do. Like Ctrl-C no error of the program, so not one of
+    `HashigoError`."""
+
+
 class HashigoError(Exception):
     """The base of all errors that hashigo raises on purpose."""
 
@@ -33,6 +38,10 @@ class ModelError(HashigoError, ValueError):
 
 class RecipeError(HashigoError, ValueError):
     """A recipe or a setting asks for something that cannot be."""
+
+
+class BusyError(HashigoError, RuntimeError):
+    """Another process is working on the same folder."""
 
 
 class TrainingError(HashigoError, RuntimeError):

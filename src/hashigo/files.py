@@ -5,16 +5,21 @@ from __future__ import annotations
 import errno
 import glob
 import os
+import platform
+import re
 import secrets
 import shutil
 import stat
+import sys
+import time
+import zlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from hashigo.errors import PictureError
+from hashigo.errors import BusyError, PictureError
 
 Others = Counter[str]
 """How many files of other kinds there were, by suffix (lower case, with dot; "" for none)."""
@@ -38,15 +43,105 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Short and without the stem: a name of 255 bytes must not become too long.
-    temporary = path.with_name(f".hashigo-{secrets.token_hex(8)}{path.suffix}")
+    temporary = path.with_name(f".hashigo-{_host()}-{os.getpid()}-{secrets.token_hex(6)}{path.suffix}")
     try:
         yield temporary
         temporary.replace(path)
+    except OSError as error:
+        if error.errno in _NO_ROOM and error.filename in (None, os.fspath(temporary)):
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+        raise
     finally:
-        if temporary.is_dir() and not temporary.is_symlink():
-            shutil.rmtree(temporary, ignore_errors=True)
-        else:
-            temporary.unlink(missing_ok=True)
+        _remove(temporary)
+
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
+"""What the system says of a disk that is full or broken; often without a name."""
+
+_TEMPORARY = re.compile(r"\.hashigo-([0-9a-f]{8})-(\d+)-[0-9a-f]{12}.*")
+_OLD = 24 * 3600.0
+
+
+def _host() -> str:
+    return f"{zlib.crc32(platform.node().encode()):08x}"
+
+
+def clear_leftovers(folder: str | Path) -> int:
+    """Removes temporary files in `folder` whose process was killed; returns how many.
+
+    Those of a process on this computer that has ended, and any that are a day old. What cannot be removed stays.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            left = [Path(entry.path) for entry in entries if _is_leftover(entry)]
+    except OSError:
+        return 0
+    for path in left:
+        _remove(path)
+    return len(left)
+
+
+def _is_leftover(entry: os.DirEntry[str]) -> bool:
+    match = _TEMPORARY.fullmatch(entry.name)
+    if match is None:
+        return False
+    host, process = match.groups()
+    if host == _host() and not _is_alive(int(process)):
+        return True
+    return time.time() - entry.stat(follow_symlinks=False).st_mtime > _OLD
+
+
+def _is_alive(process: int) -> bool:
+    if sys.platform == "win32":
+        return True  # only the age decides there
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: str | Path, busy: str) -> Iterator[None]:
+    """Holds a lock on the file `path`, which is created if needed and stays. It is free again as soon as the process ends, however
+    it ends.
+
+    Raises BusyError with the text `busy` when another process holds it.
+    """
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with Path(path).open("a+b") as file:
+        try:
+            _lock(file)
+        except OSError as error:
+            raise BusyError(busy) from error
+        yield
+
+
+def _lock(file: BinaryIO) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:  # a file system without locks: better unlocked than not at all
+            return
 
 
 def walk(folder: str | Path, suffixes: Collection[str], others: Others | None = None) -> Iterator[Path]:

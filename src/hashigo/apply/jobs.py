@@ -17,7 +17,7 @@ from hashigo.apply.model import Model
 from hashigo.apply.planning import Job
 from hashigo.apply.record import Records, Source, State, options_of, source_of
 from hashigo.errors import PictureError, RecipeError
-from hashigo.files import atomic_path
+from hashigo.files import atomic_path, clear_leftovers
 from hashigo.image.photo import MAX_PIXELS, Pages, Photo, losses, pixels_of, read, write
 from hashigo.metrics import is_coloured
 from hashigo.tasks.capabilities import hint_taker
@@ -75,6 +75,8 @@ def run(
         there = [job.target for job in jobs if os.path.exists(job.target)]  # noqa: PTH110 (Path's raises for too long names)
         if there:
             raise RecipeError(f"{there[0]} exists already ({len(there)} such); use --existing newer, skip or overwrite")
+    for folder in {job.target.parent for job in jobs}:
+        clear_leftovers(folder)
     opened = _hinted(model, jobs, hints, options) if hints else {}
     work = _FileWork(model, options, model.call(hints), opened, records or Records(), alone=len(jobs) == 1)
     yield from Line(model, work, batch_size=batch_size).run(jobs)

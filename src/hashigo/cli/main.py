@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from hashigo.cli.commands import COMMANDS
-from hashigo.errors import HashigoError, did_you_mean
+from hashigo.errors import HashigoError, Terminated, did_you_mean
 
-INTERRUPTED = 130
+INTERRUPTED, TERMINATED = 130, 143
+"""128 and the number of the signal, as shells have it."""
 
 PHOTO_BY_PHOTO = ("colorize", "apply", "evaluate")
 """Commands that have a photo on every core: NumPy's own threads for products of matrices would only be in their way (60 photos
@@ -55,7 +59,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _run(words[0], words[1:])
 
 
+_INTERRUPTED = {
+    "train": "interrupted; add --resume to go on",
+    "study": "interrupted; the same command goes on where it stopped",
+}
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """While a command runs, SIGTERM raises `Terminated`, so that it ends in order: temporary files go, failures are listed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_number: int, _frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _run(name: str, words: list[str]) -> int:
+    with _terminable():
+        return _outcome(name, words)
+
+
+def _outcome(name: str, words: list[str]) -> int:
     try:
         module = importlib.import_module(COMMANDS[name][0])
         try:
@@ -66,9 +99,10 @@ def _run(name: str, words: list[str]) -> int:
     except HashigoError as error:
         print(f"hashigo {name}: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"hashigo {name}: interrupted; every file that was finished is whole", file=sys.stderr)
-        return INTERRUPTED
+    except KeyboardInterrupt as stop:
+        said = _INTERRUPTED.get(name, "interrupted; every file that was finished is whole")
+        print(f"hashigo {name}: {said}", file=sys.stderr)
+        return TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -9,18 +9,35 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from hashigo.errors import DataError, RecipeError
-from hashigo.files import atomic_path
+from hashigo.files import atomic_path, locked
 from hashigo.machine import Environment, environment, peak_gpu_memory, peak_memory
 from hashigo.studies.serializing import Json, from_json, json_object, to_json
 from hashigo.studies.settings import Settings
 
 T = TypeVar("T")
+S = TypeVar("S")
+Say = Callable[[str], None]
+
+
+def alone(run: Callable[[S, str | Path, Say], Path]) -> Callable[..., Path]:
+    """A study's function that holds its folder while it runs; a second one for the same folder raises BusyError at once."""
+
+    @wraps(run)
+    def held(settings: S, folder: str | Path, say: Say = lambda _: None) -> Path:
+        with locked(
+            Path(folder) / ".lock",
+            f"{folder}: another process is working on this study; wait for it, or give another --run",
+        ):
+            return run(settings, folder, say)
+
+    return held
 
 
 class AboutPictures(Protocol):

@@ -7,10 +7,12 @@ The folder holds `recipe.yaml` (resolved), `metrics.csv`, `tensorboard/`, `panel
 from __future__ import annotations
 
 import os
+import signal
+import threading
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -20,12 +22,13 @@ import yaml
 from lightning.pytorch import Callback, Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.trainer.states import TrainerStatus
 
 from hashigo.data import PictureSet, open_dataset
 from hashigo.data.loader import Loader, ResidentPictures
 from hashigo.data.splitting import colourful, split_off
-from hashigo.errors import RecipeError
-from hashigo.files import atomic_path
+from hashigo.errors import RecipeError, Terminated
+from hashigo.files import atomic_path, clear_leftovers, locked
 from hashigo.models.folder import ModelFolder, load_network, open_model, save_model
 from hashigo.networks import check_pretrained, load_pretrained, make_network, options_of
 from hashigo.networks.base import Network
@@ -85,10 +88,28 @@ def train(
             holds more than weights.
         DataError: the pictures are not there.
         TrainingError: the loss was no longer finite.
-        MissingExtraError: `network.pretrained` without its package.
+        MissingExtraError: `network.pretrained` without its package. BusyError: another process is training in the folder.
+        KeyboardInterrupt: Ctrl-C, or its kind `Terminated` for SIGTERM; the checkpoints stay, and no model is written.
     """
-    folder = Path(folder)
+    with _held(Path(folder)):
+        return _train(recipe, Path(folder), resume, callbacks, data, onnx)
+
+
+def _held(folder: Path) -> AbstractContextManager[None]:
+    """The run's folder for this process alone; those that it starts for further devices share it."""
+    if os.environ.get("LOCAL_RANK", "0") != "0" or os.environ.get("NODE_RANK", "0") != "0":
+        return nullcontext()
+    return locked(
+        folder / ".lock", f"{folder}: another process is training here; wait for it, or give another --run folder"
+    )
+
+
+def _train(
+    recipe: Recipe, folder: Path, resume: bool, callbacks: Sequence[Callback], data: tuple[PictureSet, PictureSet] | None,
+    onnx: bool,
+) -> Run:  # fmt: skip
     last = _checkpoint_to_resume(folder, resume)
+    clear_leftovers(folder / "checkpoints")
     if last is not None:
         _check_same(recipe, folder / "recipe.yaml")
         best = folder / "checkpoints" / "best.ckpt"
@@ -110,7 +131,7 @@ def train(
     save_recipe(recipe, folder / "recipe.yaml")
     module.steps = recipe.epochs * len(loaders[0])
     start = time.perf_counter()
-    with _quiet():
+    with _quiet(), _interruptible(trainer):
         trainer.fit(module, *loaders, ckpt_path=last, weights_only=True)
     seconds = time.perf_counter() - start
     _restore_best(network, folder)
@@ -303,6 +324,27 @@ def save_recipe(recipe: Recipe, path: Path) -> None:
     """Writes the resolved recipe as YAML."""
     with atomic_path(path) as temporary:
         temporary.write_text(yaml.safe_dump(recipe.as_dict(), sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+@contextmanager
+def _interruptible(trainer: Trainer) -> Iterator[None]:
+    """Hands on Ctrl-C and SIGTERM, which Lightning keeps to itself: it exits with 1, or returns as if training had ended.
+
+    Raises KeyboardInterrupt, or for SIGTERM its kind `Terminated`.
+    """
+    main_thread = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as stop:
+        if trainer.state.status != TrainerStatus.INTERRUPTED:
+            raise
+        raise KeyboardInterrupt from stop
+    finally:
+        if main_thread and before is not None:
+            signal.signal(signal.SIGINT, before)  # Lightning leaves it ignored
+    if trainer.received_sigterm:
+        raise Terminated
 
 
 @contextmanager

@@ -20,7 +20,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from hashigo.machine import cores
-from hashigo.studies.folder import StudyFolder
+from hashigo.studies.folder import StudyFolder, alone
 from hashigo.studies.purity.data import LabelledPictures, load_pictures
 from hashigo.studies.purity.network import measure_baselines, train_and_measure
 from hashigo.studies.purity.report import write_report
@@ -31,6 +31,7 @@ from hashigo.studies.purity.summary import summarize
 Say = Callable[[str], None]
 
 
+@alone
 def run_purity(settings: PuritySettings, folder: str | Path, say: Say = lambda _: None) -> Path:
     """Runs the study, or goes on with it where it was stopped; returns the path of `report.html`.
 

@@ -15,6 +15,7 @@ import numpy as np
 from hashigo.pages.words import filled
 from hashigo.studies import Say
 from hashigo.studies.claims import Claim, Verdict, both, interval, paired_higher
+from hashigo.studies.folder import alone
 from hashigo.studies.restoration import texts
 from hashigo.studies.restoration.data import load_pictures
 from hashigo.studies.restoration.measuring import measure_originals, summarize
@@ -35,6 +36,7 @@ SAME = 0.25
 """The zeroed network does as the one without if their PSNR differ by less than this share of what skips bring."""
 
 
+@alone
 def run_autoencode(settings: RestorationSettings, folder: str | Path, say: Say = lambda _: None) -> Path:
     """Runs the study, or goes on with it where it was stopped; returns the path of `report.html`.
 

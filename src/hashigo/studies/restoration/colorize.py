@@ -16,6 +16,7 @@ from hashigo.errors import DataError
 from hashigo.pages.words import filled
 from hashigo.studies import Say
 from hashigo.studies.claims import Claim, both, interval, paired_higher
+from hashigo.studies.folder import alone
 from hashigo.studies.restoration import texts
 from hashigo.studies.restoration.data import DividedPictures, is_grey, load_pictures
 from hashigo.studies.restoration.measuring import measure_originals, summarize
@@ -51,6 +52,7 @@ COLOURED = 5.0
 """Originals below this colourfulness (M3) are all but grey: what share of their colour came back cannot be told."""
 
 
+@alone
 def run_colorize(settings: RestorationSettings, folder: str | Path, say: Say = lambda _: None) -> Path:
     """Runs the study, or goes on with it where it was stopped; returns the path of `report.html`.
 
