@@ -93,7 +93,7 @@ def test_an_interrupted_pack(tmp_path: Path) -> None:
         os.link(album / "0.png", album / f"{i}.png")
         if i % 50 == 0:
             picture.save(album / f"{i}x.png", compress_level=0)
-    process = start(["data", "pack", album, "-o", tmp_path / "packed.hgp"])
+    process = start(["data", "pack", album, "-o", tmp_path / "packed.safetensors"])
     code, said = stopped(process, signal.SIGTERM, lambda: any(tmp_path.glob(".hashigo-*")))
     assert code == 143, said
     assert [path.name for path in tmp_path.iterdir()] == ["album"]

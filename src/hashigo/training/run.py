@@ -339,7 +339,8 @@ def _interruptible(trainer: Trainer) -> Iterator[None]:
     except SystemExit as stop:
         if trainer.state.status != TrainerStatus.INTERRUPTED:
             raise
-        raise KeyboardInterrupt from stop
+        kind = Terminated if isinstance(stop.__context__, Terminated) else KeyboardInterrupt
+        raise kind from stop
     finally:
         if main_thread and before is not None:
             signal.signal(signal.SIGINT, before)  # Lightning leaves it ignored
