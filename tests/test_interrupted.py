@@ -142,8 +142,9 @@ def test_two_trainings_of_one_folder(tmp_path: Path, capsys: pytest.CaptureFixtu
     save_recipe(recipe(epochs=1), tmp_path / "digits.yaml")
     with locked(tmp_path / "run" / ".lock", "busy"):
         assert main(["train", str(tmp_path / "digits.yaml"), "--run", str(tmp_path / "run")]) == 2
+        assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
     assert "another process is training here" in capsys.readouterr().err
-    assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
+    assert not (tmp_path / "run").exists()  # nothing came of it
 
 
 @pytest.mark.parametrize("study", ["autoencode", "colorize", "purity"])

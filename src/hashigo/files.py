@@ -118,13 +118,20 @@ def locked(path: str | Path, busy: str) -> Iterator[None]:
 
     Raises BusyError with the text `busy` when another process holds it.
     """
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with Path(path).open("a+b") as file:
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
         try:
             _lock(file)
         except OSError as error:
             raise BusyError(busy) from error
-        yield
+        try:
+            yield
+        finally:
+            if os.listdir(path.parent) == [path.name]:  # noqa: PTH208 (nothing came of it: no trace is left)
+                with suppress(OSError):
+                    path.unlink()
+                    path.parent.rmdir()
 
 
 def _lock(file: BinaryIO) -> None:

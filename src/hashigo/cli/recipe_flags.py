@@ -11,10 +11,45 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
 
 
+def as_field(word: str) -> str:
+    """A flag as the dataclass's field is called: --batch-size is --batch_size, --data.validation-share too."""
+    if not word.startswith("--"):
+        return word
+    flag, equals, value = word.partition("=")
+    return f"--{flag[2:].replace('-', '_')}{equals}{value}"
+
+
+def help_text(parser: ArgumentParser) -> str:
+    """The parser's help with dashes in its flags and without defaults that say nothing or the names of Python's types."""
+    text = re.sub(r"(?<![\w-])--[a-z][\w.]*", lambda match: match[0].replace("_", "-"), parser.format_help())
+    text = re.sub(r"\(type:\s[^()]*?,\s+(?=default:)", "(", text)
+    text = re.sub(r"\s*\(type:\s[^()]*?\)", "", text)
+    return re.sub(r"\s*\(default:\s*(?:null|None|''|\"\"|\[\]|\{\}|False|false)?\s*\)", "", text)
+
+
+_TYPES = {
+    "int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text", "dict": "keys and values",
+    "list": "a list", "NoneType": "nothing",
+}  # fmt: skip
+
+
+def _plain(message: str) -> str:
+    """An error of jsonargparse without the names of Python's types."""
+    message = re.sub(r"<class '(?:[\w.]*\.)?(\w+)'>", lambda match: _TYPES.get(match[1], "keys and values"), message)
+    message = re.sub(r"\b(Expected|expected) a (a |true|nothing|keys)", r"\1 \2", message)
+    message = re.sub(
+        r'Parser key "([\w.]+)": Expected ([^.]+)\. Got value: (.*)', r"--\1: expected \2, got \3", message
+    )
+    return re.sub(r"--[a-z][\w.]*", lambda match: match[0].replace("_", "-"), message)
+
+
 def with_hint(error: Exception, parser: ArgumentParser) -> RecipeError:
     """The error of a parser as one line, with the right name where an unknown flag or key is mentioned."""
-    message = re.sub(r"\s+", " ", str(error)).strip()
+    message = _plain(re.sub(r"\s+", " ", str(error)).strip())
     keys = [word[2:] for action in parser._actions for word in action.option_strings if word.startswith("--")]
     match = re.search(r"(?:[Uu]nrecognized arguments: --|Key ['\"]|[Oo]ption ['\"]|key ['\"])([\w.-]+)", message)
-    last = match[1].split("=")[0] if match else ""
-    return RecipeError(message + ("; " + did_you_mean(last, keys) if last and last not in keys else ""))
+    last = match[1].split("=")[0].replace("-", "_") if match else ""
+    shown = [key.replace("_", "-") for key in keys]
+    return RecipeError(
+        message + ("; " + did_you_mean(last.replace("_", "-"), shown) if last and last not in keys else "")
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hashigo.cli.console import say
-from hashigo.cli.recipe_flags import with_hint
+from hashigo.cli.recipe_flags import as_field, help_text, with_hint
 from hashigo.errors import MissingExtraError, RecipeError, did_you_mean
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _parsed(name: str, study: Study, words: list[str]) -> argparse.Namespace:
     except ModuleNotFoundError as error:
         raise _missing(error) from error
 
-    words = [_as_field(word) for word in words]
+    words = [as_field(word) for word in words]
     preset = study.presets[_preset_name(study, words)]
     kind = type(preset)
     parser = ArgumentParser(
@@ -60,6 +60,9 @@ def _parsed(name: str, study: Study, words: list[str]) -> argparse.Namespace:
     parser.add_argument("--run", type=str, default="", help=f"folder of the study; studies/{name}-PRESET if left out")
     parser.add_class_arguments(kind, nested_key=None)
     parser.set_defaults({field.name: getattr(preset, field.name) for field in fields(kind)})
+    if "-h" in words or "--help" in words:
+        print(help_text(parser))
+        raise SystemExit(0)
     try:
         config = parser.instantiate(parser.parse_args(words))
     except (ArgumentError, TypeError, ValueError) as error:
@@ -67,14 +70,6 @@ def _parsed(name: str, study: Study, words: list[str]) -> argparse.Namespace:
     settings = kind(**{field.name: getattr(config, field.name) for field in fields(kind)})
     run = config.run or str(Path("studies") / f"{name}-{settings.preset}")
     return argparse.Namespace(study=study, settings=settings, run=run)
-
-
-def _as_field(word: str) -> str:
-    """A flag as the settings' field is called: --batch-size is --batch_size."""
-    if not word.startswith("--"):
-        return word
-    flag, equals, value = word.partition("=")
-    return f"--{flag[2:].replace('-', '_')}{equals}{value}"
 
 
 def _preset_name(study: Study, words: list[str]) -> str:

@@ -6,11 +6,12 @@ import argparse
 import re
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hashigo.cli.console import say
-from hashigo.cli.recipe_flags import with_hint
+from hashigo.cli.recipe_flags import as_field, help_text, with_hint
 from hashigo.errors import MissingExtraError, RecipeError
 
 if TYPE_CHECKING:
@@ -46,11 +47,11 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     Raises:
         RecipeError: the recipe is missing, or a key or value is wrong; the message says which and what is right.
     """
-    from hashigo.training.recipe import Recipe
+    from hashigo.training.recipe import Recipe, read_yaml
 
     parser = build_parser()
     if "-h" in words or "--help" in words or not words:
-        parser.print_help()
+        print(help_text(parser))
         raise SystemExit(0 if words else 2)
     if words[0].startswith("-"):
         raise RecipeError(
@@ -59,11 +60,21 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     if not Path(words[0]).is_file():
         raise RecipeError(f"{words[0]}: expected a recipe (a YAML file), found nothing there")
     # the data commands call it --data-root; here the same word is taken for the recipe's key
-    flags = [re.sub(r"^--data-root(?==|$)", "--data.root", word) for word in words[1:]]
+    flags = [as_field(re.sub(r"^--data-root(?==|$)", "--data.root", word)) for word in words[1:]]
+    for path in (words[0], *_configs(flags)):
+        read_yaml(path)  # before a parser sees it, which trusts files more
     config = _parsed(parser, ["--config", words[0], *flags])
     values = {name: getattr(config, name) for name in Recipe.__dataclass_fields__}
     run = config.run or str(Path("runs") / Path(words[0]).stem)
     return argparse.Namespace(recipe=Recipe(**values), run=run, resume=config.resume)
+
+
+def _configs(flags: Sequence[str]) -> list[str]:
+    """The files that flags name: those of --config, and of --task, --network and so on, which take a part of a recipe."""
+    names = ("config", "task", "network", "data", "optimizer", "machine")
+    given = [flag.partition("=")[::2] for flag in flags] + list(pairwise(flags))
+    named = [(flag[2:], value) for flag, value in given if flag[2:] in names]
+    return [value for name, value in named if value and (name == "config" or Path(value).is_file())]
 
 
 def _parsed(parser: ArgumentParser, words: list[str]) -> Namespace:
@@ -88,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
     shown = TrainingProgress(recipe.epochs)
     say(f"reading {recipe.data.train}")
     start = time.perf_counter()
-    result = train(recipe, args.run, resume=args.resume, callbacks=[shown])
+    result = train(recipe, args.run, resume=args.resume, callbacks=[shown], say=say)
     best = min(result.metrics, key=lambda row: row["val_loss"])
     say(
         f"done in {time.perf_counter() - start:.0f} s; best validation loss {best['val_loss']:.5g} "

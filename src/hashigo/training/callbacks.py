@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import pickle
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 import numpy as np
 import torch
@@ -39,11 +39,58 @@ def read_checkpoint(path: str | Path, *, mapped: bool = False) -> Checkpoint:
             f"{path}: expected a checkpoint of weights and plain values, but it holds more than weights and was not "
             "loaded; train in another --run folder"
         ) from error
-    except (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError) as error:
-        raise RecipeError(f"{path}: expected a checkpoint, got a file that cannot be read as one: {error}") from error
+    except (
+        OSError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        LookupError,
+        AttributeError,
+        TypeError,
+        OverflowError,
+    ) as error:
+        reason = str(error).partition("\n")[0]
+        raise DamagedCheckpointError(
+            f"{path}: expected a checkpoint, got a damaged or foreign file ({reason})"
+        ) from error
     if not isinstance(checkpoint, dict):
-        raise RecipeError(f"{path}: expected a run's checkpoint, got a stored {type(checkpoint).__name__}")
+        raise DamagedCheckpointError(f"{path}: expected a run's checkpoint, got a stored {type(checkpoint).__name__}")
+    missing = [key for key in _PARTS if key not in checkpoint]
+    if missing:
+        raise DamagedCheckpointError(f"{path}: expected a run's checkpoint, got a file without {', '.join(missing)}")
     return checkpoint
+
+
+_PARTS = ("state_dict", "epoch", "global_step", "optimizer_states", "loops")
+
+
+class DamagedCheckpointError(RecipeError):
+    """A file that is no whole checkpoint of a run."""
+
+
+def checkpoint_to_use(last: Path, best: Path, say: Callable[[str], None]) -> Path:
+    """`last`, or `best` where `last` is damaged and `best` is not; `say` is told of that.
+
+    Raises:
+        RecipeError: neither can be used, or one holds more than weights and plain values.
+    """
+    problem = None
+    try:
+        read_checkpoint(last, mapped=True)
+    except DamagedCheckpointError as error:
+        problem = error
+    if best.is_file():
+        try:
+            read_checkpoint(best, mapped=True)  # now, rather than when training is done
+        except DamagedCheckpointError as error:
+            remedy = f"remove {best.parent} to train again from the beginning"
+            raise RecipeError(f"{problem or error}; {remedy}") from error
+    if problem is None:
+        return last
+    if not best.is_file():
+        raise RecipeError(f"{problem}; there is no best.ckpt to go on from; train in another --run folder") from problem
+    say(f"{problem}; going on from {best.name}, the best epoch so far")
+    return best
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
@@ -140,11 +187,25 @@ def read_metrics(path: str | Path) -> list[dict[str, float]]:
     """The rows of a run's metrics.csv, numbers as numbers and NaN where a field is empty; [] if there is no file."""
     if not Path(path).is_file():
         return []
-    with Path(path).open(newline="") as file:
-        return [
-            {key: int(value) if key in ("epoch", "step") else float(value or "nan") for key, value in row.items()}
-            for row in csv.DictReader(file)
-        ]
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            return [
+                {key: int(value) if key in ("epoch", "step") else float(value or "nan") for key, value in row.items()}
+                for row in _rows(file)
+            ]
+    except (ValueError, TypeError, KeyError, csv.Error) as error:
+        raise RecipeError(
+            f"{path}: expected a run's metrics, a row of numbers per epoch, got something else ({error}); mend or remove the file"
+        ) from error
+
+
+def _rows(file: TextIO) -> Iterator[dict[str, str]]:
+    """The rows of a table; raises KeyError where a run's columns are missing."""
+    reader = csv.DictReader(file)
+    missing = [name for name in ("epoch", "step", "val_loss") if name not in (reader.fieldnames or ())]
+    if missing:
+        raise KeyError(f"no column {missing[0]}")
+    yield from reader
 
 
 class RestoredPictures(NamedTuple):

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from operator import attrgetter
+from pathlib import Path
 from typing import Any, Literal
 
+import yaml
+
 from hashigo.errors import RecipeError
+from hashigo.files import open_file
 
 Switch = Literal["auto", "on", "off"]
 Options = dict[str, Any]  # whatever the task or network takes; jsonargparse shows the type in its help
@@ -167,44 +171,96 @@ class Recipe:
     start: str = ""
 
     def __post_init__(self) -> None:
-        for name, least in _LEAST.items():
+        for name, (least, most) in _BOUNDS.items():
             value = attrgetter(name)(self)
-            if not least <= value < float("inf"):
-                raise RecipeError(f"{name}: expected a number of at least {least}, got {value}")
+            if not _is_number(value) or not least <= value <= most:
+                raise RecipeError(f"{name}: expected a number from {least:g} to {most:g}, got {value!r}")
         if self.machine.devices < 1 and self.machine.devices != -1:
             raise RecipeError(f"machine.devices: expected at least 1, or -1 for all, got {self.machine.devices}")
-        if not 0.0 < self.data.validation_share < 1.0:
+        if not _is_number(self.data.validation_share) or not 0.0 < self.data.validation_share < 1.0:
             raise RecipeError(f"data.validation_share: expected between 0 and 1, got {self.data.validation_share}")
         if self.start and self.network.pretrained:
             raise RecipeError("network.pretrained: expected false where training starts from a model (start), got true")
         if self.ema >= 1.0:
             raise RecipeError(f"ema: expected below 1, such as 0.999, got {self.ema}")
-        if self.optimizer.lr <= 0:
-            raise RecipeError(f"optimizer.lr: expected above 0, got {self.optimizer.lr}")
+        if not _is_number(self.optimizer.lr) or not 0 < self.optimizer.lr < float("inf"):
+            raise RecipeError(f"optimizer.lr: expected a number above 0, got {self.optimizer.lr}")
 
     def as_dict(self) -> dict[str, object]:
         """The recipe as nested plain values, as its YAML file has them."""
         return asdict(self)
 
 
-_LEAST = {
-    "epochs": 1,
-    "batch_size": 1,
-    "seed": 0,
-    "panels": 0,
-    "checkpoint_minutes": 0,
-    "data.size": 0,
-    "data.crop": 0,
-    "data.limit": 0,
-    "data.zoom": 0,
-    "data.colourful": 0,
-    "ema": 0,
-    "data.validation_limit": 0,
-    "optimizer.momentum": 0,
-    "optimizer.weight_decay": 0,
-    "optimizer.warmup": 0,
-    "optimizer.clip": 0,
-    "optimizer.encoder_lr": 0,
-    "machine.threads": 0,
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+_BOUNDS: dict[str, tuple[float, float]] = {
+    "epochs": (1, 1_000_000),
+    "batch_size": (1, 65_536),
+    "seed": (0, 2**32 - 1),
+    "panels": (0, 10_000),
+    "checkpoint_minutes": (0, 1_000_000),
+    "ema": (0, 1),
+    "data.size": (0, 16_384),
+    "data.crop": (0, 16_384),
+    "data.limit": (0, 10**9),
+    "data.zoom": (0, 1_000),
+    "data.colourful": (0, 1_000),
+    "data.validation_limit": (0, 10**9),
+    "optimizer.momentum": (0, 1),
+    "optimizer.weight_decay": (0, 1_000),
+    "optimizer.warmup": (0, 10**9),
+    "optimizer.clip": (0, 10**9),
+    "optimizer.encoder_lr": (0, 1_000),
+    "machine.threads": (0, 4_096),
+    "machine.devices": (-1, 1_024),
 }
-"""The smallest value that each number of a recipe may have."""
+"""The smallest and the largest value that each number of a recipe may have. The largest are far beyond use: they are there so that
+a slip of the finger is an error at once, and not a machine without memory."""
+
+MOST_BYTES = 1 << 20
+"""A recipe file is some hundred bytes; whatever is larger than this is no recipe."""
+
+
+def read_yaml(path: str | Path) -> dict[str, object]:
+    """The keys and values of a recipe's YAML file. Aliases are refused: nine levels of them take all memory.
+
+    Raises:
+        RecipeError: the file cannot be read, is too large, is no YAML, has aliases, or holds no keys and values.
+    """
+    path = Path(path)
+    try:
+        with open_file(path) as file:
+            content = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise RecipeError(f"{path}: expected a recipe (a YAML file), got none: {error.strerror or error}") from error
+    if len(content) > MOST_BYTES:
+        raise RecipeError(f"{path}: expected a recipe of at most {MOST_BYTES // 1024:,} kB, got a larger file")
+    try:
+        values = yaml.load(content.decode("utf-8"), Loader=_Loader)
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}: expected a recipe (a YAML file), got a file that is no text") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise RecipeError(f"{path}: expected a recipe (a YAML file): {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise RecipeError(f"{path}: expected a recipe's keys and values, such as 'epochs: 10', got {_kind(values)}")
+    return values
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain values only, without aliases."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            event = self.get_event()  # type: ignore[no-untyped-call]
+            raise yaml.YAMLError(
+                f"aliases are not allowed in a recipe, got *{event.anchor} in line {event.start_mark.line + 1}"
+            )
+        return super().compose_node(parent, index)
+
+
+def _kind(value: object) -> str:
+    return {type(None): "an empty file", list: "a list", str: "a text", dict: "other keys"}.get(
+        type(value), "a single value"
+    )

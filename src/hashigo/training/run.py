@@ -6,12 +6,13 @@ The folder holds `recipe.yaml` (resolved), `metrics.csv`, `tensorboard/`, `panel
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,7 +28,7 @@ from lightning.pytorch.trainer.states import TrainerStatus
 from hashigo.data import PictureSet, open_dataset
 from hashigo.data.loader import Loader, ResidentPictures
 from hashigo.data.splitting import colourful, split_off
-from hashigo.errors import RecipeError, Terminated
+from hashigo.errors import DataError, RecipeError, Terminated
 from hashigo.files import atomic_path, clear_leftovers, locked
 from hashigo.models.folder import ModelFolder, load_network, open_model, save_model
 from hashigo.networks import check_pretrained, load_pretrained, make_network, options_of
@@ -41,12 +42,13 @@ from hashigo.training.callbacks import (
     Panels,
     RunningMean,
     animate,
+    checkpoint_to_use,
     read_checkpoint,
     read_metrics,
 )
 from hashigo.training.card import model_card
 from hashigo.training.module import Restorer
-from hashigo.training.recipe import DataRecipe, Recipe
+from hashigo.training.recipe import DataRecipe, Recipe, read_yaml
 from hashigo.training.setup import Setup, choose
 
 
@@ -71,6 +73,7 @@ def train(
     callbacks: Sequence[Callback] = (),
     data: tuple[PictureSet, PictureSet] | None = None,
     onnx: bool = True,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Run:
     """Trains as `recipe` says and leaves everything in `folder`.
 
@@ -82,6 +85,7 @@ def train(
             tensors and plain values: a checkpoint that holds anything else is not read again.
         data: (training, validation) pictures already at hand, instead of those that the recipe names.
         onnx: writes model.onnx too.
+        say: gets a line for what people should know, such as pictures that could not be read.
 
     Raises:
         RecipeError: the recipe cannot be, the folder holds another run and `resume` is not set, or a checkpoint there
@@ -92,7 +96,7 @@ def train(
         KeyboardInterrupt: Ctrl-C, or its kind `Terminated` for SIGTERM; the checkpoints stay, and no model is written.
     """
     with _held(Path(folder)):
-        return _train(recipe, Path(folder), resume, callbacks, data, onnx)
+        return _train(recipe, Path(folder), resume, callbacks, data, onnx, say)
 
 
 def _held(folder: Path) -> AbstractContextManager[None]:
@@ -106,19 +110,22 @@ def _held(folder: Path) -> AbstractContextManager[None]:
 
 def _train(
     recipe: Recipe, folder: Path, resume: bool, callbacks: Sequence[Callback], data: tuple[PictureSet, PictureSet] | None,
-    onnx: bool,
+    onnx: bool, say: Callable[[str], None],
 ) -> Run:  # fmt: skip
     last = _checkpoint_to_resume(folder, resume)
     clear_leftovers(folder / "checkpoints")
     if last is not None:
         _check_same(recipe, folder / "recipe.yaml")
-        best = folder / "checkpoints" / "best.ckpt"
-        for path in (last, best) if best.is_file() else (last,):  # now, rather than when training is done
-            read_checkpoint(path, mapped=True)
+        last = checkpoint_to_use(last, last.with_name("best.ckpt"), say)
+        read_metrics(folder / "metrics.csv")
     if recipe.machine.threads:
         torch.set_num_threads(recipe.machine.threads)
     _check_possible(recipe, resumed=last is not None)
     training, validation = data or load_data(recipe.data)
+    _tell_left_out(
+        list(dict.fromkeys([*training.skipped, *validation.skipped])), say
+    )  # a folder that is split has one list
+    noted = _checked_pictures(training, validation, folder / "pictures.json", resumed=last is not None)
     loaders, setup, steps = _prepare(recipe, training, validation)
     task, network = _begin(recipe, loaders[0], last)
     module = Restorer(
@@ -129,6 +136,8 @@ def _train(
     for loader in loaders:
         loader.shard(trainer.global_rank, trainer.world_size)
     save_recipe(recipe, folder / "recipe.yaml")
+    with atomic_path(folder / "pictures.json") as temporary:
+        temporary.write_text(json.dumps(noted) + "\n", encoding="utf-8")
     module.steps = recipe.epochs * len(loaders[0])
     start = time.perf_counter()
     with _quiet(), _interruptible(trainer):
@@ -194,15 +203,58 @@ def _checkpoint_to_resume(folder: Path, resume: bool) -> Path | None:
     return last if last.is_file() else None
 
 
+def _tell_left_out(skipped: Sequence[tuple[str, str]], say: Callable[[str], None], most: int = 3) -> None:
+    if not skipped:
+        return
+    what = "1 picture that cannot be read" if len(skipped) == 1 else f"{len(skipped):,} pictures that cannot be read"
+    names = ", ".join(name for name, _ in skipped[:most]) + (", …" if len(skipped) > most else "")
+    say(f"left out {what}: {names} (hashigo data check lists the reasons)")
+
+
+def _checked_pictures(training: PictureSet, validation: PictureSet, path: Path, *, resumed: bool) -> dict[str, str]:
+    """Checksums of the pictures, which `path` keeps.
+
+    A run that was started before they were kept is resumed with the pictures that there are.
+
+    Raises:
+        DataError: a run is resumed with other pictures than it was started with.
+    """
+    now = {"training": training.checksum(), "validation": validation.checksum()}
+    before = _noted(path) if resumed else None
+    if before is not None and before != now:
+        raise DataError(
+            f"{path.parent}: expected the pictures that the run was started with, got others ({before} then, {now} now); "
+            "put them back, or give another --run folder"
+        )
+    return now
+
+
+def _noted(path: Path) -> object:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        return None
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            f"{path}: expected checksums of the run's pictures, got {error}; remove the file to go on"
+        ) from error
+
+
 MAY_CHANGE = ("machine", "epochs", "panels", "checkpoint_minutes", "half")
 """Keys of a recipe that a resumed run may change; any other would make it a different run."""
 
 
 def _check_same(recipe: Recipe, path: Path) -> None:
     """Raises RecipeError where `recipe` is not the one that the run in progress was started with."""
-    started, now, usual = yaml.safe_load(path.read_text(encoding="utf-8")), recipe.as_dict(), Recipe().as_dict()
+    started, now, usual = read_yaml(path), recipe.as_dict(), Recipe().as_dict()
     for key, value in usual.items():  # a key that there was not when the run was started has its default
-        started[key] = {**value, **started.get(key, {})} if isinstance(value, dict) else started.get(key, value)
+        held = started.get(key, value)
+        if not isinstance(value, dict):
+            started[key] = held
+        elif isinstance(held, dict):
+            started[key] = {**value, **held}
+        else:
+            raise RecipeError(f"{path}: {key}: expected keys and values, got {held!r}; mend it or give another --run")
     different = [
         key for key in now if key not in MAY_CHANGE and yaml.safe_load(yaml.safe_dump(now[key])) != started[key]
     ]

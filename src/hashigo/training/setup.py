@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from hashigo.errors import RecipeError
-from hashigo.machine import cpu_has_bfloat16, has_compiler
+from hashigo.machine import cores, cpu_has_bfloat16, has_compiler
 from hashigo.training.recipe import MachineRecipe
 
 COMPILING_PAYS = 2000
@@ -33,9 +33,10 @@ def choose(recipe: MachineRecipe, steps: int) -> Setup:
     """The setup for a run of `steps` steps on this machine.
 
     Raises:
-        RecipeError: an accelerator that is not here.
+        RecipeError: an accelerator that is not here, or more devices than there are.
     """
     accelerator = _accelerator(recipe.accelerator)
+    _check_devices(recipe.devices, accelerator)
     fast = torch.cuda.is_bf16_supported() if accelerator == "cuda" else accelerator == "tpu" or cpu_has_bfloat16()
     if accelerator == "mps":
         fast = False
@@ -43,6 +44,15 @@ def choose(recipe: MachineRecipe, steps: int) -> Setup:
     channels_last = _switch(recipe.channels_last, accelerator in ("cpu", "cuda"))
     compiled = _switch(recipe.compile, accelerator in ("cpu", "cuda") and has_compiler() and steps >= COMPILING_PAYS)
     return Setup(accelerator, precision, channels_last, compiled)
+
+
+def _check_devices(wanted: int, accelerator: str) -> None:
+    """Raises RecipeError for more devices than there are; on processors each is a process, so more than cores make no sense."""
+    there = {"cpu": cores(), "cuda": torch.cuda.device_count(), "mps": 1}.get(accelerator)
+    if there is not None and wanted > there:
+        raise RecipeError(
+            f"machine.devices: expected at most {there}, which this machine has ({accelerator}), got {wanted}"
+        )
 
 
 def _switch(value: str, automatic: bool) -> bool:
