@@ -5,6 +5,7 @@ An engine takes float32 (N, C, H, W) and gives float32 (N, C', H, W); it may be 
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
@@ -16,10 +17,25 @@ from hashigo.errors import MissingExtraError, ModelError, RecipeError, did_you_m
 from hashigo.machine import cpu_has_bfloat16, has_torch
 
 if TYPE_CHECKING:
+    import openvino
     from torch import nn
 
 _ONE_CALL = threading.Lock()
 """Held while OpenVINO's Python binding is called: version 2026.4 can deadlock where two threads make tensors at once."""
+
+
+_OF_THE_PARENT: list[object] = []
+"""Networks of OpenVINO in a forked child: to destroy them would wait for threads that only the parent has."""
+
+
+def _new_lock() -> None:
+    """In a forked child no thread will ever release the parent's lock."""
+    global _ONE_CALL
+    _ONE_CALL = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_new_lock)
 
 EngineName = Literal["auto", "openvino", "torch"]
 Precision = Literal["auto", "bf16", "fp32"]
@@ -64,12 +80,17 @@ class OpenVinoEngine:
         shape: tuple[int, int, int, int] | None = None,
     ) -> None:
         check_precision(precision)
+        self._path, self._precision, self._threads, self._shape = Path(path), precision, threads, shape
+        self._start()
+
+    def _start(self) -> None:
+        path, precision, threads, shape = self._path, self._precision, self._threads, self._shape
         try:
             import openvino
         except ImportError as error:
             raise MissingExtraError("the OpenVINO engine", "all", error.name or "") from error
-        if not Path(path).is_file():
-            raise ModelError(f"{path}: expected an ONNX file, found nothing; export the model with 'hashigo export'")
+        if not path.is_file():
+            raise ModelError(f"{path}: expected an ONNX file, got none; export the model with 'hashigo export'")
         core = openvino.Core()
         if precision == "auto":
             precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "fp32"
@@ -87,6 +108,8 @@ class OpenVinoEngine:
         except RuntimeError as error:
             raise ModelError(f"{path}: expected a network that OpenVINO can run: {str(error).strip()}") from error
         self._request = self._compiled.create_infer_request()
+        self._process = os.getpid()
+        self.channels = _channels_of(model, path)
         self.description = f"OpenVINO, CPU, {'bfloat16' if precision == 'bf16' else 'float32'}"
 
     def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -96,11 +119,33 @@ class OpenVinoEngine:
             ModelError: OpenVINO failed, for instance for want of memory.
         """
         with _ONE_CALL:
+            if self._process != os.getpid():  # forked: OpenVINO's threads stayed with the parent, and a call would hang
+                _OF_THE_PARENT.append((self._compiled, self._request))
+                self._start()
             try:
                 self._request.infer([np.ascontiguousarray(x, np.float32)], share_inputs=True)
             except RuntimeError as error:
                 raise ModelError(f"OpenVINO failed on an input of {x.shape}: {str(error).strip()}") from error
             return np.array(self._request.get_output_tensor(0).data, dtype=np.float32)
+
+
+def _channels_of(model: openvino.Model, path: Path) -> tuple[int, int]:
+    """Channels of a network's input and output.
+
+    Raises:
+        ModelError: it is not one of pictures (N, C, H, W) to pictures.
+    """
+    ports = [*model.inputs, *model.outputs]
+    shapes = [port.get_partial_shape() for port in ports]
+    if len(model.inputs) != 1 or not model.outputs or any(shape.rank.is_dynamic or len(shape) != 4 for shape in shapes):
+        found = ", ".join(str(shape) for shape in shapes)
+        raise ModelError(
+            f"{path}: expected a network from (N, C, H, W) to (N, C, H, W), got one with the shapes {found}"
+        )
+    if str(ports[0].get_element_type()) not in ("<Type: 'float32'>", "f32"):
+        raise ModelError(f"{path}: expected a network that takes float32, got one for {ports[0].get_element_type()}")
+    first, last = shapes[0][1], shapes[1][1]
+    return (0 if first.is_dynamic else first.get_length()), (0 if last.is_dynamic else last.get_length())
 
 
 class TorchEngine:
@@ -121,6 +166,7 @@ class TorchEngine:
             fast = torch.cuda.is_bf16_supported() if self.device.type == "cuda" else cpu_has_bfloat16()
             precision = "bf16" if fast else "fp32"
         self.half = precision == "bf16"
+        self._process = os.getpid()
         self.network = network.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         kind = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type.upper()
         self.description = f"torch, {kind}, {'bfloat16' if self.half else 'float32'}"
@@ -133,6 +179,11 @@ class TorchEngine:
         """
         import torch
 
+        if (
+            self._process != os.getpid()
+        ):  # forked: OpenMP's threads stayed with the parent, and waiting for them would hang
+            torch.set_num_threads(1)
+            self._process = os.getpid()
         try:
             with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
                 batch = torch.from_numpy(np.ascontiguousarray(x, np.float32)).to(self.device)

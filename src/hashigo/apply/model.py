@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from hashigo.apply.engines import (
     choose_engine,
 )
 from hashigo.apply.tiling import tiled
-from hashigo.errors import PictureError, RecipeError
+from hashigo.errors import ModelError, PictureError, RecipeError
 from hashigo.image.arrays import Layout, layout_of
 from hashigo.image.photo import Photo, photo_of, to_pixels
 from hashigo.image.pillow import Picture, to_pillow
@@ -54,6 +55,9 @@ WHOLE_PIXELS = 1 << 20
 LONGEST = 16
 """Where a network sees photos reduced to a short side, their long side is at most so many times that."""
 
+LARGEST_SIDE = 16_384
+"""Largest short side that a network may be asked to see."""
+
 DISTORTION = 1.15
 """Most by which a photo's proportions may change for the sake of sides that the network need not pad."""
 
@@ -69,12 +73,11 @@ class Model:
     """
 
     def __init__(self, folder: ModelFolder, engine: Engine, size: int = 0, vivid: float | None = None) -> None:
-        if size < 0:
-            raise PictureError(f"expected a size of at least 1, or 0 for the model's own, got {size}")
+        _check_size(size)
         self.folder, self.engine = folder, engine
         self.task = folder.task if vivid is None else vivid_task(folder.task, vivid)
         self.size = size or folder.size
-        self._pool = ThreadPoolExecutor(cores(), thread_name_prefix="hashigo-strip")
+        self._pool, self._process = _new_pool(), os.getpid()
 
     def __repr__(self) -> str:
         return f"Model({self.task.name!r}, {str(self.folder.path)!r}, {self.engine.description})"
@@ -159,6 +162,11 @@ class Model:
         Raises:
             PictureError, RecipeError: as for a call, of the first picture that fails.
         """
+        if isinstance(pictures, str | bytes) or not isinstance(pictures, Sequence):
+            raise PictureError(f"expected a list of pictures, got {type(pictures).__name__}; give [picture] for one")
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+            raise RecipeError(f"batch_size: expected a whole number of at least 1, got {batch_size!r}")
+        _check_hints(hints)
         if hints and len(hints) != len(pictures):
             raise RecipeError(
                 f"hints: expected a list for each of {len(pictures)} pictures, got {len(hints)}; give () for none"
@@ -196,8 +204,8 @@ class Model:
         Raises:
             PictureError: a size below 0, or a hint of another form. RecipeError: the model has no vividness.
         """
-        if size < 0:
-            raise PictureError(f"expected a size of at least 1, or 0 for the model's own, got {size}")
+        _check_size(size)
+        _check_hints(hints)
         task = self.task if vivid is None else vivid_task(self.task, vivid)
         return Call(task, size or self.size, tuple(_hint_of(known) for known in hints))
 
@@ -271,8 +279,14 @@ class Model:
                 part = resize(answer, height, width, rows=(top, bottom))
             to_pixels(task.restore(task.decoder_input(photo.rgb(top, bottom)), part), out=pixels[top:bottom])
 
+        if self._process != os.getpid():  # forked: the pool's threads stayed with the parent
+            self._pool, self._process = _new_pool(), os.getpid()
         list(self._pool.map(strip, range(0, height, rows)))
         return photo.with_pixels(pixels)
+
+
+def _new_pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(cores(), thread_name_prefix="hashigo-strip")
 
 
 @dataclass
@@ -310,7 +324,7 @@ class _InMemory:
 def _hint_of(known: Known) -> Hint:
     if isinstance(known, Hint):
         return known
-    if not isinstance(known, tuple | list) or len(known) != 3:
+    if not isinstance(known, tuple | list) or len(known) != 3 or not isinstance(known[2], str):
         raise PictureError(f'expected a hint as (x, y, "#rrggbb"), for instance (120, 80, "#c03020"), got {known!r}')
     return parse_hint(f"{known[0]},{known[1]},{known[2]}")
 
@@ -350,4 +364,30 @@ def load(
         "openvino": lambda: OpenVinoEngine(folder.onnx, precision=precision, threads=threads),
         "torch": lambda: TorchEngine(load_network(folder), precision=precision),
     }
-    return Model(folder, makers[choose_engine(engine, folder.onnx.is_file())](), size, vivid)
+    _check_size(size)
+    made = makers[choose_engine(engine, folder.onnx.is_file())]()
+    if isinstance(made, OpenVinoEngine):
+        _check_channels(made, folder)
+    return Model(folder, made, size, vivid)
+
+
+def _check_channels(engine: OpenVinoEngine, folder: ModelFolder) -> None:
+    """Raises ModelError where an ONNX file is of another network than the config.json beside it says."""
+    wanted = folder.task.in_channels, folder.task.network_channels
+    if any(has and has != needs for has, needs in zip(engine.channels, wanted, strict=True)):
+        raise ModelError(
+            f"{folder.onnx}: expected a network of {wanted[0]} to {wanted[1]} channels for the task {folder.task.name!r}, got one "
+            f"of {engine.channels[0]} to {engine.channels[1]}; export it again with 'hashigo export'"
+        )
+
+
+def _check_hints(hints: object) -> None:
+    if isinstance(hints, str) or not isinstance(hints, Sequence):
+        raise PictureError(f'hints: expected a list such as [(120, 80, "#c03020")], got {hints!r}')
+
+
+def _check_size(size: object) -> None:
+    if isinstance(size, bool) or not isinstance(size, int | np.integer) or not 0 <= size <= LARGEST_SIDE:
+        raise PictureError(
+            f"size: expected a whole number from 1 to {LARGEST_SIDE:,}, or 0 for the model's own, got {size!r}"
+        )

@@ -8,13 +8,14 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hashigo.errors import MissingExtraError, ModelError, RecipeError, did_you_mean
-from hashigo.files import atomic_path
-from hashigo.networks.contract import Contract, contract_of, unet_contract
+from hashigo.errors import HashigoError, MissingExtraError, ModelError, RecipeError, did_you_mean
+from hashigo.files import atomic_path, open_file
+from hashigo.networks.contract import Contract, check_unet_options, contract_of, unet_contract
 from hashigo.tasks import Task, make_task, task_config
 
 if TYPE_CHECKING:
@@ -67,12 +68,14 @@ def open_model(name_or_path: str | Path) -> ModelFolder:
     Raises:
         ModelError: nothing of that name, or not a model folder; the message says what was looked for.
     """
+    if not isinstance(name_or_path, str | os.PathLike):
+        raise ModelError(f"expected a model's name or folder, got {name_or_path!r}")
     path = Path(name_or_path)
-    if str(name_or_path) in MODELS and not (path / "config.json").is_file():
+    if str(name_or_path) in MODELS and not os.path.isfile(path / "config.json"):  # noqa: PTH113
         path = BUNDLED / MODELS[str(name_or_path)]
-    elif (path / "model" / "config.json").is_file():
+    elif os.path.isfile(path / "model" / "config.json"):  # noqa: PTH113 (Path's raises for too long names)
         path = path / "model"
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110
         raise ModelError(
             f"expected a model's folder or name, got {str(name_or_path)!r}, which does not exist; "
             f"{did_you_mean(str(name_or_path), MODELS)}"
@@ -80,26 +83,42 @@ def open_model(name_or_path: str | Path) -> ModelFolder:
     return _read_folder(path)
 
 
+MOST_BYTES = 16 << 20
+"""A config.json has some kilobytes; whatever is larger than this is none of ours."""
+
+LARGEST_SIZE = 16_384
+
+
 def _read_folder(path: Path) -> ModelFolder:
+    """The folder's config.json, every value checked: a broken one must neither end an album nor fill the memory later."""
     try:
-        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        config = _config(path / "config.json")
         about = config.pop("hashigo")
         task = dict(about["task"])
-        stored = about.get("contract")
+        stored, name, size = about.get("contract"), str(about["network"]), about.get("size", 0)
+        if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size <= LARGEST_SIZE:
+            raise ModelError(f"size: expected a whole number from 0 to {LARGEST_SIZE:,}, got {size!r}")
+        if name == "unet":
+            check_unet_options(config)
         contract = unet_contract(config) if stored is None else contract_of(stored)  # folders from before have none
-        return ModelFolder(
-            path,
-            make_task(task.pop("name"), **task),
-            str(about["network"]),
-            config,
-            int(about.get("size", 0)),
-            contract,
-        )
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        return ModelFolder(path, make_task(task.pop("name"), **task), name, config, size, contract)
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+        reason = str(error) if isinstance(error, HashigoError | OSError) else f"{type(error).__name__}: {error}"
         raise ModelError(
-            f"{path}: expected a model folder with a config.json that hashigo wrote, found none that can be read "
-            f"({type(error).__name__}: {error}); give the 'model' folder of a training run"
+            f"{path}: expected a model folder with a config.json that hashigo wrote, got none that can be read "
+            f"({reason[:300]}); give the 'model' folder of a training run"
         ) from error
+
+
+def _config(path: Path) -> dict[str, Any]:  # whatever a JSON file holds; its reader checks it
+    with open_file(path) as file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise ModelError(f"expected a config.json of at most {MOST_BYTES >> 20} MB, got a larger file")
+    config = json.loads(content.decode("utf-8"))
+    if not isinstance(config, dict) or not isinstance(config.get("hashigo"), dict):
+        raise ModelError("expected keys and values with a part called 'hashigo'")
+    return config
 
 
 def load_network(folder: ModelFolder) -> Network:

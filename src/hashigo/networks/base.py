@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any, Self
+
 from huggingface_hub import PyTorchModelHubMixin
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from hashigo.errors import RecipeError
+from hashigo.errors import ModelError, RecipeError
 from hashigo.networks.contract import Contract
 
 
@@ -21,6 +25,21 @@ class Network(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["au
     out_channels: int
     contract: Contract = Contract()
     """By default any size is taken, the answer has the input's size and may depend on the whole picture."""
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> Self:  # as the mixin's
+        """A network with the options and weights of a model folder, or of a repository on the Hugging Face hub.
+
+        Raises:
+            ModelError: nothing there, or a config.json or model.safetensors that is damaged or of another network.
+        """
+        try:
+            return super().from_pretrained(pretrained_model_name_or_path, **options)
+        except (OSError, ValueError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+            raise ModelError(
+                f"{pretrained_model_name_or_path}: expected a model folder with a config.json and a model.safetensors of a "
+                f"{cls.__name__}, got none that can be read: {str(error)[:300]}"
+            ) from error
 
     @property
     def multiple(self) -> int:

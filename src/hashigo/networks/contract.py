@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from hashigo.errors import ModelError
+from hashigo.errors import ModelError, RecipeError
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,10 @@ class Contract:
         }
         for name, value in (*numbers.items(), *(("fixed_size", side) for side in sides)):
             least = 0 if name == "context_pixels" else 1
-            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= LARGEST:
+            most = LARGEST_STEP if name in ("multiple", "answer_scale") else LARGEST
+            if not _is_whole(value, least, most):
                 raise ModelError(
-                    f"contract: {name}: expected a whole number from {least} to {LARGEST:,}, got {value!r}"
+                    f"contract: {name}: expected a whole number from {least} to {most:,}, got {_shown(value)}"
                 )
 
     def as_dict(self) -> dict[str, object]:
@@ -49,6 +51,9 @@ class Contract:
 
 LARGEST = 1 << 20
 """No side of a picture is larger."""
+
+LARGEST_STEP = 1 << 12
+"""Every picture is padded to a multiple of at most this."""
 
 
 def contract_of(values: Mapping[str, object]) -> Contract:
@@ -64,6 +69,70 @@ def contract_of(values: Mapping[str, object]) -> Contract:
     if isinstance(size := given.get("fixed_size"), list):
         given["fixed_size"] = tuple(size)
     return Contract(**given)  # type: ignore[arg-type]  # checked when it is made
+
+
+_NUMBERS = {"in_channels": 4096, "out_channels": 4096, "width": 4096, "depth": 12, "stem": 64}
+_WORDS = ("latent_activation", "output_activation")
+MOST_CHANNELS = 1 << 16
+MOST_BOTTLENECK = 1 << 31
+
+
+def check_unet_options(options: Mapping[str, object]) -> None:
+    """Types and bounds of a U-Net's options, far beyond use, before anything is built; needs no torch.
+
+    Raises:
+        RecipeError: an option of another type, or one for which no memory would do.
+    """
+    for name, most in _NUMBERS.items():
+        if name in options and not _is_whole(options[name], 1, most):
+            raise RecipeError(f"{name}: expected a whole number from 1 to {most:,}, got {_shown(options[name])}")
+    for name in ("residual", "context"):
+        if not isinstance(options.get(name, False), bool):
+            raise RecipeError(f"{name}: expected true or false, got {_shown(options[name])}")
+    for name in _WORDS:
+        if not isinstance(options.get(name, ""), str):
+            raise RecipeError(f"{name}: expected a name, got {_shown(options[name])}")
+    width, depth = (int(str(options.get(name, usual))) for name, usual in (("width", 64), ("depth", 4)))
+    if width << depth > MOST_CHANNELS:
+        raise RecipeError(
+            f"width and depth: expected at most {MOST_CHANNELS:,} channels in the middle (width × 2^depth), got {width << depth:,}"
+        )
+    _check_middle(options, width << depth, depth)
+    _check_skips(options.get("skips", "concat"))
+
+
+def _check_middle(options: Mapping[str, object], channels: int, depth: int) -> None:
+    size, bottleneck = options.get("size"), options.get("bottleneck")
+    sides = list(size) if isinstance(size, list | tuple) else []
+    if size is not None and (len(sides) != 2 or not all(_is_whole(side, 1, 16_384) for side in sides)):
+        raise RecipeError(f"size: expected height and width, two whole numbers from 1 to 16,384, got {_shown(size)}")
+    if bottleneck is None:
+        return
+    if not _is_whole(bottleneck, 1, 1 << 20):
+        raise RecipeError(
+            f"bottleneck: expected a whole number of units from 1 to {1 << 20:,}, or none, got {_shown(bottleneck)}"
+        )
+    values = channels * math.prod(side >> depth for side in sides)
+    if values * int(str(bottleneck)) > MOST_BOTTLENECK:
+        raise RecipeError(
+            f"bottleneck: expected at most {MOST_BOTTLENECK:,} weights, got {values:,} values times {bottleneck} units; "
+            "take a smaller size, fewer units or more depth"
+        )
+
+
+def _check_skips(skips: object) -> None:
+    kinds = [skips] if isinstance(skips, str) else list(skips) if isinstance(skips, list | tuple) else [None]
+    if not all(isinstance(kind, str) for kind in kinds) or len(kinds) > 12:
+        raise RecipeError(f"skips: expected a name, or one for each level, got {_shown(skips)}")
+
+
+def _is_whole(value: object, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def unet_contract(options: Mapping[str, object]) -> Contract:

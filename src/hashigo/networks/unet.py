@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from hashigo.errors import RecipeError, did_you_mean
 from hashigo.networks.base import Network
 from hashigo.networks.blocks import ACTIVATIONS, Block
-from hashigo.networks.contract import unet_contract
+from hashigo.networks.contract import check_unet_options, unet_contract
 from hashigo.networks.encoders.base import Encoder, FixedEncoder
 from hashigo.networks.encoders.efficientnet import EfficientNetLite0
 from hashigo.networks.encoders.plain import PlainEncoder
@@ -112,12 +112,20 @@ class UNet(Network, tags=["unet", "autoencoder"]):
         encoder: str = "plain",
     ) -> None:
         super().__init__()
+        check_unet_options(
+            {
+                "in_channels": in_channels, "out_channels": out_channels, "width": width, "depth": depth, "skips": skips,
+                "bottleneck": bottleneck, "size": None if size is None else tuple(size) if isinstance(size, Sequence) else size,
+                "latent_activation": latent_activation, "output_activation": output_activation, "residual": residual, "stem": stem,
+                "context": context,
+            }
+        )  # fmt: skip
         self.depth, self.stem = depth, stem
         self.in_channels, self.out_channels = in_channels, out_channels
         self.size = None if size is None else (int(size[0]), int(size[1]))
-        _check_options(width, depth, bottleneck, self.size, latent_activation, output_activation)
-        if stem < 1 or (stem > 1 and bottleneck):
-            raise RecipeError(f"expected a stem of at least 1, and of 1 with a bottleneck, got {stem}")
+        _check_options(depth, bottleneck, self.size, latent_activation, output_activation)
+        if stem > 1 and bottleneck:
+            raise RecipeError(f"stem: expected 1 where there is a bottleneck, got {stem}")
         self.skips = _skips_per_level(skips, depth)
         channels = [width * 2**level for level in range(depth + 1)]
         self.encoder: Encoder
@@ -155,7 +163,11 @@ class UNet(Network, tags=["unet", "autoencoder"]):
         """(N, in_channels, H, W), padded to `multiple` → the latent and the skips, outermost first.
 
         The latent is (N, width·2**depth, H/multiple, W/multiple) of the plain encoder, or (N, bottleneck) with a bottleneck.
+
+        Raises:
+            RecipeError: x is no such batch.
         """
+        self._check_batch(x)
         latent, skips = self._encode(self.pad(x))
         return latent, Skips(skips, self._answer_size(x))
 
@@ -169,7 +181,11 @@ class UNet(Network, tags=["unet", "autoencoder"]):
         """A latent and skips as `encode` gives them → (N, out_channels, H/stem, W/stem), rounded up.
 
         Skips that do not come from `encode`, such as a list of changed ones, do not know of padding: nothing is cut off then.
+
+        Raises:
+            RecipeError: the latent or the skips have other shapes than those that `encode` gives.
         """
+        self._check_encoded(latent, skips)
         x = latent if self.bottleneck is None else self.bottleneck.decode(latent)
         for level in reversed(range(self.depth)):
             x = self.up[level](x)
@@ -182,10 +198,32 @@ class UNet(Network, tags=["unet", "autoencoder"]):
         return y[..., : skips.size[0], : skips.size[1]] if isinstance(skips, Skips) else y
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, in_channels, H, W) → (N, out_channels, H/stem, W/stem), rounded up: padded to `multiple`, cropped back."""
+        """(N, in_channels, H, W) → (N, out_channels, H/stem, W/stem), rounded up: padded to `multiple`, cropped back.
+
+        Raises:
+            RecipeError: x is no such batch, or with a bottleneck of another size than the network's.
+        """
+        self._check_batch(x)
         height, width = self._answer_size(x)
         latent, skips = self._encode(self.pad(x))
         return self.decode(latent, skips)[..., :height, :width]
+
+    def _check_batch(self, x: object) -> None:
+        if not isinstance(x, Tensor) or x.ndim != 4 or x.shape[1] != self.in_channels or 0 in x.shape:
+            raise RecipeError(f"expected a tensor (N, {self.in_channels}, height, width), got {_shape_of(x)}")
+
+    def _check_encoded(self, latent: object, skips: object) -> None:
+        channels = (
+            (self.bottleneck.narrow.out_features,)
+            if self.bottleneck is not None
+            else (self.encoder.latent_channels, "height", "width")
+        )
+        if not isinstance(latent, Tensor) or latent.ndim != len(channels) + 1 or latent.shape[1] != channels[0]:
+            wanted = ", ".join(map(str, ("N", *channels)))
+            raise RecipeError(f"expected a latent ({wanted}) as encode gives it, got {_shape_of(latent)}")
+        if not isinstance(skips, Sequence) or len(skips) != self.depth:
+            got = f"{len(skips)} skips" if isinstance(skips, Sequence) else type(skips).__name__
+            raise RecipeError(f"expected {self.depth} skips, outermost first, as encode gives them, got {got}")
 
     def _answer_size(self, x: Tensor) -> tuple[int, int]:
         height, width = (_up_to(side, self.stem) // self.stem for side in x.shape[-2:])
@@ -210,6 +248,10 @@ class UNet(Network, tags=["unet", "autoencoder"]):
         if torch.compiler.is_exporting() or down or right:
             x = nn.functional.pad(x, (0, right, 0, down), mode="replicate")
         return x
+
+
+def _shape_of(x: object) -> str:
+    return str(tuple(x.shape)) if isinstance(x, Tensor) else type(x).__name__
 
 
 class Skips(tuple[Tensor, ...]):
@@ -281,18 +323,12 @@ def _make_encoder(
     return encoder(in_channels)
 
 
-def _check_options(
-    width: int, depth: int, bottleneck: int | None, size: tuple[int, int] | None, latent: str, output: str
-) -> None:
-    if width < 1 or depth < 1:
-        raise RecipeError(f"expected width and depth of at least 1, got {width} and {depth}")
+def _check_options(depth: int, bottleneck: int | None, size: tuple[int, int] | None, latent: str, output: str) -> None:
     for activation in (latent, output):
         if activation not in ACTIVATIONS:
             raise RecipeError(f"unknown activation {activation!r}; {did_you_mean(str(activation), ACTIVATIONS)}")
     if bottleneck is None:
         return
-    if bottleneck < 1:
-        raise RecipeError(f"expected a bottleneck of at least 1 unit or None, got {bottleneck}")
     if size is None:
         raise RecipeError("a bottleneck needs the pictures' size: give size=(height, width)")
     if size[0] % 2**depth or size[1] % 2**depth:

@@ -103,10 +103,17 @@ class ColorizeBins(Colorize):
     def __post_init__(self) -> None:
         for name in ("vivid", "damaged", "hinted", "rebalance"):
             value = getattr(self, name)
-            if not isinstance(value, int | float) or not 0.0 <= value <= 1.0:
-                raise RecipeError(f"colorize-bins: {name}: expected a number from 0 to 1, got {value}")
-        object.__setattr__(self, "cells", tuple((int(cb), int(cr)) for cb, cr in self.cells))  # JSON has lists
-        object.__setattr__(self, "frequencies", tuple(float(share) for share in self.frequencies))
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= 1.0:
+                raise RecipeError(f"colorize-bins: {name}: expected a number from 0 to 1, got {value!r}")
+        try:  # JSON has lists
+            object.__setattr__(self, "cells", tuple((int(cb), int(cr)) for cb, cr in self.cells))
+            object.__setattr__(self, "frequencies", tuple(float(share) for share in self.frequencies))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise RecipeError(
+                "colorize-bins: expected cells as pairs of whole numbers and frequencies as numbers; leave both out"
+            ) from error
+        if any(not 0 <= share < float("inf") for share in self.frequencies):
+            raise RecipeError("colorize-bins: frequencies: expected numbers of at least 0; leave them out")
         if 0 < len(self.cells) < LEAST_CLASSES:
             raise RecipeError(
                 f"colorize-bins: expected at least {LEAST_CLASSES} cells, got {len(self.cells)}; leave both out"

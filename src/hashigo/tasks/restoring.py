@@ -13,6 +13,9 @@ from hashigo.errors import RecipeError
 from hashigo.randomness import PictureRng
 from hashigo.tasks.base import Task
 
+STRONGEST_NOISE = 100
+"""Of a picture's range 0..1; whoever asks for more has slipped."""
+
 
 @dataclass(frozen=True)
 class Autoencode(Task):
@@ -59,9 +62,11 @@ class Denoise(Task):
     strongest: float = 0.2
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.weakest <= self.strongest < float("inf"):
+        strengths = self.weakest, self.strongest
+        numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in strengths)
+        if not numbers or not 0.0 <= self.weakest <= self.strongest <= STRONGEST_NOISE:
             raise RecipeError(
-                f"denoise: expected 0 <= weakest <= strongest, both finite, got {self.weakest} and {self.strongest}; swap or raise them"
+                f"denoise: expected 0 <= weakest <= strongest <= {STRONGEST_NOISE}, got {self.weakest!r} and {self.strongest!r}"
             )
 
     def degrade(self, rgb: Array, rng: PictureRng) -> Array:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from operator import attrgetter
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
-
-import yaml
 
 from hashigo.errors import RecipeError
 from hashigo.files import open_file
@@ -229,6 +228,8 @@ def read_yaml(path: str | Path) -> dict[str, object]:
     Raises:
         RecipeError: the file cannot be read, is too large, is no YAML, has aliases, or holds no keys and values.
     """
+    import yaml
+
     path = Path(path)
     try:
         with open_file(path) as file:
@@ -238,7 +239,9 @@ def read_yaml(path: str | Path) -> dict[str, object]:
     if len(content) > MOST_BYTES:
         raise RecipeError(f"{path}: expected a recipe of at most {MOST_BYTES // 1024:,} kB, got a larger file")
     try:
-        values = yaml.load(content.decode("utf-8"), Loader=_Loader)
+        text = content.decode("utf-8")
+        _refuse_aliases(yaml, text)
+        values = yaml.safe_load(text)
     except UnicodeDecodeError as error:
         raise RecipeError(f"{path}: expected a recipe (a YAML file), got a file that is no text") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -248,16 +251,12 @@ def read_yaml(path: str | Path) -> dict[str, object]:
     return values
 
 
-class _Loader(yaml.SafeLoader):
-    """Plain values only, without aliases."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            event = self.get_event()  # type: ignore[no-untyped-call]
+def _refuse_aliases(yaml: ModuleType, text: str) -> None:
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
             raise yaml.YAMLError(
                 f"aliases are not allowed in a recipe, got *{event.anchor} in line {event.start_mark.line + 1}"
             )
-        return super().compose_node(parent, index)
 
 
 def _kind(value: object) -> str:
