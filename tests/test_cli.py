@@ -308,9 +308,11 @@ def test_wrong_usage_is_status_2_and_writes_nothing(
     ["colorize", "a.png", "--size", "-3"], ["colorize", "a.png", "--size", "abc"], ["apply", "m", "a.png", "--size", "1.5"],
     ["evaluate", "m", "a.png", "--hints", "abc"],
 ])  # fmt: skip
-def test_numbers_of_at_least_0(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_whole_numbers(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 2
-    assert f"{words[-2]}: expected a whole number of at least 0, got {words[-1]}" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"{words[-2]}: expected a whole number from 0 to " in said
+    assert f"got {words[-1]!r}" in said
 
 
 # --- pipes ------------------------------------------------------------------------------------------------

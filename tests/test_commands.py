@@ -254,7 +254,8 @@ def test_evaluate(model: str, pictures: Path, tmp_path: Path, capsys: pytest.Cap
     assert main(["evaluate", model, str(pictures), "--json", str(out), "--limit", "4"]) == 0
     said = capsys.readouterr().out
     assert all(
-        word in said for word in ("4 pictures", "delta_e", "psnr", "colourfulness", "result", "input", "original")
+        word in said
+        for word in ("4 pictures", "CIEDE2000 ↓", "PSNR (dB) ↑", "colourfulness →", "result", "input", "original")
     )
     figures = json.loads(out.read_text(encoding="utf-8"))
     assert {"model", "pictures", "mean", "colourfulness_ratio", "share_better_than_input", "each"} <= figures.keys()
@@ -283,7 +284,11 @@ def test_evaluate(model: str, pictures: Path, tmp_path: Path, capsys: pytest.Cap
 
 def test_evaluate_several_inputs(model: str, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", model, "digits", str(pictures / "00.png"), "--limit", "3", "--split", "train"]) == 0
-    assert "4 pictures" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "1 picture," in said.out
+    assert "set apart 3 grey originals" in said.err
+    assert main(["evaluate", model, "digits", "--limit", "3"]) == 2, "nothing to compare with"
+    assert "3 grey pictures" in capsys.readouterr().err
     assert main(["evaluate", model, str(pictures / "missing.png")]) == 2
     assert "missing.png" in capsys.readouterr().err
 

@@ -17,7 +17,7 @@ from PIL import Image
 from hashigo.data import DATASETS, PictureSet, find_local, open_dataset
 from hashigo.data.check import check
 from hashigo.data.pack import pack, pack_article
-from hashigo.errors import DataError, PictureError
+from hashigo.errors import DataError, PictureError, RecipeError
 
 SHARED = Path(__file__).parents[1] / ".." / "shared" / "data"
 
@@ -527,7 +527,7 @@ class TestPack:
 
     def test_errors_leave_nothing(self, tmp_path: Path) -> None:
         save_png(tmp_path / "1.png", random_pixels(3, 4, 3))
-        with pytest.raises(DataError, match=r"ends in \.safetensors"):
+        with pytest.raises(RecipeError, match=r"ends in \.safetensors"):
             pack([tmp_path], tmp_path / "out.zip")
         with pytest.raises(PictureError, match="nowhere"):
             pack([tmp_path / "nowhere"], tmp_path / "out.safetensors")

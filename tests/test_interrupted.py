@@ -53,7 +53,7 @@ def test_an_interrupted_training(tmp_path: Path, number: int, status: int) -> No
     process = start(["train", tmp_path / "digits.yaml", "--run", run])
     code, said = stopped(process, number, (run / "checkpoints" / "last.ckpt").is_file)
     assert code == status, said
-    assert "interrupted; add --resume to go on" in said
+    assert "interrupted; continue with --resume" in said
     assert "Traceback" not in said
     assert "the model is in" not in said
     assert not (run / "model").exists()

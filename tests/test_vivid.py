@@ -385,8 +385,9 @@ def test_evaluation_with_hints_and_its_page(
     assert found["mean"]["mean chroma"]["delta_e"] < found["mean"]["input"]["delta_e"], "these photos are mostly warm"
     assert found["mean"]["input"]["chroma_distance"] > found["mean"]["original"]["chroma_distance"] == 0
     text = page.read_text(encoding="utf-8")
-    assert text.count("<img") == 3 * 3 * 6
-    assert "5 random hints each" in text
+    assert text.count("<img") == 3 * 6, "each of six photos once"
+    assert "5 random hints per picture" in text
+    assert "SSIM" not in text, "the luma is the photo's own"
     assert "最も良い" in text
     sets = [open_dataset(pictures, limit=6)]
     again = evaluate(load(run.folder), sets, hints=5).as_dict()

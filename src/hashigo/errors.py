@@ -1,4 +1,4 @@
-"""Every error that hashigo raises on purpose.
+"""Every error that hashigo raises on purpose, and the wording of messages.
 
 Each message says what was expected, what was found and what to do. All derive from `HashigoError`,
 so a caller can catch one class; each also derives from the built-in that fits (`ValueError`,
@@ -8,6 +8,7 @@ so a caller can catch one class; each also derives from the built-in that fits (
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 
 
@@ -37,7 +38,7 @@ class ModelError(HashigoError, ValueError):
 
 
 class RecipeError(HashigoError, ValueError):
-    """A recipe or a setting asks for something that cannot be."""
+    """A recipe or a setting is invalid."""
 
 
 class BusyError(HashigoError, RuntimeError):
@@ -67,3 +68,36 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean '{near[0]}'? " if near else ""
     return f"{hint}Known: {', '.join(names)}"
+
+
+def plural(count: int, noun: str) -> str:
+    """The count with its noun, in the plural unless it is one.
+
+    >>> plural(1, "photo"), plural(1200, "picture"), plural(2, "category")
+    ('1 photo', '1,200 pictures', '2 categories')
+    """
+    ending = noun if count == 1 else f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{count:,} {ending}"
+
+
+_BIDI_CONTROLS = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def printable(text: object) -> str:
+    """The text on one line, with control characters escaped: for terminals and pages, which would obey them.
+
+    A file name may hold line breaks and terminal escape sequences, and a name that is not UTF-8 has surrogates.
+
+    >>> printable("a\\x1b[31m.jpg\\n")
+    'a\\\\x1b[31m.jpg\\\\n'
+    """
+    text = str(text)
+    if text.isprintable():
+        return text
+    return "".join(
+        character.encode("unicode_escape").decode() if _is_control(character) else character for character in text
+    )
+
+
+def _is_control(character: str) -> bool:
+    return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in _BIDI_CONTROLS

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from hashigo.errors import BusyError, PictureError
+from hashigo.errors import BusyError, PictureError, RecipeError
 
 Others = Counter[str]
 """How many files of other kinds there were, by suffix (lower case, with dot; "" for none)."""
@@ -53,6 +53,40 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise
     finally:
         _remove(temporary)
+
+
+def check_output(path: str | Path, option: str, endings: Sequence[str] = (), inputs: Iterable[str | Path] = ()) -> None:
+    """Makes sure that a result can be written to `path`, before any time is spent on it: the folder is made and tried out.
+
+    Args:
+        path: the file.
+        option: how the user names it, for messages, such as "-o".
+        endings: endings of which it must have one, such as ".npz"; any if empty.
+        inputs: what must not be overwritten.
+
+    Raises:
+        RecipeError: it is a folder or an input, or has another ending. OSError: its folder cannot be written to, or is full.
+    """
+    path = Path(path)
+    example = (
+        f"; try {option} {(path / 'result') if path.is_dir() else path.with_suffix('')}{endings[0]}" if endings else ""
+    )
+    if path.is_dir() or not path.name:
+        raise RecipeError(f"{option} {path}: expected a file's name, got a folder{example}")
+    if endings and path.suffix.lower() not in endings:
+        raise RecipeError(f"{option} {path}: expected a name that ends in {' or '.join(endings)}{example}")
+    if any(os.path.exists(source) and path.exists() and path.samefile(source) for source in inputs):  # noqa: PTH110
+        raise RecipeError(f"{option} {path}: expected another file than the input, which is never overwritten")
+    try:
+        with suppress(_Done), atomic_path(path) as temporary:
+            temporary.write_bytes(bytes(1 << 12))
+            raise _Done  # nothing takes the place of what is there
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+
+
+class _Done(Exception):
+    """Ends a block without its result."""
 
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)

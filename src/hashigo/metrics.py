@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 from array_api_compat import array_namespace, device
 
@@ -123,15 +125,33 @@ def _histogram(rgb: Array) -> Array:
     return total / (rgb.shape[-2] * rgb.shape[-1])
 
 
-METRICS: dict[str, Callable[[Array, Array], Array]] = {
-    "delta_e": delta_e,
-    "psnr": psnr,
-    "ssim": ssim,
-    "sharpness": sharpness,
-    "colourfulness": colourfulness,
-    "chroma_distance": chroma_distance,
+@dataclass(frozen=True)
+class Metric:
+    """A measure with what a reader of its values needs to know. Called like its function."""
+
+    function: Callable[[Array, Array], Array]
+    label: str
+    """Its name and unit in tables."""
+    better: Literal["lower", "higher", "same"]
+    """Which values are better; "same": those near the original's own."""
+
+    def __call__(self, original: Array, result: Array) -> Array:
+        """(..., 3, H, W) twice → (...)."""
+        return self.function(original, result)
+
+
+METRICS: dict[str, Metric] = {
+    "delta_e": Metric(delta_e, "CIEDE2000", "lower"),
+    "psnr": Metric(psnr, "PSNR (dB)", "higher"),
+    "ssim": Metric(ssim, "SSIM", "higher"),
+    "sharpness": Metric(sharpness, "sharpness", "same"),
+    "colourfulness": Metric(colourfulness, "colourfulness", "same"),
+    "chroma_distance": Metric(chroma_distance, "chroma distance", "lower"),
 }
 """Every measure by its name."""
+
+LUMA_ONLY = ("ssim", "sharpness")
+"""Measures that see nothing but the luma: the same for every result of a task that leaves the luma as it is."""
 
 
 def colour_spread(rgb: Array) -> float:
@@ -148,8 +168,16 @@ def colour_spread(rgb: Array) -> float:
     return float(np.sqrt(np.mean((chroma - basis @ weights) ** 2)))
 
 
+GREY = 0.002
+"""Up to this `colour_spread` a picture has one tone only: grey, or evenly toned. Of 1,000 colour photos the least has 0.003."""
+
 COLOURED = 0.012
 """From this `colour_spread` on a photo counts as one in colour (`benchmarks/coloured.py`)."""
+
+
+def is_grey(rgb: Array) -> bool:
+    """Whether a picture has no colours to compare with; NumPy, (3, H, W)."""
+    return colour_spread(rgb) <= GREY
 
 
 def is_coloured(rgb: Array) -> bool:

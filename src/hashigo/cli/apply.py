@@ -10,8 +10,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hashigo.cli.arguments import (
+    above_zero,
+    add_engine,
+    add_model,
+    add_size,
+    add_vivid,
+    hint,
+    name_part,
+    picture_format,
+    whole_number,
+)
 from hashigo.cli.commands import parse_words
-from hashigo.cli.console import progress, say
+from hashigo.cli.console import progress, say, show
 from hashigo.errors import ModelError, PictureError, RecipeError
 
 if TYPE_CHECKING:
@@ -20,12 +31,11 @@ if TYPE_CHECKING:
     from hashigo.apply.planning import Job
     from hashigo.models.folder import ModelFolder
     from hashigo.tasks import Task
-    from hashigo.tasks.hints import Hint
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `apply`, which takes its model as the first word."""
-    parser.add_argument("model", metavar="MODEL", help="name or folder of a model, or a training run's folder")
+    add_model(parser)
     add_shared_arguments(parser)
     parser.set_defaults(command="apply")
 
@@ -35,113 +45,43 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("inputs", metavar="IN", nargs="+", help="files, folders, patterns, or - for standard input")
     parser.add_argument(
         "-o", "--output", metavar="OUT",
-        help="folder (the tree is mirrored), file (for one input), or - for standard output; beside the inputs if left out",
+        help="a folder (sub-folders are kept), a file (for one photo), or - for standard output; by default results go beside their photos",
     )  # fmt: skip
     parser.add_argument(
         "--existing", choices=["newer", "skip", "overwrite", "error"], default="newer",
-        help="what to do where a result exists: make it again if the photo or the options have changed (newer), always (overwrite) or "
-        "never (skip), or refuse to begin (error)",
+        help="if a result exists: newer makes it again when the photo or the options changed, skip keeps it, overwrite always makes it "
+        "again, error stops before anything is written",
     )  # fmt: skip
+    parser.add_argument("--dry-run", action="store_true", help="list what would be written, and write nothing")
     parser.add_argument(
-        "--format", type=picture_format, default=None, metavar="EXT",
-        help="format of all results, for instance png; that of each photo if left out",
-    )  # fmt: skip
-    parser.add_argument(
-        "--suffix", type=name_part, default=None, metavar="WORD",
-        help="word before the ending of a result's name, for instance photo.WORD.jpg; the model's own if left out",
-    )  # fmt: skip
-    parser.add_argument(
-        "--pages",
-        choices=["first", "all"],
-        default="first",
-        help="of files with several pages or frames, which to process",
+        "--page",
+        action="store_true",
+        help="also write album.html, with every photo before and after, and every failure",
     )
-    parser.add_argument(
-        "--keep-date",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="give each result the date of its photo",
-    )
-    parser.add_argument("--only-grey", action="store_true", help="leave photos alone that are in colour already")
-    parser.add_argument(
-        "--size", type=not_negative, default=0, help="short side at which the network sees a photo; 0: the model's"
-    )
-    parser.add_argument(
-        "--vivid", type=share, metavar="V", help="colours from 0, calm, to 1, vivid; the model's own if left out"
-    )
+    add_vivid(parser)
     parser.add_argument(
         "--hint", type=hint, action="append", default=[], metavar="X,Y,#RRGGBB",
-        help="the colour at a place of the photo, in pixels, which spreads over what looks alike; repeatable, for one photo",
+        help="the colour at a place of the photo, in pixels; it spreads to similar areas; repeatable; for one photo at a time",
+    )  # fmt: skip
+    parser.add_argument("--only-grey", action="store_true", help="leave photos alone that already have colour")
+    parser.add_argument(
+        "--pages", choices=["first", "all"], default="first", help="which pages or frames of a file to process"
+    )
+    parser.add_argument(
+        "--format", type=picture_format, metavar="EXT", help="write all results in this format, for instance png; by default each photo's own"
     )  # fmt: skip
     parser.add_argument(
-        "--page", action="store_true", help="also write album.html: every photo before and after, and what failed"
-    )
-    parser.add_argument("--dry-run", action="store_true", help="list what would become what, and write nothing")
-    parser.add_argument("--engine", choices=["auto", "openvino", "torch"], default="auto", help="what runs the network")
-    parser.add_argument("--quality", type=quality, default=92, help="of JPEG, WebP and AVIF files, 1 to 100")
-    parser.add_argument("--max-megapixels", type=above_zero, default=178.0, help="larger photos are refused")
-
-
-def picture_format(text: str) -> str:
-    """Pillow's name of a format that can be written."""
-    from hashigo.image.formats import format_of
-
-    try:
-        return format_of(text)
-    except PictureError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def name_part(text: str) -> str:
-    """A word that may stand in a file's name."""
-    if not text or any(character in text for character in "/\\\0") or text.startswith("."):
-        raise argparse.ArgumentTypeError(f"expected a word for a file's name, such as color, got {text!r}")
-    return text
-
-
-def not_negative(text: str) -> int:
-    """A whole number of at least 0."""
-    try:
-        value = int(text)
-    except ValueError:
-        value = -1
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 0, got {text}")
-    return value
-
-
-def share(text: str) -> float:
-    """A number from 0 to 1."""
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"expected 0 to 1, got {text}")
-    return value
-
-
-def hint(text: str) -> Hint:
-    """A colour at a place."""
-    from hashigo.tasks.hints import parse_hint
-
-    try:
-        return parse_hint(text)
-    except PictureError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def quality(text: str) -> int:
-    """A whole number from 1 to 100."""
-    value = int(text)
-    if not 1 <= value <= 100:
-        raise argparse.ArgumentTypeError(f"expected 1 to 100, got {value}")
-    return value
-
-
-def above_zero(text: str) -> float:
-    """A finite number above 0."""
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
-    return value
+        "--suffix", type=name_part, metavar="WORD", help="name results photo.WORD.jpg; by default the model's own word, such as color"
+    )  # fmt: skip
+    parser.add_argument(
+        "--keep-date", action=argparse.BooleanOptionalAction, default=True, help="give each result the date of its photo"
+    )  # fmt: skip
+    parser.add_argument(
+        "--quality", type=whole_number(1, 100), default=92, metavar="Q", help="quality of JPEG, WebP and AVIF files, 1 to 100"
+    )  # fmt: skip
+    add_size(parser, "short side at which the network sees a photo")
+    parser.add_argument("--max-megapixels", type=above_zero, default=178.0, metavar="MP", help="refuse larger photos")
+    add_engine(parser)
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
@@ -222,7 +162,7 @@ def _show(jobs: Sequence[Job], others: Counter[str]) -> int:
     from hashigo.apply.planning import left_out
 
     for job in jobs:
-        print(f"{job.source} → {job.target}")
+        show(f"{job.source} → {job.target}")
     say(f"{len(jobs)} to do{left_out(others)}; nothing was written")
     return 0
 

@@ -13,7 +13,7 @@ DEFAULT_MODEL = "colorizer"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments: the model is an option."""
-    parser.add_argument("--model", "-m", default=DEFAULT_MODEL, help="name or folder of a model")
+    parser.add_argument("--model", "-m", default=DEFAULT_MODEL, help="a model's name or folder")
     apply.add_shared_arguments(parser)
     parser.set_defaults(command="colorize")
 

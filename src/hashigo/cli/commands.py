@@ -8,16 +8,16 @@ from collections.abc import Callable, Sequence
 from hashigo.cli.parser import Parser
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "colorize": ("hashigo.cli.colorize", "colour black-and-white photos"),
-    "apply": ("hashigo.cli.apply", "put photos through any trained model"),
+    "colorize": ("hashigo.cli.colorize", "colorize black-and-white photos"),
+    "apply": ("hashigo.cli.apply", "run photos through any trained model"),
     "train": ("hashigo.cli.train", "train a model on your own pictures"),
-    "study": ("hashigo.cli.study", "the article's experiments on any pictures, with statistics, as one page"),
-    "features": ("hashigo.cli.features", "what a network's layer makes of pictures, as an .npz file"),
-    "evaluate": ("hashigo.cli.evaluate", "measure a model against the originals"),
-    "export": ("hashigo.cli.export", "write a model as ONNX"),
-    "data": ("hashigo.cli.data", "list, fetch, check and pack sets of pictures"),
-    "demo": ("hashigo.cli.demo", "everything once, on pictures that come along, as one page"),
-    "doctor": ("hashigo.cli.doctor", "what this machine has and what will be used"),
+    "study": ("hashigo.cli.study", "repeat the article's experiments on any pictures and write a report"),
+    "features": ("hashigo.cli.features", "extract features from any layer into an .npz file"),
+    "evaluate": ("hashigo.cli.evaluate", "compare a model's results with the originals"),
+    "export": ("hashigo.cli.export", "export a model to ONNX"),
+    "data": ("hashigo.cli.data", "list, download, check and pack datasets"),
+    "demo": ("hashigo.cli.demo", "run the full demo on bundled pictures and write a report"),
+    "doctor": ("hashigo.cli.doctor", "show what this computer has and what hashigo will use"),
 }
 """Every command: its module, which has `parse(words) -> arguments` and `run(arguments) -> exit status`, and one line of help."""
 

@@ -1,4 +1,4 @@
-"""Words on a terminal: progress as a Rich bar there, as plain lines elsewhere; everything on standard error."""
+"""Terminal output: results on standard output; messages and progress on standard error, as a Rich bar or as plain lines."""
 
 from __future__ import annotations
 
@@ -9,14 +9,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from hashigo.errors import printable
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
 def say(text: str) -> None:
-    """A line on standard error; of several training processes only the first speaks."""
+    """Prints a line to standard error, control characters escaped. With several training processes, only the first one prints."""
     if os.environ.get("LOCAL_RANK", "0") == "0":
-        print(text, file=sys.stderr, flush=True)
+        print(printable(text), file=sys.stderr, flush=True)
+
+
+def show(text: str = "") -> None:
+    """Prints a line of a result to standard output, control characters escaped."""
+    print(printable(text))
 
 
 class Bar(Protocol):
@@ -58,7 +65,7 @@ class RichBar:
 
     def step(self, count: int = 1, note: str = "") -> None:
         """So many more are done."""
-        self._bar.update(self._task, advance=count, note=note)
+        self._bar.update(self._task, advance=count, note=printable(note))
 
     def reach(self, done: int) -> None:
         """So many are done by now."""
@@ -66,11 +73,11 @@ class RichBar:
 
     def tell(self, what: str, note: str) -> None:
         """What the bar says before and behind itself."""
-        self._bar.update(self._task, description=what, note=note)
+        self._bar.update(self._task, description=what, note=printable(note))
 
     def line(self, text: str) -> None:
         """A line above the bar."""
-        self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._bar.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
 
 class PlainBar:

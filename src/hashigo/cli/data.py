@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from hashigo.cli.arguments import LARGEST_SIDE, add_data_root, whole_number
 from hashigo.cli.commands import parse_words
-from hashigo.cli.console import Bar, progress, say
+from hashigo.cli.console import Bar, progress, say, show
 from hashigo.cli.parser import Parser
+from hashigo.errors import plural
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,29 +19,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(
         dest="action", required=True, parser_class=Parser, metavar="list | get | pack | check"
     )
-    listing = kinds.add_parser("list", help="the named sets, and which of them are here")
-    getting = kinds.add_parser("get", help="download a named set, with checksums; goes on where it was cut off")
-    getting.add_argument("name", metavar="NAME")
-    packing = kinds.add_parser(
-        "pack", help="one memory-mapped file (.safetensors), or the article's .npz, from pictures"
-    )
+    listing = kinds.add_parser("list", help="list the named datasets and where they are")
+    getting = kinds.add_parser("get", help="download a named dataset and verify its checksums; resumes if interrupted")
+    getting.add_argument("name", metavar="NAME", help="the dataset's name; see hashigo data list")
+    packing = kinds.add_parser("pack", help="pack pictures into one memory-mapped file, or into the article's .npz")
     packing.add_argument("inputs", metavar="IN", nargs="+", help="files, folders, patterns or tar shards")
     packing.add_argument(
-        "-o", "--output", required=True, help=".safetensors: a pack; .npz: as the article packs its cats"
+        "-o", "--output", metavar="FILE", required=True, help="a .safetensors pack, or an .npz file as in the article"
     )
     packing.add_argument(
-        "--size", type=int, default=0, help="short side to reduce to (.npz: side, 96 if left out); 0: as is"
-    )
+        "--size", type=whole_number(0, LARGEST_SIDE), default=0, metavar="PIXELS",
+        help="reduce the short side to this (.npz: the side of the squares, by default 96); 0 uses each picture's own",
+    )  # fmt: skip
     packing.add_argument(
-        "--crop", type=int, default=0, help="keeps the central square of this side; smaller pictures are left out"
-    )
-    packing.add_argument("--square-only", action="store_true", help="only pictures of aspect ratio 1, as the article")
-    checking = kinds.add_parser("check", help="what a set or folder holds, and whether it is whole")
-    checking.add_argument("name", metavar="NAME_OR_DIR")
+        "--crop", type=whole_number(0, LARGEST_SIDE), default=0, metavar="PIXELS",
+        help="keep the central square of this side and leave out smaller pictures; 0 keeps everything",
+    )  # fmt: skip
+    packing.add_argument("--square-only", action="store_true", help="use only square pictures, as the article does")
+    checking = kinds.add_parser("check", help="show what a dataset, folder or pack contains and whether it is intact")
+    checking.add_argument("name", metavar="NAME_OR_DIR", help="a dataset's name, a folder or a file")
     for command in (listing, getting, checking):
-        command.add_argument(
-            "--data-root", metavar="DIR", help="where the sets lie; else HASHIGO_DATA, else the user's cache"
-        )
+        add_data_root(command)
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
@@ -56,10 +56,10 @@ def run(args: argparse.Namespace) -> int:
 def _list(args: argparse.Namespace) -> int:
     from hashigo.data import DATASETS, data_root, find_local
 
-    print(f"data root: {data_root(args.data_root)}")
+    show(f"data root: {data_root(args.data_root)}")
     for name in sorted(DATASETS):
         where = find_local(name, args.data_root)
-        print(f"  {name:<10} {DATASETS[name].about}  [{where or 'not here'}]")
+        show(f"  {name:<10} {DATASETS[name].about}  [{where or 'not here'}]")
     return 0
 
 
@@ -84,7 +84,7 @@ def _pack(args: argparse.Namespace) -> int:
                 progress=count,
             )  # fmt: skip
     _tell_skipped(pictures.skipped)
-    say(f"wrote {args.output}: {len(pictures)} pictures ({Path(args.output).stat().st_size / 1e6:.1f} MB)")
+    say(f"wrote {args.output}: {plural(len(pictures), 'picture')} ({Path(args.output).stat().st_size / 1e6:.1f} MB)")
     return 0
 
 
@@ -100,17 +100,17 @@ def _check(args: argparse.Namespace) -> int:
 
     with _counted("pictures") as count:
         report = check(args.name, args.data_root, count)
-    print(f"{report.where}: {report.format}")
+    show(f"{report.where}: {report.format}")
     for name, split in report.splits.items():
         sizes = "×".join(map(str, split.smallest))
         if split.largest != split.smallest:
             sizes += " to " + "×".join(map(str, split.largest))
-        print(f"  {name:<12}{split.count:>9,} pictures, {sizes}, {split.channels} channels{_labels(split.labels)}")
+        show(f"  {name:<12}{split.count:>9,} pictures, {sizes}, {split.channels} channels{_labels(split.labels)}")
     for note in report.notes:
-        print(f"  note: {note}")
+        show(f"  note: {note}")
     for problem in report.problems:
-        print(f"  problem: {problem}")
-    print("  in order" if report.ok else "  NOT in order")
+        show(f"  problem: {problem}")
+    show("  in order" if report.ok else "  NOT in order")
     return 0 if report.ok else 1
 
 

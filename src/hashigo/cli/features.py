@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hashigo.cli.arguments import add_datasets, add_model, add_size
 from hashigo.cli.commands import parse_words
-from hashigo.cli.console import progress, say
-from hashigo.errors import DataError, MissingExtraError, RecipeError
+from hashigo.cli.console import progress, say, show
+from hashigo.errors import DataError, MissingExtraError
+from hashigo.files import atomic_path, check_output
 
 if TYPE_CHECKING:
     from hashigo.latents.extract import Latents
@@ -19,27 +21,22 @@ SUFFIX = ".npz"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("model", metavar="MODEL", help="name or folder of a model, or a training run's folder")
-    inputs = parser.add_argument(
-        "inputs", metavar="IN", nargs="+", help="files, folders, patterns, tar shards or names of datasets"
-    )
+    add_model(parser)
+    inputs = add_datasets(parser)
     output = parser.add_argument(
         "-o", "--output", metavar="FILE", required=True,
-        help=".npz file for features (N, D), names, labels where known, classes, layer and shape; replaced if it exists",
+        help="the .npz file for features (N, D), names, labels where known, classes, layer and shape; replaced if it exists",
     )  # fmt: skip
-    parser.add_argument("--layer", metavar="NAME", default="latent", help="which layer; see --list-layers")
-    parser.add_argument("--pool", action="store_true", help="means over height and width instead of all values")
     parser.add_argument(
-        "--size", type=int, default=0, help="side of the central squares that the network sees; 0: the model's"
+        "--layer", metavar="NAME", default="latent", help="the layer to extract from; see --list-layers"
     )
-    parser.add_argument("--split", default="train", help="split of a dataset")
-    parser.add_argument("--data-root", metavar="DIR", help="where named datasets lie")
     parser.add_argument(
-        "--limit", type=int, default=0, help="at most so many pictures of each input, evenly spread; 0: all"
+        "--pool", action="store_true", help="average over height and width instead of keeping all values"
     )
+    add_size(parser, "side of the central square that the network sees")
     parser.add_argument(
         "--list-layers", action=_Instead, nargs=0, of=(inputs, output), default=False,
-        help="names the model's layers instead; needs neither IN nor FILE",
+        help="list the model's layers instead; needs neither IN nor FILE",
     )  # fmt: skip
 
 
@@ -72,7 +69,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 def run(args: argparse.Namespace) -> int:
     """Writes the features, or names the layers; 1 if a picture could not be read."""
     if not args.list_layers:
-        _check_output(Path(args.output), args.inputs)
+        check_output(args.output, "-o", [SUFFIX], args.inputs)
     try:
         from hashigo.latents.extract import check_layer, gather, layer_names, side_of
     except ModuleNotFoundError as error:
@@ -83,7 +80,8 @@ def run(args: argparse.Namespace) -> int:
     folder = open_model(args.model)
     network = load_network(folder)
     if args.list_layers:
-        print("\n".join(layer_names(network)))
+        for name in layer_names(network):
+            show(name)
         return 0
     check_layer(network, args.layer)
     side = side_of(folder, args.size)
@@ -111,20 +109,9 @@ def run(args: argparse.Namespace) -> int:
     return 1 if skipped else 0
 
 
-def _check_output(path: Path, inputs: Sequence[str]) -> None:
-    """Raises RecipeError unless it can be the name of a .npz file; before hours are spent on what goes into it."""
-    if any(path.exists() and Path(source).exists() and path.samefile(source) for source in inputs):
-        raise RecipeError(f"-o {path}: expected another file than the input, which is never overwritten")
-    if path.suffix.lower() != SUFFIX or path.is_dir():
-        given = "a folder" if path.is_dir() else "another name"
-        raise RecipeError(f"-o {path}: expected a file whose name ends in {SUFFIX}, got {given}; try features.npz")
-
-
 def _write(latents: Latents, path: Path) -> None:
     """The fields as arrays, labels only where some are known."""
     import numpy as np
-
-    from hashigo.files import atomic_path
 
     arrays: dict[str, Any] = {  # for mypy, ** might hold savez's own allow_pickle too
         "features": latents.features,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from hashigo.cli.commands import COMMANDS
-from hashigo.errors import HashigoError, Terminated, did_you_mean
+from hashigo.errors import HashigoError, Terminated, did_you_mean, printable
 
 INTERRUPTED, TERMINATED = 130, 143
 """128 and the number of the signal, as shells have it."""
@@ -28,11 +30,14 @@ def usage() -> str:
         [
             "usage: hashigo COMMAND …",
             "",
-            "hashigo: pictures in, pictures back. Train, apply and study U-Net autoencoders.",
+            "Pictures in, pictures back: train, apply and study U-Net autoencoders.",
             "",
             *lines,
             "",
-            "hashigo COMMAND --help tells what a command takes. hashigo --version tells the version.",
+            "Options:",
+            "  --help                             show this help; hashigo COMMAND --help shows a command's options",
+            "  --version                          show the version",
+            "  --print-completion bash|zsh|fish   print a script that completes commands and options in your shell",
         ]
     )
 
@@ -43,6 +48,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a file's name may be in no encoding at all
+    _quieten_pillow()
+    try:
+        status = _dispatch(words)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _dispatch(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         print(usage())
         return 0 if words else 2
@@ -51,17 +67,39 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(f"hashigo {version('hashigo')}")
         return 0
+    if words[0].partition("=")[0] == "--print-completion":
+        return _complete(words)
     if words[0] not in COMMANDS:
-        print(f"hashigo: no command {words[0]!r}; {did_you_mean(words[0], COMMANDS)}", file=sys.stderr)
+        _complain(f"hashigo: no command {words[0]!r}; {did_you_mean(words[0], COMMANDS)}")
         return 2
     if words[0] in PHOTO_BY_PHOTO:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is imported
     return _run(words[0], words[1:])
 
 
+def _complete(words: list[str]) -> int:
+    from hashigo.cli.completion import run
+
+    try:
+        return run(words)
+    except HashigoError as error:
+        _complain(f"hashigo: {error}")
+        return 2
+
+
+def _complain(text: str) -> None:
+    print(printable(text), file=sys.stderr, flush=True)
+
+
+def _quieten_pillow() -> None:
+    """Pillow warns and logs of odd files on its own; what matters of it, hashigo reports with the file's name."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
 _INTERRUPTED = {
-    "train": "interrupted; add --resume to go on",
-    "study": "interrupted; the same command goes on where it stopped",
+    "train": "interrupted; continue with --resume",
+    "study": "interrupted; run the same command again to continue",
 }
 
 
@@ -97,17 +135,21 @@ def _outcome(name: str, words: list[str]) -> int:
             return int(stop.code or 0)
         return int(module.run(args))
     except HashigoError as error:
-        print(f"hashigo {name}: {error}", file=sys.stderr)
+        _complain(f"hashigo {name}: {error}")
         return 2
     except KeyboardInterrupt as stop:
-        said = _INTERRUPTED.get(name, "interrupted; every file that was finished is whole")
-        print(f"hashigo {name}: {said}", file=sys.stderr)
+        said = _INTERRUPTED.get(name, "interrupted; the files written so far are complete")
+        _complain(f"hashigo {name}: {said}")
         return TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:
+        raise
     except OSError as error:  # a full disk, a folder that may not be written
-        print(f"hashigo {name}: {error}", file=sys.stderr)
+        _complain(f"hashigo {name}: {error}")
+        return 2
+    except MemoryError as error:
+        _complain(
+            f"hashigo {name}: not enough memory; try smaller pictures or a smaller --size ({error or 'no details'})"
+        )
         return 2
 
 

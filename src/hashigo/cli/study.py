@@ -18,6 +18,17 @@ if TYPE_CHECKING:
 USAGE = "hashigo study {studies} [--preset quick|article] [--data NAME_OR_DIR] [--run DIR]"
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What shells complete; jsonargparse reads the words, with a flag for every setting of the study too."""
+    from hashigo.studies import STUDIES
+
+    presets = sorted({preset for study in STUDIES.values() for preset in study.presets})
+    parser.add_argument("study", choices=list(STUDIES), help="the study")
+    parser.add_argument("--preset", choices=presets, help="how large the study is")
+    parser.add_argument("--data", metavar="NAME_OR_DIR", help="a named dataset or a folder")
+    parser.add_argument("--run", metavar="DIR", help="folder of the study")
+
+
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """(study, settings, run) of the command line; each setting of the study is a flag.
 

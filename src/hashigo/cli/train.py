@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from hashigo.training.recipe import Recipe
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What shells complete; jsonargparse reads the words, with a flag for every key of the recipe too."""
+    parser.add_argument("recipe", metavar="RECIPE", help="a YAML file, or the name of a bundled recipe")
+    parser.add_argument("--run", metavar="DIR", help="folder of the run")
+    parser.add_argument("--resume", action="store_true", help="continue an interrupted run")
+
+
 def build_parser() -> ArgumentParser:
     """The command's parser: the recipe's dataclasses give keys, types, defaults and help."""
     try:

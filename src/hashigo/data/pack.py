@@ -14,7 +14,7 @@ from hashigo.data.packfile import PackWriter
 from hashigo.data.pictures import PictureSet
 from hashigo.data.tars import tar_items
 from hashigo.errors import DataError
-from hashigo.files import atomic_path, expand
+from hashigo.files import atomic_path, check_output, expand
 from hashigo.image.photo import SUFFIXES, Photo
 
 
@@ -36,7 +36,7 @@ def pack(
     Raises PictureError for an input that is not there, DataError when no picture can be used.
     """
     output = Path(output)
-    _check_output(output, ".safetensors")
+    check_output(output, "-o", [".safetensors"])
     for name, value in (("size", size), ("crop", crop)):
         if value is not None and value < 1:
             raise DataError(f"expected a {name} of at least 1 pixel, found {value}")
@@ -62,7 +62,7 @@ def pack_article(
     picture is square.
     """
     output = Path(output)
-    _check_output(output, ".npz")
+    check_output(output, "-o", [".npz"])
 
     def prepare(photo: Photo) -> np.ndarray:
         pixels = Image.fromarray(np.ascontiguousarray(square(photo))).convert("RGB")
@@ -92,8 +92,3 @@ def input_items(inputs: Sequence[str | Path]) -> list[Item]:
     if not items:
         raise DataError(f"expected pictures or .tar shards in {', '.join(map(str, inputs))}, found none")
     return items
-
-
-def _check_output(output: Path, suffix: str) -> None:
-    if output.suffix.lower() != suffix:
-        raise DataError(f"{output}: expected a name that ends in {suffix}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypedDict
@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from hashigo import color
 from hashigo.apply.model import Model
 from hashigo.data import PictureSet
+from hashigo.errors import DataError, plural
 from hashigo.image.photo import Photo, photo_of
 from hashigo.machine import cores
-from hashigo.metrics import METRICS
+from hashigo.metrics import LUMA_ONLY, METRICS, is_grey
 from hashigo.randomness import PictureRng
+from hashigo.tasks import Task
 from hashigo.tasks.hints import RADIUS, Hint
 
 Floats = NDArray[np.float32]
@@ -33,10 +35,12 @@ class Scores:
 
     name: str
     parts: dict[str, Measures]
+    number: int = 0
+    """The picture's place in the order of `originals`."""
 
     @property
     def gained(self) -> float:
-        """How much nearer to the original the result is than the input was, in CIEDE2000."""
+        """How much closer to the original the result is than the input was, in CIEDE2000."""
         return self.parts["input"]["delta_e"] - self.parts["result"]["delta_e"]
 
 
@@ -51,8 +55,15 @@ class Figures(TypedDict):
     colourfulness_ratio_median: float
     share_better_than_input: float
     share_worse_than_input: float
+    grey_originals: list[str]
+    """Names of originals without colours, which a task that adds colour is not measured on."""
     each: list[dict[str, str | Measures]]
     """The name and the parts of each picture's scores."""
+
+
+def shown_metrics(task: Task) -> list[str]:
+    """The measures worth showing: not those of the luma alone where the task leaves the luma as it is."""
+    return [name for name in METRICS if not (task.reduces and name in LUMA_ONLY)]
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,13 @@ class Evaluation:
     model: str
     scores: list[Scores] = field(default_factory=list)
     hints: int = 0
+    grey: list[str] = field(default_factory=list)
+    """Names of the originals that were set apart because they have no colours to compare with."""
+
+    @property
+    def has_input(self) -> bool:
+        """Whether the input differs from the original, so that a result can be closer or further away."""
+        return any(score.parts["input"]["delta_e"] > 1e-3 for score in self.scores)
 
     def mean(self, part: str) -> Measures:
         """Mean of every measure over all pictures."""
@@ -95,6 +113,7 @@ class Evaluation:
             "colourfulness_ratio_median": self.median_ratio(),
             "share_better_than_input": self.share_better(),
             "share_worse_than_input": float(np.mean([score.gained < 0 for score in self.scores])),
+            "grey_originals": self.grey,
             "each": [{"name": score.name, **score.parts} for score in self.scores],
         }
 
@@ -110,20 +129,28 @@ def evaluate(
     """Puts every picture through the model's task and measures what comes back, at the picture's own size.
 
     What is random (the noise of `denoise`, the places of hints) is the same at every call with the same `seed`.
-    hints: so many random places of each picture have their colour told to the model. `progress` is called with 1 for
-    each picture done.
+    hints: the model is given this many random colour hints per picture. `progress` is called with 1 for each picture done.
+    Where the task adds colour, originals without colours are set apart: there is nothing to compare with.
 
     Raises:
-        RecipeError: the model takes no hints.
+        RecipeError: the model takes no hints. DataError: no pictures, or only grey ones for a task that adds colour.
     """
-    mean_chroma = _mean_chroma(sets) if model.task.adds_colour else None
+    grey = _grey(sets) if model.task.adds_colour else {}
+    count = sum(map(len, sets))
+    if len(grey) == count:
+        wanted = "a colour picture" if model.task.adds_colour else "a picture"
+        raise DataError(
+            f"expected at least {wanted} to compare results with, got {plural(count, 'grey picture')}; "
+            "give the colour originals: they are turned grey, colorized and compared"
+        )
+    mean_chroma = _mean_chroma(sets, grey) if model.task.adds_colour else None
     with ThreadPoolExecutor(cores()) as pool:
         scores = []
-        for score in pool.map(lambda job: _scores(model, job, hints, seed, mean_chroma), _jobs(sets)):
+        for score in pool.map(lambda job: _scores(model, job, hints, seed, mean_chroma), _jobs(sets, grey)):
             scores.append(score)
             if progress is not None:
                 progress(1)
-    return Evaluation(str(model.folder.path.name), scores, hints)
+    return Evaluation(str(model.folder.path.name), scores, hints, list(grey.values()))
 
 
 def originals(sets: Sequence[PictureSet]) -> Iterator[tuple[str, Photo]]:
@@ -161,15 +188,20 @@ def hints_from_original(rgb: Floats, count: int, seen: tuple[int, int], rng: Pic
     return hints
 
 
-def _mean_chroma(sets: Sequence[PictureSet]) -> Floats:
-    """Mean Cb and Cr of all pictures, each counting the same: (2, 1, 1)."""
-    means = np.stack([color.chroma(photo.rgb()).mean(axis=(1, 2)) for _, photo in originals(sets)])
+def _grey(sets: Sequence[PictureSet]) -> dict[int, str]:
+    """Numbers and names of the originals without colours."""
+    return {number: name for number, name, photo in _jobs(sets, {}) if is_grey(photo.sample())}
+
+
+def _mean_chroma(sets: Sequence[PictureSet], grey: Mapping[int, str]) -> Floats:
+    """Mean Cb and Cr of all pictures in colour, each counting the same: (2, 1, 1)."""
+    means = np.stack([color.chroma(photo.rgb()).mean(axis=(1, 2)) for _, _, photo in _jobs(sets, grey)])
     mean: Floats = means.mean(axis=0)[:, None, None].astype(np.float32)
     return mean
 
 
-def _jobs(sets: Sequence[PictureSet]) -> Iterator[tuple[int, str, Photo]]:
-    yield from ((number, name, photo) for number, (name, photo) in enumerate(originals(sets)))
+def _jobs(sets: Sequence[PictureSet], but: Mapping[int, str]) -> Iterator[tuple[int, str, Photo]]:
+    yield from ((number, name, photo) for number, (name, photo) in enumerate(originals(sets)) if number not in but)
 
 
 def _scores(model: Model, job: tuple[int, str, Photo], hints: int, seed: int, mean_chroma: Floats | None) -> Scores:
@@ -180,7 +212,7 @@ def _scores(model: Model, job: tuple[int, str, Photo], hints: int, seed: int, me
     if mean_chroma is not None:
         pictures["mean chroma"] = color.merge(color.luma(rgb), np.broadcast_to(mean_chroma, (2, *rgb.shape[1:])))
     pictures["original"] = rgb
-    return Scores(name, {part: _measures(rgb, picture) for part, picture in pictures.items()})
+    return Scores(name, {part: _measures(rgb, picture) for part, picture in pictures.items()}, number)
 
 
 def _measures(original: Floats, picture: Floats) -> Measures:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import html
 import io
 import math
 import re
@@ -12,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from hashigo.pages.words import Text, Words, english, japanese
+from hashigo.pages.words import Text, Words, english, escaped, japanese
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -161,9 +160,9 @@ def _columns(widths: Sequence[float]) -> int:
 
 def _tspans(text: Text) -> str:
     if not isinstance(text, Words):
-        return html.escape(text)
+        return escaped(text)
     return "".join(
-        f'<tspan class="{language}" lang="{language}">{html.escape(words)}</tspan>'
+        f'<tspan class="{language}" lang="{language}">{escaped(words)}</tspan>'
         for language, words in zip(Words._fields, text, strict=True)
     )
 

@@ -4,7 +4,6 @@ screens, in English and Japanese."""
 from __future__ import annotations
 
 import base64
-import html
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from pathlib import Path
 from hashigo.errors import RecipeError, did_you_mean
 from hashigo.files import atomic_path
 from hashigo.image.photo import Photo, encode, read
-from hashigo.pages.words import Text, Words, english, markup
+from hashigo.pages.words import Text, Words, english, escaped, markup
 
 _SWITCH = """<div class=languages role=group aria-label="Language / 言語">\
 <button type=button lang=en data-language=en aria-pressed=true>English</button>\
@@ -135,7 +134,7 @@ class Page:
         script = f"<script>\n{_beside('page.js')}</script>"
         page = (
             f"<!doctype html><html lang=en><head><meta charset=utf-8>"
-            f"<title{_both(self.title)}>{html.escape(english(self.title))}</title>"
+            f"<title{_both(self.title)}>{escaped(english(self.title))}</title>"
             f'<meta name=viewport content="width=device-width, initial-scale=1"><style>\n{style}</style>{script}</head>'
             f"<body><main>{switch}{body}</main></body></html>\n"
         )
@@ -157,10 +156,10 @@ def _card(card: Card) -> str:
     cells = "".join(f"<div>{_image(picture, label, False)}</div>" for label, picture in card.pictures)
     title = markup(card.title)
     if card.link:
-        title = f'<a href="{html.escape(card.link)}">{title}</a>'
+        title = f'<a href="{escaped(card.link)}">{title}</a>'
     more = ""
     if card.command:
-        code = f"<pre class=command><code>{html.escape(card.command)}</code></pre>"
+        code = f"<pre class=command><code>{escaped(card.command)}</code></pre>"
         more = f"<details><summary>{markup(card.summary)}</summary>{code}</details>"
     count = max(1, len(card.pictures))
     return (
@@ -178,7 +177,7 @@ def _cells(row: Sequence[Text]) -> str:
 
 def _both(text: Text) -> str:
     """Both languages as attributes, for places that hold no markup; the page's script puts the right one in."""
-    return f' data-en="{html.escape(text.en)}" data-ja="{html.escape(text.ja)}"' if isinstance(text, Words) else ""
+    return f' data-en="{escaped(text.en)}" data-ja="{escaped(text.ja)}"' if isinstance(text, Words) else ""
 
 
 def _image(picture: Photo | Path, label: Text, pixels: bool) -> str:
@@ -187,6 +186,6 @@ def _image(picture: Photo | Path, label: Text, pixels: bool) -> str:
     data = base64.b64encode(encode(photo, kind, 88)).decode()
     sharp = " class=pixels" if pixels else ""
     return (
-        f'<img{sharp} width={photo.width} height={photo.height} loading=lazy alt="{html.escape(english(label))}"{_both(label)} '
+        f'<img{sharp} width={photo.width} height={photo.height} loading=lazy alt="{escaped(english(label))}"{_both(label)} '
         f'src="data:image/{kind.lower()};base64,{data}">'
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from typing import NamedTuple
 
+from hashigo.errors import printable
+
 
 class Words(NamedTuple):
     """One text in both languages of the reports. Plain text, no markup."""
@@ -45,11 +47,16 @@ def filled(template: Words, **values: object) -> Words:
     return Words(fill("en"), fill("ja"))
 
 
+def escaped(text: str) -> str:
+    """Plain text as HTML; control characters, which file names may hold, become visible escapes. Line breaks stay."""
+    return html.escape("\n".join(map(printable, text.split("\n"))))
+
+
 def markup(text: Text) -> str:
     """The text as HTML, escaped: `Words` as one span per language, of which a page's style hides one; else as it is."""
     if not isinstance(text, Words):
-        return html.escape(text)
+        return escaped(text)
     return "".join(
-        f"<span class={language} lang={language}>{html.escape(words)}</span>"
+        f"<span class={language} lang={language}>{escaped(words)}</span>"
         for language, words in zip(Words._fields, text, strict=True)
     )

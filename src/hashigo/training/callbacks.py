@@ -99,8 +99,13 @@ class AtomicCheckpoints(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: Checkpoint, path: str | Path, storage_options: object | None = None) -> None:
         """Writes to a temporary file, then renames."""
-        with atomic_path(Path(path)) as temporary:
-            super().save_checkpoint(checkpoint, temporary, storage_options)
+        # not Lightning's own way, by the folder for temporary files, which may be smaller than a checkpoint
+        with atomic_path(Path(path)) as temporary, temporary.open("wb") as file:
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:  # torch's own, over the one of a full disk
+                cause = error.__context__ if isinstance(error.__context__, OSError) else error
+                raise cause from None
 
     def load_checkpoint(
         self, path: str | Path, map_location: object | None = None, weights_only: bool | None = True

@@ -1,0 +1,126 @@
+"""Arguments that several commands share, and the types of their values. Every wrong value is answered with what was expected."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from hashigo.errors import PictureError
+
+if TYPE_CHECKING:
+    from hashigo.tasks.hints import Hint
+
+LARGEST_SIDE = 16_384
+"""The largest `--size`; beyond it no network here has the memory."""
+
+
+def whole_number(least: int = 0, most: int | None = None) -> Callable[[str], int]:
+    """A type for whole numbers from `least` to `most`."""
+    wanted = f"of at least {least}" if most is None else f"from {least} to {most:,}"
+
+    def convert(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least or (most is not None and value > most):
+            raise argparse.ArgumentTypeError(f"expected a whole number {wanted}, got {text!r}")
+        return value
+
+    return convert
+
+
+def share(text: str) -> float:
+    """A number from 0 to 1."""
+    value = _number(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, got {text!r}")
+    return value
+
+
+def above_zero(text: str) -> float:
+    """A finite number above 0."""
+    value = _number(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def picture_format(text: str) -> str:
+    """Pillow's name of a format that can be written."""
+    from hashigo.image.formats import format_of
+
+    try:
+        return format_of(text)
+    except PictureError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def name_part(text: str) -> str:
+    """A word that may stand in a file's name."""
+    if not text or any(character in text for character in "/\\\0") or text.startswith("."):
+        raise argparse.ArgumentTypeError(f"expected a word for a file's name, such as color, got {text!r}")
+    return text
+
+
+def hint(text: str) -> Hint:
+    """A colour at a place."""
+    from hashigo.tasks.hints import parse_hint
+
+    try:
+        return parse_hint(text)
+    except PictureError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def add_model(parser: argparse.ArgumentParser, metavar: str = "MODEL") -> None:
+    """The model as the first word."""
+    parser.add_argument("model", metavar=metavar, help="a model's name or folder, or the folder of a training run")
+
+
+def add_datasets(parser: argparse.ArgumentParser) -> argparse.Action:
+    """The pictures that a model is measured on, and how many of them."""
+    inputs = parser.add_argument(
+        "inputs", metavar="IN", nargs="+", help="files, folders, patterns, tar shards or names of datasets"
+    )
+    parser.add_argument("--split", default="train", help="the split of a named dataset")
+    add_data_root(parser)
+    parser.add_argument(
+        "--limit", type=whole_number(), default=0, metavar="N", help="use at most N pictures of each input, evenly spaced; 0 uses all"
+    )  # fmt: skip
+    return inputs
+
+
+def add_data_root(parser: argparse.ArgumentParser) -> None:
+    """Where named datasets are."""
+    parser.add_argument(
+        "--data-root", metavar="DIR", help="folder with the named datasets; by default $HASHIGO_DATA or the user's cache"
+    )  # fmt: skip
+
+
+def add_size(parser: argparse.ArgumentParser, what: str) -> None:
+    """The size at which the network sees a picture."""
+    parser.add_argument(
+        "--size", type=whole_number(0, LARGEST_SIDE), default=0, metavar="PIXELS", help=f"{what}; 0 uses the model's own"
+    )  # fmt: skip
+
+
+def add_vivid(parser: argparse.ArgumentParser) -> None:
+    """How saturated the colours are."""
+    parser.add_argument(
+        "--vivid", type=share, metavar="V",
+        help="0 favours accuracy (muted colours), 1 favours saturation; by default the model's own value",
+    )  # fmt: skip
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """What runs the network."""
+    parser.add_argument("--engine", choices=["auto", "openvino", "torch"], default="auto", help="what runs the network")
