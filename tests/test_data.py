@@ -476,7 +476,7 @@ class TestNpz:
             ({"weights": np.zeros(3)}, "found weights"),
             ({"images": np.zeros((2, 4, 4, 3))}, "found float64"),
             ({"images": np.zeros((2, 4, 4, 2), np.uint8)}, "expected uint8"),
-            ({"images": np.array([{}], object)}, "plain arrays"),
+            ({"images": np.array([{}], object)}, "plain array"),
             (
                 {"images": np.zeros((2, 4, 4), np.uint8), "labels": np.zeros(3, int)},
                 "expected 2 whole numbers",

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import lzma
+import math
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from hashigo.data.pictures import PictureSet
 from hashigo.errors import DataError
+from hashigo.machine import quarter_of_memory
 
 PICTURES = {
     "train": ("color", "images", "x_train", "x", "X", "train_images", "pictures", "gray"),
@@ -24,6 +30,8 @@ LABELS = {
     "test": ("y_test", "test_labels", "y_val", "val_labels"),
 }
 
+LARGEST_LABEL = (1 << 31) - 1
+
 
 def read_npz(path: Path, split: str = "train", limit: int | None = None) -> PictureSet:
     """The pictures of a `.npz` file: uint8 (N, H, W), (N, H, W, 1) or (N, H, W, 3); labels where it has them.
@@ -33,28 +41,66 @@ def read_npz(path: Path, split: str = "train", limit: int | None = None) -> Pict
     if split not in PICTURES:
         raise DataError(f"{path}: a .npz file has no split '{split}'. Known: {', '.join(PICTURES)}")
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:  # np.load leaves a bad file open
             names = list(arrays.files)
-            pictures = arrays[_first(path, PICTURES[split], names)]
             label_name = next((name for name in LABELS[split] if name in names), None)
-            labels = None if label_name is None else arrays[label_name]
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+            pictures = _checked(path, _array(path, arrays, _first(path, PICTURES[split], names)))
+            labels = None if label_name is None else _array(path, arrays, label_name)
+    except _ERRORS as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{path}: expected a .npz file of plain arrays ({error})") from error
     numbers = _labels(path, labels, len(pictures))
     top = -1 if numbers is None else int(numbers.max(initial=-1))
     classes = tuple(str(label) for label in range(top + 1)) if top < 10_000 else ()
-    whole = PictureSet.from_array(_checked(path, pictures), numbers, None, classes, f"{path.name} {split}")
+    try:
+        whole = PictureSet.from_array(pictures, numbers, None, classes, f"{path.name} {split}")
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
     return whole.limited(limit)
+
+
+_ERRORS = (
+    OSError, ValueError, TypeError, EOFError, KeyError, IndexError, OverflowError, MemoryError, RecursionError, SyntaxError,
+    NotImplementedError, RuntimeError, struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+)  # fmt: skip
+"""What zipfile and NumPy raise of damaged files."""
+
+
+def _array(path: Path, arrays: NpzFile, name: str) -> NDArray[np.generic]:
+    """One array of the file, after a look at what it will take: a header may promise petabytes.
+
+    Raises:
+        DataError: the array's shape does not fit its bytes, or it is larger than the memory.
+    """
+    archive = arrays.zip
+    if archive is None:
+        raise ValueError("closed")
+    member = next(member for member in (f"{name}.npy", name) if member in archive.namelist())
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+        there = archive.getinfo(member).file_size - file.tell()
+    size = math.prod(shape) * dtype.itemsize
+    if dtype.hasobject or size != there:
+        raise DataError(
+            f"{path}: expected {name} as a plain array of {dtype} {shape}, found {there:,} bytes; write it again"
+        )
+    if size > 2 * (quarter := quarter_of_memory()):
+        raise DataError(
+            f"{path}: {name} takes {size / 1e9:,.0f} GB, half of the memory here is {2 * quarter / 1e9:,.0f} GB; "
+            "keep the pictures in a folder, or pack them with 'hashigo data pack'"
+        )
+    return np.asarray(arrays[name])
 
 
 def splits_in(path: Path) -> tuple[str, ...]:
     """The splits that a `.npz` file has pictures for. Raises DataError for another file."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:  # np.load leaves a bad file open
             names = set(arrays.files)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except _ERRORS as error:
         raise DataError(f"{path}: expected a .npz file of plain arrays ({error})") from error
     own = {"train": PICTURES["train"], "val": PICTURES["val"][:2], "test": PICTURES["test"][:2]}
     return tuple(split for split, wanted in own.items() if names & set(wanted))
@@ -80,6 +126,10 @@ def _labels(path: Path, labels: NDArray[np.generic] | None, count: int) -> NDArr
     if labels is None:
         return None
     labels = labels.reshape(-1)
+    if len(labels) and labels.dtype.kind in "iu" and not -1 <= int(labels.min()) <= int(labels.max()) <= LARGEST_LABEL:
+        raise DataError(
+            f"{path}: expected labels from 0 to {LARGEST_LABEL:,}, or -1 where unknown, found {labels.min()} to {labels.max()}"
+        )
     if not np.issubdtype(labels.dtype, np.integer) or len(labels) != count:
         raise DataError(f"{path}: expected {count:,} whole numbers as labels, found {labels.dtype} {len(labels):,}")
     return labels.astype(np.int64)

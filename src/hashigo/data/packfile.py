@@ -14,6 +14,7 @@ The classes (a JSON list) and the source are in the header's metadata. Every saf
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -127,7 +128,7 @@ def read_pack(path: Path) -> tuple[dict[str, NDArray[Any]], Mapping[str, str]]: 
         )
     try:
         tensors = {name: _tensor(path, start, entry, name == "pixels") for name, entry in header.items()}
-    except (KeyError, TypeError, ValueError, OSError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
         raise DataError(f"{path}: the pack is cut short or damaged ({error}); write it again") from error
     return tensors, metadata
 
@@ -140,9 +141,11 @@ def _header(path: Path) -> tuple[dict[str, _Entry], Mapping[str, str], int]:
         with path.open("rb") as file:
             length = struct.unpack("<Q", file.read(8))[0]
             header = json.loads(file.read(length))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: the pack's header cannot be read ({error}); write it again") from error
-    metadata = header.pop("__metadata__", {})
+    metadata = header.pop("__metadata__", {}) if isinstance(header, dict) else None
+    if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
+        raise DataError(f"{path}: the pack's header cannot be read (it has no names and texts); write it again")
     return header, metadata, 8 + length
 
 
@@ -150,7 +153,9 @@ def _tensor(path: Path, start: int, entry: _Entry, mapped: bool) -> NDArray[np.g
     dtype = np.dtype(_DTYPES[entry["dtype"]]).newbyteorder("<")
     first, last = entry["data_offsets"]
     shape = tuple(entry["shape"])
-    count = int(np.prod(shape, dtype=np.int64))
+    if not all(type(number) is int and number >= 0 for number in (*shape, first, last)):
+        raise ValueError(f"expected whole numbers of at least 0, found {shape} and {entry['data_offsets']}")
+    count = math.prod(shape)
     if count * dtype.itemsize != last - first or start + last > path.stat().st_size:
         raise ValueError(f"expected {start + last} bytes, found {path.stat().st_size}")
     if mapped and count:

@@ -20,6 +20,10 @@ _CHECKED_AT_ONCE = 1 << 24
 """Pixels whose checksum is taken at once, since they may lie in a file."""
 
 
+LARGEST_SIDE = 1 << 20
+"""No picture is wider or taller."""
+
+
 @dataclass(frozen=True, eq=False)
 class PictureSet:
     """N pictures as uint8 pixels in one array, in memory or memory-mapped.
@@ -51,12 +55,20 @@ class PictureSet:
             )
         if self.sizes.ndim != 2 or self.sizes.shape[1] != 2:
             raise DataError(f"a picture set needs sizes of shape (N, 2), found {self.sizes.shape}")
+        if len(self.sizes) and not 1 <= self.sizes.min() <= self.sizes.max() <= LARGEST_SIDE:
+            raise DataError(
+                f"expected pictures of 1 to {LARGEST_SIDE:,} rows and columns, found {self.sizes.min()} to {self.sizes.max()}"
+            )
         expected = int(np.prod(self.sizes, axis=1, dtype=np.int64).sum())
         if len(self.pixels) != expected:
             raise DataError(f"the sizes add up to {expected:,} pixels, found {len(self.pixels):,}")
         if len(self.names) != len(self) or (self.labels is not None and self.labels.shape != (len(self),)):
             labels = "no" if self.labels is None else f"{self.labels.shape[0]:,}"
             raise DataError(f"{len(self):,} pictures, but {len(self.names):,} names and {labels} labels")
+        if self.labels is not None and (self.labels.dtype != np.int64 or self.labels.min(initial=0) < -1):
+            raise DataError(
+                f"expected labels as int64 from 0, or -1 where unknown, found {self.labels.dtype} from {self.labels.min(initial=0)}"
+            )
 
     @classmethod
     def from_array(
@@ -180,14 +192,29 @@ class PictureSet:
         """Opens a pack; the pixels are memory-mapped. Raises DataError when the file is no whole pack."""
         tensors, metadata = read_pack(Path(path))
         blob = tensors["names"].tobytes()
-        ends = np.cumsum(tensors["name_lengths"], dtype=np.int64).tolist()
+        lengths = tensors["name_lengths"]
+        ends = np.cumsum(lengths, dtype=np.int64).tolist()
+        if lengths.ndim != 1 or lengths.min(initial=0) < 0 or (ends and ends[-1] > len(blob)):
+            raise DataError(f"{path}: the pack is damaged (its names do not fit); write it again")
         names = tuple(
             blob[first:last].decode("utf-8", "surrogateescape")
             for first, last in zip([0, *ends[:-1]], ends, strict=False)
         )
-        classes = tuple(json.loads(metadata.get("classes", "[]")))
-        source = metadata.get("source", str(path))
-        return cls(tensors["pixels"], tensors["sizes"], tensors.get("labels"), names, classes, source)
+        classes, source = _classes(path, metadata.get("classes", "[]")), metadata.get("source", str(path))
+        try:
+            return cls(tensors["pixels"], tensors["sizes"], tensors.get("labels"), names, classes, source)
+        except DataError as error:
+            raise DataError(f"{path}: the pack is damaged ({error}); write it again") from error
+
+
+def _classes(path: str | Path, text: str) -> tuple[str, ...]:
+    try:
+        classes = json.loads(text)
+    except (ValueError, RecursionError):
+        classes = None
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise DataError(f"{path}: the pack is damaged (its classes are no list of names); write it again")
+    return tuple(classes)
 
 
 def evenly(count: int, limit: int | None) -> NDArray[np.int64]:
