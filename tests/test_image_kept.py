@@ -11,7 +11,7 @@ import pytest
 from PIL import ExifTags, Image, IptcImagePlugin
 from skimage import data
 
-from hashigo.image.encode import _HOLDS, DEEP, OPAQUE, PAGED
+from hashigo.image.encode import DEEP, HOLDS, OPAQUE, PAGED
 from hashigo.image.formats import FORMATS, READ_ONLY
 from hashigo.image.photo import Photo, encode, losses, read, write
 from picture_files import DISPLAY_P3, chunk, encoded, icc_gamma, icc_profile, icc_rgb, png, tiff
@@ -33,7 +33,7 @@ def test_what_a_format_holds_comes_back_and_the_rest_is_reported(kind: str) -> N
     said = losses(Photo(SMALL, metadata=META), kind)
     names = {"exif": "EXIF", "iptc": "IPTC", "xmp": "XMP", "dpi": "resolution", "comment": "comment", "text": "text"}
     for key, name in names.items():
-        if key in _HOLDS[kind]:
+        if key in HOLDS[kind]:
             assert name not in said
             if key == "exif":
                 assert b"hello" in again["exif"]
@@ -65,8 +65,8 @@ def test_the_list_in_the_docs_is_true() -> None:
     for kind, row in table.items():
         cells = dict(zip(header, row, strict=True))
         expected = {
-            "EXIF": "exif" in _HOLDS[kind], "IPTC": "iptc" in _HOLDS[kind], "XMP": "xmp" in _HOLDS[kind],
-            "Resolution": "dpi" in _HOLDS[kind], "Comment": "comment" in _HOLDS[kind], "Texts": "text" in _HOLDS[kind],
+            "EXIF": "exif" in HOLDS[kind], "IPTC": "iptc" in HOLDS[kind], "XMP": "xmp" in HOLDS[kind],
+            "Resolution": "dpi" in HOLDS[kind], "Comment": "comment" in HOLDS[kind], "Texts": "text" in HOLDS[kind],
             "16 bits": kind in DEEP, "Transparency": kind not in OPAQUE, "Pages": kind in PAGED,
         }  # fmt: skip
         assert {name: cells[name] == "●" for name in expected} == expected, kind

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -179,14 +180,20 @@ def test_a_disk_that_fails_harms_nothing(tmp_path: Path, monkeypatch: pytest.Mon
     write(Photo(SMALL), target)
     before = target.read_bytes()
 
-    def full(path: Path, content: bytes) -> int:
-        with path.open("wb") as stream:
-            stream.write(content[:100])
-        raise OSError(28, "No space left on device")
+    class Full(io.BufferedWriter):
+        def write(self, content: Any) -> int:
+            super().write(bytes(content[:100]))
+            raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    usual = Path.open
+
+    def opened(path: Path, mode: str) -> Any:
+        return Full(io.FileIO(path, mode)) if mode == "wb" else usual(path, mode)
+
+    monkeypatch.setattr(Path, "open", opened)
     with pytest.raises(PictureError, match="No space left"):
         write(Photo(SMALL), target)
+    monkeypatch.undo()
     assert target.read_bytes() == before
     assert names(tmp_path) == ["x.png"]
 

@@ -24,8 +24,9 @@ from PIL import Image
 
 from hashigo.errors import PictureError
 from hashigo.files import atomic_path, open_file
+from hashigo.image.by_strips import BY_STRIPS, Layers, write_by_strips
 from hashigo.image.decode import decode, to_8_bits
-from hashigo.image.encode import DEEP, OPAQUE, PAGED, encode_deep, encode_image
+from hashigo.image.encode import DEEP, OPAQUE, PAGED, encode_image
 from hashigo.image.encode import lost as lost_metadata
 from hashigo.image.formats import SUFFIXES, WRITE_SUFFIXES, check_pixels, format_of, open_image
 from hashigo.image.metadata import Metadata
@@ -373,18 +374,38 @@ def encode(photo: Photo, format: str, quality: int = 92) -> bytes:
     Raises PictureError for an unknown format and for a photo that the format cannot hold (a JPEG has at
     most 65,535 rows and columns).
     """
-    kind = format_of(format)
+    stream = io.BytesIO()
+    _encode_into(stream, photo, format_of(format), quality)
+    return stream.getvalue()
+
+
+LARGE = 1 << 26
+"""From this many pixels on, about 67 million, a photo is written strip by strip where its format allows: less memory, the same pixels."""
+
+
+def _encode_into(stream: BinaryIO, photo: Photo, kind: str, quality: int) -> None:
     if not 1 <= quality <= 100:
         raise PictureError(f"expected a quality from 1 to 100, got {quality}")
     try:
-        if _keeps_depth(photo, kind):
-            return encode_deep(cast("NDArray[np.uint16]", photo.pixels), photo.alpha, kind, photo.metadata)
+        large = photo.width * photo.height >= LARGE and kind in BY_STRIPS and not (photo.further and kind in PAGED)
+        if large or _keeps_depth(photo, kind):
+            layers = Layers(photo.on_white(), None) if kind in OPAQUE else Layers(photo.pixels, photo.alpha)
+            write_by_strips(layers, kind, quality, photo.metadata, stream)
+            return
         further = [page.to_pil() for page in photo.further] if kind in PAGED else []
         image = photo.to_pil() if kind not in OPAQUE else Image.fromarray(photo.on_white())
-        return encode_image(image, kind, quality, photo.metadata, further)
+        stream.write(encode_image(image, kind, quality, photo.metadata, further))
+    except OSError as error:
+        if error.errno is not None and isinstance(stream, io.BufferedWriter):
+            raise  # of the disk, not of the encoder
+        raise _cannot_hold(photo, kind, error) from error
     except Exception as error:  # the other boundary: encoders raise OSError, ValueError, struct.error, …
-        problem = f"{photo.width} x {photo.height} pixels ({type(error).__name__}: {error})"
-        raise PictureError(f"expected a photo that {kind} can hold, got {problem}") from error
+        raise _cannot_hold(photo, kind, error) from error
+
+
+def _cannot_hold(photo: Photo, kind: str, error: Exception) -> PictureError:
+    problem = f"{photo.width} x {photo.height} pixels ({type(error).__name__}: {error})"
+    return PictureError(f"expected a photo that {kind} can hold, got {problem}")
 
 
 def _keeps_depth(photo: Photo, kind: str) -> bool:
@@ -419,9 +440,9 @@ def write(photo: Photo, path: str | Path, *, quality: int = 92, format: str | No
     """
     path = Path(path)
     try:
-        data = encode(photo, format or path.suffix, quality)
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(data)
+        kind = format_of(format or path.suffix)
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            _encode_into(file, photo, kind, quality)
     except PictureError as error:
         raise PictureError(f"{path}: {error}") from error
     except OSError as error:
