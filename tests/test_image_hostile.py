@@ -118,3 +118,18 @@ def test_many_threads() -> None:
         together = list(pool.map(lambda source: read(source).pixels, sources))
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_photo_of_one_endless_row(tmp_path: Path) -> None:
+    header = struct.pack(">IIBBBBB", 178_000_000, 1, 8, 0, 0, 0, 0)
+    (tmp_path / "row.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b""))
+    with pytest.raises(PictureError, match=r"1,048,576 rows and columns, got 178,000,000 x 1"):
+        read(tmp_path / "row.png")
+
+
+def test_pages_that_are_small_but_many(tmp_path: Path) -> None:
+    pages = [Image.fromarray(SMALL)] * 5
+    pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
+    assert len(read(tmp_path / "pages.tif", pages="all").further) == 4
+    with pytest.raises(PictureError, match="together"):
+        read(tmp_path / "pages.tif", pages="all", max_pixels=4 * SMALL.shape[0] * SMALL.shape[1])

@@ -192,11 +192,24 @@ def open_image(stream: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
     return image
 
 
-def check_pixels(size: tuple[int, int], max_pixels: int) -> None:
-    """Raises PictureError for more than `max_pixels` pixels; `size` is (width, height)."""
+LONGEST_SIDE = 1 << 20
+"""No scanner or panorama makes longer pictures; files made to fill the memory do."""
+
+
+def check_pixels(size: tuple[int, int], max_pixels: int, pixels: int = 0) -> None:
+    """Raises PictureError for more than `max_pixels` pixels or a side beyond `LONGEST_SIDE`; `size` is (width, height).
+
+    pixels: those of this page and the ones before it, where a file has several.
+    """
     width, height = size
-    if width * height > max_pixels:
+    if max(size) > LONGEST_SIDE and min(size) > 0:
+        raise PictureError(
+            f"expected at most {LONGEST_SIDE:,} rows and columns, got {width:,} x {height:,} pixels; cut the picture into parts"
+        )
+    if (pixels or width * height) > max_pixels:
         measured = f"{width} x {height} = {width * height / 1e6:.1f} megapixels"
+        if pixels > width * height:
+            measured = f"pages of {pixels / 1e6:.1f} megapixels together"
         remedy = (
             "make the picture smaller, or raise the limit (--max-megapixels on the command line, max_pixels in Python)"
         )

@@ -291,7 +291,7 @@ def _all_pages(image: Image.Image, stream: BinaryIO, max_pixels: int) -> Photo:
         except EOFError:
             break
         pixels += image.width * image.height
-        check_pixels((pixels, 1), max_pixels)
+        check_pixels(image.size, max_pixels, pixels)
         photos.append(Photo(*decode(image, stream, first_of_several=False)))
         durations.append(round(image.info.get("duration") or 0))
     first, *others = photos
