@@ -4,7 +4,7 @@
     .venv/bin/python benchmarks/colorizers.py networks --data ../shared/data/photos --minutes 6 --run out/networks
 
 DATA holds `train` and `val`, photos in tar shards. A contender that is finished in RUN is not trained again. All use
-recipes/vivid.yaml but for what its line in `OBJECTIVES` or `NETWORKS` says; nothing is compiled, so that no time goes into
+the bundled recipe vivid but for what its line in `OBJECTIVES` or `NETWORKS` says; nothing is compiled, so that no time goes into
 that. Photos of `val` at even places choose the best epoch, some at odd places are measured.
 RUN gets `results.json` and `photos.jpg`: photos that come with scikit-image and scikit-learn, through each contender.
 """
@@ -32,7 +32,7 @@ from hashigo.image import Photo, photo_of
 from hashigo.metrics import colourfulness, delta_e
 from hashigo.models import load_network
 from hashigo.tasks import VIVID as VIVID_BY_DEFAULT
-from hashigo.training.recipe import Recipe
+from hashigo.training.recipe import RECIPES, Recipe
 from hashigo.training.run import colourful, train
 from surroundings import surroundings
 
@@ -67,7 +67,7 @@ NETWORKS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 GROUPS = {"objectives": OBJECTIVES, "networks": NETWORKS}
 VIVID = (0.0, 0.5, VIVID_BY_DEFAULT)
-RECIPE = Path(__file__).parent.parent / "recipes" / "vivid.yaml"
+RECIPE = RECIPES / "vivid.yaml"
 
 
 def main() -> None:

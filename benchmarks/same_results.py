@@ -51,7 +51,16 @@ def coloured(checkout: Path, photos: list[Path], folder: Path) -> dict[str, str]
 def trained(checkout: Path, photos: Path, folder: Path) -> dict[str, str]:
     """Digests of the weights and losses of short runs on scikit-learn's digits and on photos."""
     found = {}
-    recipe = str(checkout.resolve() / "recipes" / "digits.yaml")
+    recipe = str(
+        next(
+            path
+            for path in (
+                checkout.resolve() / "recipes" / "digits.yaml",
+                checkout.resolve() / "src/hashigo/recipes/digits.yaml",
+            )
+            if path.is_file()
+        )
+    )
     extra = {
         "autoencode": [],
         "denoise": ["--task.name", "denoise"],

@@ -6,6 +6,7 @@ import importlib
 import io
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -315,3 +316,57 @@ def test_photos_in_parallel_leave_no_threads_to_numpy(monkeypatch: pytest.Monkey
     code = "import sys, hashigo.cli.main; print('numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False", "or it would be too late"
+
+
+def test_a_bundled_recipe_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hashigo.cli import train
+    from hashigo.training.recipe import RECIPES, find_recipe
+
+    monkeypatch.chdir(tmp_path)
+    parsed = train.parse(["vivid", "--batch-size", "4", "--data-root", "here"])
+    assert (parsed.run, parsed.recipe.task.name, parsed.recipe.batch_size) == ("runs/vivid", "colorize-bins", 4)
+    assert train.parse(["vivid", "--batch_size=4"]).recipe.batch_size == 4, "as it was spelled before"
+    for name in ("vivid", "vivid.yaml", "recipes/vivid.yaml"):
+        assert find_recipe(name) == RECIPES / "vivid.yaml"
+    (tmp_path / "vivid").write_text("epochs: 3", encoding="utf-8")
+    assert find_recipe("vivid") == Path("vivid"), "a file of one's own comes first"
+    assert main(["train", "vivit"]) == 2
+
+
+def test_a_recipe_without_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "vivid"]) == 2
+    assert "--data.train FOLDER" in capsys.readouterr().err
+    assert main(["train", "vivit"]) == 2
+    assert "did you mean 'vivid'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["train", "--help"], ["study", "purity", "--help"], ["study", "--help"]])
+def test_help_has_no_python_in_it(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert not re.search(r"default: *(None|null|\[\]|''|False)\)|<class|\(type:|--\w+_\w+", said)
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "data pack", "data check"])
+def test_help_says_only_defaults_that_say_something(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*command.split(), "--help"]) == 0
+    assert not re.search(r"\(default: *(None|\[\]|False|True)\)", capsys.readouterr().out)
+
+
+def test_underscores_are_dashes(model: str, pictures: Path, tmp_path: Path) -> None:
+    assert main(
+        ["data", "pack", str(pictures), "-o", str(tmp_path / "a.safetensors"), "--square_only", "--size=8"]
+    ) in (0, 2)
+    assert main(["colorize", str(pictures), "--max_megapixels=1", "--dry_run"]) == 0
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--print-completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert all(word in script for word in ("colorize", "existing", "overwrite", "purity"))
+    assert main(["--print-completion=ksh"]) == 2
+    assert "bash" in capsys.readouterr().err

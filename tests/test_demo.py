@@ -16,6 +16,7 @@ from hashigo.cli import train as cli_train
 from hashigo.image import photo_of, read
 from hashigo.pages.page import Page
 from hashigo.pages.plots import INK, curves
+from hashigo.training.recipe import RECIPES
 
 ROOT = Path(__file__).parent.parent
 
@@ -77,7 +78,7 @@ def test_curves_take_the_pages_colours_and_are_reproducible() -> None:
     assert "its shadow" in first
 
 
-@pytest.mark.parametrize("recipe", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("recipe", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_recipe_can_be_read_and_built(recipe: Path) -> None:
     from hashigo.networks import make_network
     from hashigo.tasks import make_task

@@ -59,7 +59,7 @@ def test_exit_statuses(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> No
     assert main(["study", "--help"]) == 0
     assert main(["study", "purity", "--help"]) == 0
     out = capsys.readouterr().out
-    for word in ("autoencode", "colorize", "purity", "--kmeans-seeds", "Runs of k-means"):
+    for word in ("autoencode", "colorize", "purity", "--kmeans-seeds", "k-means runs per set of features"):
         assert word in out
     assert main(["study", "puriti"]) == 2
     assert main(["study", "purity", "--data", str(tmp_path / "nothing")]) == 2

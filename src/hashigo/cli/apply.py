@@ -80,7 +80,7 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
         "--quality", type=whole_number(1, 100), default=92, metavar="Q", help="quality of JPEG, WebP and AVIF files, 1 to 100"
     )  # fmt: skip
     add_size(parser, "short side at which the network sees a photo")
-    parser.add_argument("--max-megapixels", type=above_zero, default=178.0, metavar="MP", help="refuse larger photos")
+    parser.add_argument("--max-megapixels", type=above_zero, default=178, metavar="MP", help="refuse larger photos")
     add_engine(parser)
 
 

@@ -18,7 +18,7 @@ class HelpFormatter(argparse.HelpFormatter):
         told = "default" in text or re.search(r"\b0 uses\b", text)
         if not told and action.option_strings and action.default not in (None, False, argparse.SUPPRESS, "", []):
             text += " (default: %(default)s)"
-        return text.replace(" (default: True)", " (on by default)")
+        return text.replace(" (default: %(default)s)", " (on by default)") if action.default is True else text
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
         """`-o, --output OUT` instead of `-o OUT, --output OUT`."""

@@ -46,7 +46,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
                     "",
                     *lines,
                     "",
-                    "hashigo study NAME --help tells all settings.",
+                    "hashigo study NAME --help shows all settings.",
                 ]
             )
         )
@@ -68,7 +68,7 @@ def _parsed(name: str, study: Study, words: list[str]) -> argparse.Namespace:
     parser = ArgumentParser(
         prog=f"hashigo study {name}", description=f"{name}: {study.about}", exit_on_error=False, allow_abbrev=False
     )
-    parser.add_argument("--run", type=str, default="", help=f"folder of the study; studies/{name}-PRESET if left out")
+    parser.add_argument("--run", type=str, default="", help=f"folder of the study; by default studies/{name}-PRESET")
     parser.add_class_arguments(kind, nested_key=None)
     parser.set_defaults({field.name: getattr(preset, field.name) for field in fields(kind)})
     if "-h" in words or "--help" in words:

@@ -1,4 +1,4 @@
-"""`hashigo train RECIPE.yaml [--key value …] [--run DIR] [--resume]`: every key of a recipe is also a flag."""
+"""`hashigo train RECIPE [--key value …] [--run DIR] [--resume]`: every key of a recipe is also a flag."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from hashigo.cli.console import say
 from hashigo.cli.recipe_flags import as_field, help_text, with_hint
-from hashigo.errors import MissingExtraError, RecipeError
+from hashigo.errors import DataError, MissingExtraError, RecipeError
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -36,14 +36,15 @@ def build_parser() -> ArgumentParser:
     from hashigo.training.recipe import Recipe
 
     parser = ArgumentParser(
-        prog="hashigo train RECIPE.yaml",
-        description="Trains a model as a recipe says. Every key of the recipe is also a flag, which wins.",
+        prog="hashigo train RECIPE",
+        description="Train a model from a recipe: a YAML file, or the name of a bundled recipe. Every key of the recipe is also a flag, "
+        "which takes precedence.",
         exit_on_error=False,
         allow_abbrev=False,
     )
-    parser.add_argument("--config", action=ActionConfigFile, help="another recipe, over the first")
-    parser.add_argument("--run", type=str, default="", help="folder of the run; runs/NAME-OF-THE-RECIPE if left out")
-    parser.add_argument("--resume", action="store_true", help="goes on where the run was interrupted")
+    parser.add_argument("--config", action=ActionConfigFile, help="a second recipe whose keys override the first")
+    parser.add_argument("--run", type=str, default="", help="folder of the run; by default runs/ and the recipe's name")
+    parser.add_argument("--resume", action="store_true", help="continue an interrupted run")
     parser.add_class_arguments(Recipe, nested_key=None)
     return parser
 
@@ -54,25 +55,22 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     Raises:
         RecipeError: the recipe is missing, or a key or value is wrong; the message says which and what is right.
     """
-    from hashigo.training.recipe import Recipe, read_yaml
+    from hashigo.training.recipe import Recipe, find_recipe, read_yaml
 
     parser = build_parser()
     if "-h" in words or "--help" in words or not words:
         print(help_text(parser))
         raise SystemExit(0 if words else 2)
     if words[0].startswith("-"):
-        raise RecipeError(
-            f"expected a recipe first, got {words[0]!r}; for instance: hashigo train recipes/colorizer.yaml"
-        )
-    if not Path(words[0]).is_file():
-        raise RecipeError(f"{words[0]}: expected a recipe (a YAML file), found nothing there")
+        raise RecipeError(f"expected a recipe first, got {words[0]!r}; for instance: hashigo train vivid")
+    recipe = find_recipe(words[0])
     # the data commands call it --data-root; here the same word is taken for the recipe's key
     flags = [as_field(re.sub(r"^--data-root(?==|$)", "--data.root", word)) for word in words[1:]]
-    for path in (words[0], *_configs(flags)):
+    for path in (str(recipe), *_configs(flags)):
         read_yaml(path)  # before a parser sees it, which trusts files more
-    config = _parsed(parser, ["--config", words[0], *flags])
+    config = _parsed(parser, ["--config", str(recipe), *flags])
     values = {name: getattr(config, name) for name in Recipe.__dataclass_fields__}
-    run = config.run or str(Path("runs") / Path(words[0]).stem)
+    run = config.run or str(Path("runs") / recipe.stem)
     return argparse.Namespace(recipe=Recipe(**values), run=run, resume=config.resume)
 
 
@@ -106,7 +104,12 @@ def run(args: argparse.Namespace) -> int:
     shown = TrainingProgress(recipe.epochs)
     say(f"reading {recipe.data.train}")
     start = time.perf_counter()
-    result = train(recipe, args.run, resume=args.resume, callbacks=[shown], say=say)
+    try:
+        result = train(recipe, args.run, resume=args.resume, callbacks=[shown], say=say)
+    except DataError as error:
+        if any(words in str(error) for words in ("nothing is there", "neither a file or folder", "data.train")):
+            raise DataError(f"{error}; name your own pictures with --data.train FOLDER") from error
+        raise
     best = min(result.metrics, key=lambda row: row["val_loss"])
     say(
         f"done in {time.perf_counter() - start:.0f} s; best validation loss {best['val_loss']:.5g} "

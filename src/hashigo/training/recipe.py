@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass, field
 from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from hashigo.errors import RecipeError
+from hashigo.errors import RecipeError, did_you_mean
 from hashigo.files import open_file
 
 Switch = Literal["auto", "on", "off"]
@@ -36,8 +37,8 @@ class NetworkRecipe:
         name: Name of the network, such as unet; a wrong name lists the right ones.
         options: The arguments of the network's class, such as {width: 64, depth: 4, skips: none} of unet; channels and the
             output activation come from the task unless given here.
-        pretrained: Starts from an encoder that has learnt ImageNet's classes, in networks that can have one; needs
-            hashigo[pretrained]. Not together with start.
+        pretrained: Initialize the encoder with ImageNet-pretrained weights, if the network has such an encoder; needs
+            hashigo[pretrained]. Cannot be combined with start.
     """
 
     name: str = "unet"
@@ -47,26 +48,25 @@ class NetworkRecipe:
 
 @dataclass
 class DataRecipe:
-    """Which pictures it is trained on, and how they are cut.
+    """Which pictures the network is trained on, and how they are cropped.
 
     Args:
-        train: Name of a dataset, or path of a folder, glob, tar shards, .npz or pack.
-        split: The split of `train` to use.
-        validation: Name or path of the validation pictures; empty: `validation_share` of `train` is kept apart.
-        validation_split: The split of `validation` to use; empty: test where `validation` is the same set as `train`,
-            else train, which is all there is in most folders.
-        validation_share: Share of `train` for validation where `validation` is empty.
-        root: Folder where named datasets lie; empty: HASHIGO_DATA or the user's cache.
-        size: Short side to which pictures of folders and shards are reduced when read; 0 keeps them as they are.
-        crop: Side of the square crops that the network sees: random in training, central in validation; 0 takes
-            the whole pictures, which then must be of one size.
-        flip: Mirrors every other training picture at random.
-        zoom: Training crops show squares of random size, from so many times `crop` to the picture's short side, brought
-            to `crop`; 0: all of the size of `crop`.
-        colourful: Training pictures whose colourfulness (M3, 0 to about 100; below 15 is all but grey) is lower are left
-            out, as grey scans among colour photos teach a colorizer to leave photos grey; 0 keeps all.
-        limit: At most so many training pictures, evenly spread; 0 takes all.
-        validation_limit: At most so many validation pictures, evenly spread; 0 takes all.
+        train: The training pictures: a dataset's name, or a folder, pattern, tar shards, .npz file or pack.
+        split: Which split of `train` to use.
+        validation: The validation pictures; if empty, `validation_share` of `train` is held out.
+        validation_split: Which split of `validation` to use; if empty, test when `validation` is the same dataset as `train`,
+            otherwise train, which is all that most folders have.
+        validation_share: Share of `train` to hold out for validation if `validation` is empty.
+        root: Folder with the named datasets; if empty, HASHIGO_DATA or the user's cache.
+        size: Reduce pictures from folders and shards to this short side when they are read; 0 keeps their size.
+        crop: Side of the square crops that the network sees: random in training, central in validation; 0 uses
+            whole pictures, which must then all have the same size.
+        flip: Flip half of the training pictures horizontally, at random.
+        zoom: Random-resized crop: the side is drawn between `zoom` × `crop` and the short side; 0 crops without resizing.
+        colourful: Leave out training pictures less colourful than this (M3, 0 to about 100; below 15 is nearly grey), because
+            grey scans among colour photos teach a colorizer to leave photos grey; 0 keeps all.
+        limit: Use at most this many training pictures, evenly spaced; 0 uses all.
+        validation_limit: Use at most this many validation pictures, evenly spaced; 0 uses all.
     """
 
     train: str = ""
@@ -86,19 +86,19 @@ class DataRecipe:
 
 @dataclass
 class OptimizerRecipe:
-    """How the weights are moved.
+    """The optimizer and its schedule.
 
     Args:
         name: sgd or adamw.
-        lr: Learning rate, at the height of the schedule.
+        lr: Peak learning rate.
         momentum: Momentum of sgd.
         weight_decay: Weight decay.
-        schedule: constant, or cosine down to zero at the last step.
-        warmup: Steps over which the learning rate rises linearly from zero.
-        clip: Largest norm of the gradient; 0 does not clip.
-        encoder_lr: Learning rate of an encoder that is a network of its own (network.options.encoder), as a share of lr: less
-            keeps more of what it has learnt before. 0 keeps its weights as they are (not its BatchNorms' statistics) and is
-            faster; a pretrained encoder then learns nothing of hints.
+        schedule: constant, or cosine decay to zero at the last step.
+        warmup: Steps of linear warmup from zero.
+        clip: Clip the gradient's norm to this; 0 does not clip.
+        encoder_lr: Learning rate of a pretrained encoder (network.options.encoder), as a share of lr; a smaller one preserves more of
+            what it has learned. 0 freezes its weights (not its BatchNorm statistics), which is faster, but the encoder then cannot
+            learn to use colour hints.
     """
 
     name: Literal["sgd", "adamw"] = "sgd"
@@ -113,14 +113,14 @@ class OptimizerRecipe:
 
 @dataclass
 class MachineRecipe:
-    """How the machine is used; "auto" takes the fastest that it has, and the run shows what was taken.
+    """How the computer is used; "auto" picks the fastest option, and the run reports what was picked.
 
     Args:
         accelerator: auto, cpu, gpu, tpu or mps.
-        devices: Number of devices, or -1 for all there are.
+        devices: Number of devices; -1 uses all.
         precision: auto, bf16 (bfloat16 autocast, weights float32) or fp32.
-        channels_last: auto, on or off: memory format of pictures and weights.
-        compile: auto (where there is a compiler and the run is long enough to pay for it), on or off.
+        channels_last: auto, on or off: the memory format of pictures and weights.
+        compile: auto (if there is a compiler and the run is long enough to benefit), on or off.
         threads: CPU threads; 0 leaves torch's default.
     """
 
@@ -134,24 +134,24 @@ class MachineRecipe:
 
 @dataclass
 class Recipe:
-    """Everything that makes a training run; the same recipe on the same machine gives the same weights.
+    """Everything that defines a training run; the same recipe on the same computer gives the same weights.
 
     Args:
         task: What the network is trained for.
         network: Which network is trained.
-        data: Which pictures it is trained on.
-        optimizer: How the weights are moved.
-        machine: How the machine is used.
-        loss: Name of the loss; empty takes the task's own.
+        data: Which pictures the network is trained on.
+        optimizer: The optimizer and its schedule.
+        machine: How the computer is used.
+        loss: Name of the loss; if empty, the task's own.
         epochs: Passes over the training pictures.
         batch_size: Pictures per step.
-        seed: Decides the first weights, the order of the pictures and all augmentation.
-        panels: Number of fixed validation pictures on the panel of each epoch; 0 makes none.
-        checkpoint_minutes: A checkpoint is written at each epoch's end and, within epochs, this often; 0: at epochs' ends only.
-        half: Stores the finished model's weights as float16, half the size.
-        ema: Share of its past that a running mean of the weights keeps at each step, such as 0.999; the mean is what is
-            validated, shown and saved. 0 does without.
-        start: Name or folder of a model whose weights, and whose task's statistics, training starts from.
+        seed: Seed for the initial weights, the order of the pictures and all augmentation.
+        panels: Number of fixed validation pictures in each epoch's panel; 0 makes no panels.
+        checkpoint_minutes: Write a checkpoint this often within epochs, besides the one after each epoch; 0 writes none within epochs.
+        half: Store the finished model's weights as float16, at half the size.
+        ema: Decay of an exponential moving average of the weights, such as 0.999; the average is validated, shown and saved.
+            0 turns it off.
+        start: A model to fine-tune: its weights and its task's statistics are the starting point.
     """
 
     task: TaskRecipe = field(default_factory=TaskRecipe)
@@ -217,6 +217,28 @@ _BOUNDS: dict[str, tuple[float, float]] = {
 }
 """The smallest and the largest value that each number of a recipe may have. The largest are far beyond use: they are there so that
 a slip of the finger is an error at once, and not a machine without memory."""
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+"""The bundled recipes."""
+
+
+def find_recipe(name: str) -> Path:
+    """The file of a recipe: a path, or the name of a bundled recipe, such as vivid.
+
+    Raises:
+        RecipeError: neither; the message lists the bundled recipes.
+    """
+    path = Path(name)
+    if os.path.exists(path):  # noqa: PTH110 (Path's raises for too long names)
+        return path
+    bundled = {path.stem: path for path in sorted(RECIPES.glob("*.yaml"))}
+    wanted = path.stem if path.name == name or path.parent.name == "recipes" else ""
+    if wanted in bundled:
+        return bundled[wanted]
+    raise RecipeError(
+        f"{name}: expected a recipe (a YAML file) or the name of a bundled one; {did_you_mean(name, bundled)}"
+    )
+
 
 MOST_BYTES = 1 << 20
 """A recipe file is some hundred bytes; whatever is larger than this is no recipe."""

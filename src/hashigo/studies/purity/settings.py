@@ -59,21 +59,21 @@ class PuritySettings:
     """Everything that decides on the study's numbers.
 
     Args:
-        preset: Name of the preset that these settings started from.
+        preset: The preset that provides the defaults.
         data: A labelled dataset: its name, or a folder, pack or .npz file.
-        data_root: Folder where named datasets lie; empty: HASHIGO_DATA or the user's cache.
-        size: Side of the pictures; 0 takes them as they are (digits are enlarged to the article's 28).
-        pictures: At most so many training pictures, evenly spread; 0 takes all.
-        test_pictures: At most so many test pictures; 0 takes all.
-        seeds: Training runs of each condition.
-        kmeans_seeds: Runs of k-means on each set of features.
-        epochs: Passes over the training pictures; 0: ten, or as many more as give about 1,500 steps, at most 100.
+        data_root: Folder with the named datasets; if empty, HASHIGO_DATA or the user's cache.
+        size: Side of the pictures; 0 keeps it (digits are enlarged to the article's 28).
+        pictures: Use at most this many training pictures, evenly spaced; 0 uses all.
+        test_pictures: Use at most this many test pictures; 0 uses all.
+        seeds: Training runs per condition.
+        kmeans_seeds: k-means runs per set of features.
+        epochs: Passes over the training pictures; 0 chooses enough for about 1,500 steps, from 10 to 100.
         batch_size: Pictures per step.
         lr: Learning rate.
         momentum: Momentum.
-        width: Channels of the outermost level; doubled with each level.
+        width: Channels of the outermost level; each deeper level has twice as many.
         units: Units of the bottleneck.
-        controls: Trains the two conditions with zeroed skips too.
+        controls: Also train the two conditions with zeroed skips.
         precision: auto, bf16 or fp32.
         seed: The first training seed; the others follow.
     """

@@ -17,26 +17,26 @@ class RestorationSettings:
     """Everything that decides on the numbers of a restoration study; the defaults are the article's setting.
 
     Args:
-        preset: Name of the preset that these settings started from.
+        preset: The preset that provides the defaults.
         data: Pictures to train on: the name of a dataset, or a folder, tar shards, pack or .npz file.
-        data_root: Folder where named datasets lie; empty: HASHIGO_DATA or the user's cache.
-        test: Other pictures to measure on; empty: the set's own test split, or a share that is kept apart. The
-            study colorize keeps a class "cat" out of training, and measures on it unless others are given here.
-        pictures: At most so many pictures, evenly spread, of which some are kept for validation; 0 takes all. A named
-            set whose training split is smaller is taken whole.
-        test_pictures: At most so many pictures to measure on.
-        crop: Side of the squares that the networks see, if the pictures are not smaller: random ones in training,
-            central ones otherwise.
-        size: Short side to which pictures are reduced when read; 0: the side of the squares.
-        width: Channels of the network's outermost level; doubled with each level.
-        depth: Number of poolings.
+        data_root: Folder with the named datasets; if empty, HASHIGO_DATA or the user's cache.
+        test: Other pictures to measure on; if empty, the dataset's own test split, or a held-out share. The study
+            colorize holds a class "cat" out of training, and measures on it unless other pictures are given here.
+        pictures: Use at most this many pictures, evenly spaced, some of them for validation; 0 uses all. A named
+            dataset with a smaller training split is used completely.
+        test_pictures: Use at most this many test pictures.
+        crop: Side of the square crops that the networks see, unless the pictures are smaller: random in training,
+            central otherwise.
+        size: Reduce pictures to this short side when they are read; 0 uses the side of the crops.
+        width: Channels of the network's outermost level; each deeper level has twice as many.
+        depth: Number of pooling layers.
         epochs: Passes over the training pictures.
         batch_size: Pictures per step.
         lr: Learning rate.
         momentum: Momentum.
-        schedule: constant, or cosine down to zero at the last step.
-        seed: Decides the first weights and the order of the pictures.
-        panels: Validation pictures on the panel of each epoch; 0 makes none.
+        schedule: constant, or cosine decay to zero at the last step.
+        seed: Seed for the initial weights and the order of the pictures.
+        panels: Number of validation pictures in each epoch's panel; 0 makes no panels.
     """
 
     preset: str = "article"
