@@ -1,21 +1,22 @@
-# Everything happens in this project's own environment, .venv; a target sets up what it needs.
-#   make demo     the main job, end to end, on pictures that come with the dependencies: demo/report.html
-#   make test     the tests
-#   make check    style and types
-#   make bench    all benchmarks (an hour or so; needs a quiet machine)
-#   make venv     only the environment, with all that developing takes
+# Everything uses the project's own environment, .venv; each target sets up what it needs.
+#   make demo       run the demo: demo/report.html
+#   make test       run the tests
+#   make docs-test  run the long commands of the README (half an hour)
+#   make check      check style and types
+#   make bench      run all benchmarks (an hour or so, on a quiet computer)
+#   make venv       only set up the environment for development
 
 PYTHON ?= python3
 KERAS_PYTHON ?= $(PYTHON)
 OUT ?= out
 BIN := .venv/bin
 
-.PHONY: venv demo test check bench
+.PHONY: venv demo test docs-test check bench
 .DELETE_ON_ERROR:
 
 venv: .venv/installed-dev
 
-# one stamp for each set of packages: `make demo` need not wait for what only the tests take
+# one stamp for each set of packages: `make demo` does not wait for what only the tests need
 .venv/installed-%: pyproject.toml constraints.txt
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$*]'
@@ -31,6 +32,9 @@ demo: .venv/installed-train
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest
+
+docs-test: .venv/installed-dev
+	$(BIN)/python -m pytest -n 0 -m docs
 
 check: .venv/installed-dev
 	$(BIN)/ruff check

@@ -1,9 +1,8 @@
-"""The demonstration and its page; recipes and the README's commands."""
+"""The demo and its page; the bundled recipes."""
 
 from __future__ import annotations
 
 import re
-import shlex
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,14 +10,13 @@ import numpy as np
 import pytest
 
 from hashigo import demo as demo_module
-from hashigo.cli import main as cli
 from hashigo.cli import train as cli_train
+from hashigo.errors import BusyError
+from hashigo.files import locked
 from hashigo.image import photo_of, read
 from hashigo.pages.page import Page
 from hashigo.pages.plots import INK, curves
 from hashigo.training.recipe import RECIPES
-
-ROOT = Path(__file__).parent.parent
 
 
 class Tags(HTMLParser):
@@ -41,7 +39,7 @@ def test_the_demonstration_makes_its_page(tmp_path: Path, monkeypatch: pytest.Mo
     text = page.read_text(encoding="utf-8")
     tags = Tags(text).seen
     pictures = [attributes["src"] or "" for tag, attributes in tags if tag == "img"]
-    assert len(pictures) == 3 * 6 + 2 * 2, "six photos three times, and two panels for each of two networks"
+    assert len(pictures) == 3 * 4 + 2 * 2, "four photos three times, and two panels for each of two networks"
     assert all(source.startswith("data:image/") for source in pictures), "the page needs no other file"
     assert not re.search(r'(?:src|href)="https?:', text)
     assert text.count("<svg") == 1
@@ -51,9 +49,26 @@ def test_the_demonstration_makes_its_page(tmp_path: Path, monkeypatch: pytest.Mo
     assert astronaut.size == (512, 512)
     assert np.ptp(astronaut.pixels.astype(int), axis=2).max() > 8, "there is some colour in it"
     assert any("with skip connections" in line for line in lines)
-    # a second demonstration in the same folder starts over
+    assert "スキップ接続" in text
+    assert str(Path(demo_module.__file__).parent) not in text, "no paths of this computer"
+    # a second demo in the same folder starts over
     demo_module._clear(tmp_path / "digits" / "concat")
     assert not list((tmp_path / "digits" / "concat" / "checkpoints").glob("*"))
+
+
+def test_the_demo_without_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo_module, "has_torch", lambda: False)
+    lines: list[str] = []
+    text = demo_module.demo(tmp_path, lines.append).read_text(encoding="utf-8")
+    assert text.count("<img") == 3 * 4
+    assert "hashigo[train]" in text
+    assert any("hashigo[train]" in line for line in lines)
+    assert not (tmp_path / "digits").exists()
+
+
+def test_one_demo_at_a_time(tmp_path: Path) -> None:
+    with locked(tmp_path / ".lock", "busy"), pytest.raises(BusyError, match="another demo"):
+        demo_module.demo(tmp_path)
 
 
 def test_a_page_escapes_its_texts_and_holds_its_pictures(tmp_path: Path) -> None:
@@ -88,33 +103,3 @@ def test_every_recipe_can_be_read_and_built(recipe: Path) -> None:
     task = make_task(parsed.task.name, **parsed.task.options)
     make_network(parsed.network.name, **network_options(parsed, task))
     assert parsed.data.train
-
-
-def readme_commands() -> list[list[str]]:
-    """Every `hashigo …` line of the README's shell blocks, as words."""
-    blocks = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
-    lines = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
-    return [shlex.split(line)[1:] for line in lines if line.startswith(".venv/bin/hashigo ")]
-
-
-@pytest.mark.parametrize("words", readme_commands(), ids=" ".join)
-def test_every_command_of_the_readme_is_understood(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    import importlib
-
-    monkeypatch.chdir(ROOT)
-    module = importlib.import_module(cli.COMMANDS[words[0]][0])
-    module.parse(words[1:])
-
-
-def test_the_readme_has_commands() -> None:
-    assert {words[0] for words in readme_commands()} >= {
-        "colorize",
-        "apply",
-        "train",
-        "evaluate",
-        "export",
-        "data",
-        "doctor",
-        "study",
-        "features",
-    }

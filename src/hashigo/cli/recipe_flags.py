@@ -24,6 +24,7 @@ def help_text(parser: ArgumentParser) -> str:
     text = re.sub(r"(?<![\w-])--[a-z][\w.]*", lambda match: match[0].replace("_", "-"), parser.format_help())
     text = re.sub(r"\(type:\s[^()]*?,\s+(?=default:)", "(", text)
     text = re.sub(r"\s*\(type:\s[^()]*?\)", "", text)
+    text = re.sub(r"\(default:\s*True\)", "(default: true)", text)
     return re.sub(r"\s*\(default:\s*(?:null|None|''|\"\"|\[\]|\{\}|False|false)?\s*\)", "", text)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -45,7 +46,7 @@ def run_purity(settings: PuritySettings, folder: str | Path, say: Say = lambda _
     pictures = load_pictures(settings)
     if settings.epochs == 0:
         steps = max(1, len(pictures.train) // settings.batch_size)
-        settings = replace(settings, epochs=min(100, max(10, math.ceil(1500 / steps))))
+        settings = replace(settings, epochs=min(100, max(10, math.ceil(1000 / steps))))
     may_grow = ("seeds", "controls", "data_root", "root")  # the last is what data_root was called
     study = StudyFolder(folder, "purity", settings, may_grow, pictures.about, PuritySettings())
     if pictures.left_out:
@@ -56,7 +57,7 @@ def run_purity(settings: PuritySettings, folder: str | Path, say: Say = lambda _
         f"{len(settings.conditions())} conditions × {settings.seeds} training runs × {settings.epochs} epochs"
     )
     with lanes() as together:
-        together.run(_jobs(settings, pictures, study, say))
+        together.run(_counted(list(_jobs(settings, pictures, study, say)), say))
     results = summarize(settings, pictures, study)
     facts = study.write_results(results)
     return write_report(settings, pictures, study, results, facts)
@@ -72,6 +73,33 @@ def _jobs(settings: PuritySettings, pictures: LabelledPictures, study: StudyFold
         groups = [missing] if torch.cuda.is_available() else [[seed] for seed in missing]
         for group in filter(None, groups):
             yield partial(train_and_measure, name, recipe, group, settings, pictures, study, say)
+
+
+def _counted(jobs: Sequence[Job], say: Say) -> Iterator[Job]:
+    """The jobs; after each, a line says how many are done and about how long the others will take."""
+    start, lock, done = time.monotonic(), threading.Lock(), 0
+
+    def counted(job: Job, go_on: Callable[[], bool]) -> None:
+        nonlocal done
+        job(go_on)
+        with lock:
+            done += 1
+            left = (time.monotonic() - start) / done * (len(jobs) - done)
+            if left:
+                say(f"{done} of {len(jobs)} done, about {_duration(left)} left")
+
+    for job in jobs:
+        yield partial(counted, job)
+
+
+def _duration(seconds: float) -> str:
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 90
+        else f"{seconds / 60:.0f} min"
+        if seconds < 5400
+        else f"{seconds / 3600:.1f} h"
+    )
 
 
 Job = Callable[[Callable[[], bool]], None]
