@@ -79,6 +79,7 @@ def names_of_plots(study: str, results: Any) -> list[str]:
     """What the page's plots are called, in their order; "" for those that are not kept."""
     names = list(PLOTS[study])
     if study == "purity":
+        names[1:2] = [f"epochs-{name}" for name in results["conditions"]]
         rows = [*results["conditions"], "raw"]
         names += [f"{kind}-{row}" if row in SHOWN else "" for kind in ("labels", "map") for row in rows]
     return names

@@ -213,7 +213,7 @@ def test_data_check(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main(["data", "check", str(broken)]) == 1
     said = capsys.readouterr().out
     assert "bad.png" in said
-    assert "NOT in order" in said
+    assert "NOT OK" in said
 
 
 def test_data_pack(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -222,7 +222,7 @@ def test_training_begins_with_the_weights_and_leaves_a_model_that_needs_no_packa
     for name, value in expected.items():
         if not name.startswith("stem.conv") and name.endswith(("weight", "bias")):
             torch.testing.assert_close(found[name], value, atol=1e-3, rtol=1e-2)
-    assert "began with | efficientnet-lite0" in (run.model.path / "README.md").read_text(encoding="utf-8")
+    assert "initialized from | efficientnet-lite0" in (run.model.path / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_encoder_may_learn_more_slowly(pictures: Path, tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def test_features_that_never_change_leave_a_note(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(report_module, "_tsne", lambda _, __: None)
     settings = PuritySettings(data=str(digits_npz(tmp_path / "own.npz", (0, 1), 200)), **SMALL)
     page = run_purity(settings, tmp_path / "study").read_text(encoding="utf-8")
-    assert "No map of neither, bottleneck" in page
+    assert "No map for neither, bottleneck" in page
 
 
 def test_divergence_names_condition_seed_and_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +148,7 @@ def test_a_broken_state_is_begun_again(tmp_path: Path) -> None:
         state.write_bytes(b"torn")
     said: list[str] = []
     run_purity(settings, tmp_path / "study", said.append)
-    assert sum("cannot be read" in line and "begins again" in line for line in said) == 2
+    assert sum("cannot be read" in line and "starts again" in line for line in said) == 2
 
 
 def test_what_is_no_precision_is_refused_on_the_command_line() -> None:

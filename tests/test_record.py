@@ -127,11 +127,11 @@ def test_a_record_that_cannot_be_kept(
     monkeypatch.setenv("HASHIGO_STATE", str(tmp_path / "file"))
     said = colorize(capsys, album, "-m", model)
     assert "2 done" in said
-    assert "compared by date only" in said
+    assert "recognized by date only" in said
     monkeypatch.setenv("HASHIGO_STATE", str(tmp_path / "damaged"))
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / "results.sqlite").write_bytes(b"no database" * 500)
-    assert "compared by date only" in colorize(capsys, album, "-m", model, "--existing", "overwrite")
+    assert "recognized by date only" in colorize(capsys, album, "-m", model, "--existing", "overwrite")
 
 
 @pytest.mark.parametrize(("existing", "done"), [("skip", 0), ("overwrite", 2), ("newer", 1)])
@@ -266,7 +266,9 @@ def test_photos_in_colour(tmp_path: Path, model: str, capsys: pytest.CaptureFixt
     assert not (tmp_path / "colour.color.png").exists()
     said = colorize(capsys, tmp_path, "-m", model)
     assert "1 done, 3 skipped" in said
-    assert "1 photo was in colour and got new colours (colour.png); --only-grey leaves such photos alone" in said
+    assert (
+        "1 photo was already in colour and got new colours (colour.png); --only-grey leaves such photos alone" in said
+    )
 
 
 def test_a_16_bit_scan_keeps_all_its_levels(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -173,7 +173,7 @@ def test_a_finished_study_is_not_done_again(finished: Path, photos: Path, monkey
     monkeypatch.setattr(restoration, "measure", never)
     lines: list[str] = []
     run_autoencode(RestorationSettings(data=str(photos), **TINY), finished, lines.append)
-    assert sum("finished before" in line for line in lines) == 3
+    assert sum("already finished" in line for line in lines) == 3
     after = results_of(finished)
     assert (finished / "report.html").is_file()
     assert {key: after[key] for key in ("conditions", "claims")} == {
@@ -239,9 +239,9 @@ def test_a_folder_that_an_earlier_version_began_goes_on(finished: Path, photos: 
     lines: list[str] = []
     run_autoencode(RestorationSettings(data=str(photos), **TINY), folder, lines.append)
     assert all(path.read_text(encoding="utf-8") == text for path, text in parts.items())
-    assert sum("go through the network again" in line for line in lines) == 3
-    assert any("the first originals are stored again" in line for line in lines)
-    assert any("leaves out what the networks gave back in epochs 1, 2" in line for line in lines)
+    assert sum("running the network on the held-out pictures again" in line for line in lines) == 3
+    assert any("storing the first originals again" in line for line in lines)
+    assert any("leaves out the results of epochs 1, 2" in line for line in lines)
     page, before = ((path / "report.html").read_text(encoding="utf-8") for path in (folder, finished))
     pictures, pictures_before = (re.findall(r"base64,([^\"]*)", text) for text in (page, before))
     assert pictures == pictures_before[4 * 2 :], "all but the rows of the epochs, which come first"
@@ -615,7 +615,7 @@ def test_pictures_are_stored_as_arrays_and_as_a_panel(count: int, side: int, tmp
     stored = shown.read_shown(tmp_path, ["with"], [2, 3], lines.append)
     assert [epoch.epoch for epoch in stored.epochs] == [2]
     assert len(lines) == 1
-    assert "in epochs 3:" in lines[0]
+    assert "results of epochs 3," in lines[0]
     np.testing.assert_allclose(stored.originals, pictures, atol=1e-6)
     np.testing.assert_allclose(stored.grey, 1 - pictures, atol=1e-6)
     np.testing.assert_allclose(stored.epochs[0].results["with"], 1 - pictures, atol=1e-6)

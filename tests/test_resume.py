@@ -193,7 +193,7 @@ def test_resuming_a_finished_run_changes_nothing(pictures: Path, whole: Run) -> 
     assert ((whole.folder / "metrics.csv").read_bytes(), whole.model.weights.read_bytes()) == before
     assert again.metrics == whole.metrics
     assert again.pictures_per_second == 0
-    assert "all in earlier sittings" in (again.model.path / "README.md").read_text(encoding="utf-8")
+    assert "all in earlier runs" in (again.model.path / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_run_from_before_a_recipe_had_some_key_goes_on(pictures: Path, tmp_path: Path) -> None:

@@ -193,7 +193,7 @@ def test_a_run_starts_from_a_model(run: Run, pictures: Path, tmp_path: Path) -> 
     assert made.cells == warm.model.task.cells
     assert warm.metrics[0]["val_loss"] == pytest.approx(min(row["val_loss"] for row in run.metrics), rel=0.05)
     other = replace(again, network=NetworkRecipe(options={"width": 4, "depth": 2}))
-    with pytest.raises(RecipeError, match="start: expected a network like this recipe's"):
+    with pytest.raises(RecipeError, match="start: expected a network that matches this recipe"):
         train(other, tmp_path / "other")
     with pytest.raises(RecipeError, match="start: expected a model of the task 'colorize', got one of 'colorize-bins'"):
         train(replace(again, task=TaskRecipe("colorize")), tmp_path / "another")

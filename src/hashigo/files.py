@@ -271,7 +271,7 @@ def _expand_one(given: str | Path, suffixes: Collection[str], others: Others) ->
     elif glob.has_magic(str(given)):
         yield from _expand_pattern(path, suffixes, others)
     else:
-        raise PictureError(f"{given}: expected a file, a folder or a pattern like 'album/*.jpg', found nothing there")
+        raise PictureError(f"{given}: expected a file, a folder or a pattern like 'album/*.jpg', but nothing is there")
 
 
 def _expand_pattern(pattern: Path, suffixes: Collection[str], others: Others) -> Iterator[tuple[Path, Path]]:

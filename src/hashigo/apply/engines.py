@@ -207,7 +207,7 @@ def choose_engine(name: EngineName, has_onnx: bool) -> str:
         raise ModelError(f"expected the engine auto, openvino or torch, got {name!r}")
     if name == "openvino" and not has_onnx:
         raise ModelError(
-            "the model has no model.onnx, which OpenVINO needs: make it with 'hashigo export', or use torch"
+            "the model has no model.onnx, which OpenVINO needs: create it with 'hashigo export', or use --engine torch"
         )
     chosen = ("openvino" if has_onnx else "torch") if name == "auto" else name
     if chosen == "torch" and not has_torch():

@@ -60,7 +60,7 @@ def run(
     model: Model, jobs: Sequence[Job], options: Options | None = None, *, hints: Sequence[Hint] = (),
     records: Records | None = None, batch_size: int = 4,
 ) -> Iterator[Outcome]:  # fmt: skip
-    """Does the jobs and tells of each as it ends, in order.
+    """Runs the jobs and yields each outcome, in order.
 
     Files are decoded ahead and encoded behind in worker threads while the network works; neighbours whose network
     input has one shape go through it as one batch. A failing file never stops the others. hints: known colours, which make sense
@@ -89,7 +89,9 @@ def _hinted(model: Model, jobs: Sequence[Job], hints: Sequence[Hint], options: O
         RecipeError: there are several photos, the model takes no hints, or one lies outside the photo.
     """
     if len(jobs) > 1:
-        raise RecipeError(f"--hint: expected one photo, whose places it names, got {len(jobs)}; colour them one by one")
+        raise RecipeError(
+            f"--hint: expected one photo, because a hint is a place in one photo, got {len(jobs)}; colorize them one at a time"
+        )
     task = hint_taker(model.task)
     try:
         photo = read(jobs[0].source, max_pixels=options.max_pixels, pages=options.pages)
@@ -301,4 +303,4 @@ class Tally:
             return ""
         names = ", ".join(path.name for path in self.recoloured[:3]) + (", …" if len(self.recoloured) > 3 else "")
         what = "1 photo was" if len(self.recoloured) == 1 else f"{len(self.recoloured)} photos were"
-        return f"; {what} in colour and got new colours ({names}); --only-grey leaves such photos alone"
+        return f"; {what} already in colour and got new colours ({names}); --only-grey leaves such photos alone"

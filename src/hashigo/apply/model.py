@@ -105,7 +105,7 @@ class Model:
     def __call__(
         self, picture: object, hints: Sequence[Known] = (), *, vivid: float | None = None, size: int = 0
     ) -> object:
-        """The picture as the model gives it back, in the form in which it came.
+        """Runs the model on a picture; the result has the same form as the picture.
 
         A path, bytes or Pillow picture → a Pillow picture, whose `info` and `save` keep what the photo carried. A `Photo` → a
         `Photo`. An array, uint8 or float 0..1, of shape (H, W), (H, W, 3), (H, W, 4), (3, H, W), or (N, …) with one of these →
@@ -154,7 +154,7 @@ class Model:
         self, pictures: Sequence[object], hints: Sequence[Sequence[Known]] = (), *, vivid: float | None = None,
         size: int = 0, batch_size: int = 8,
     ) -> Sequence[object]:  # fmt: skip
-        """Several pictures, each as a call would give it, in their order; those that the network sees at one size go through it
+        """Several pictures, each as a single call would return it, in order; those that the network sees at one size go through it
         as batches of at most `batch_size`.
 
         Arrays are single pictures. hints: a list for each picture, or none at all.

@@ -103,7 +103,7 @@ class Records:
     Where it cannot be read or written there is none: `problem` says why, and results are compared by date only.
 
     Args:
-        folder: where the database lies; the user's state folder if left out.
+        folder: the database's folder; by default the user's state folder.
     """
 
     def __init__(self, folder: Path | None = None) -> None:

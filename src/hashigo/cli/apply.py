@@ -117,7 +117,9 @@ def run(args: argparse.Namespace) -> int:
                 bar.step(note=outcome.job.source.name)
     finally:  # also when the run is interrupted
         if records.problem:
-            say(f"results are compared by date only, since there is no record of them: {records.problem}")
+            say(
+                f"up-to-date results are recognized by date only, because the record of results cannot be used: {records.problem}"
+            )
         say(f"{tally.summary()}{left_out(others)}; {_where(args, outcomes)}")
         failures = failures_path(args.inputs, jobs, args.output)
         _list_failures(outcomes, failures)
@@ -133,7 +135,7 @@ def _write_sheet(args: argparse.Namespace, task: Task, outcomes: Sequence[Outcom
     path = write_sheet(
         outcomes, folder / NAME, _same_command(args), takes_hints=isinstance(task, TakesHints), max_pixels=_max_pixels(args)
     )  # fmt: skip
-    say(f"the album is in {path}")
+    say(f"the album page is {path}")
 
 
 def _same_command(args: argparse.Namespace) -> list[str]:
@@ -172,9 +174,9 @@ def _list_failures(outcomes: list[Outcome], path: Path) -> None:
 
     try:
         if write_failures(outcomes, path):
-            say(f"the failures are listed in {path}")
+            say(f"failures are listed in {path}")
     except OSError as error:
-        say(f"the failures are only listed above: {path} cannot be written ({error.strerror or error})")
+        say(f"failures are only listed above, because {path} cannot be written ({error.strerror or error})")
 
 
 def _through(args: argparse.Namespace) -> int:
@@ -224,8 +226,8 @@ def _may_write(target: Path, existing: str) -> bool:
     if not target.exists() or existing == "overwrite":
         return True
     if existing == "error":
-        raise RecipeError(f"{target} exists already; use --existing skip or overwrite")
-    say(f"{target} exists already; skipped; --existing overwrite makes it again")
+        raise RecipeError(f"{target} already exists; use --existing skip or overwrite")
+    say(f"{target} already exists and was skipped; --existing overwrite makes it again")
     return False
 
 
@@ -261,4 +263,4 @@ def _lines(outcome: Outcome) -> list[str]:
 def _where(args: argparse.Namespace, outcomes: list[Outcome]) -> str:
     if args.output is not None:
         return f"see {args.output}"
-    return f"see {outcomes[-1].job.target}" if len(outcomes) == 1 else "they lie beside their inputs"
+    return f"see {outcomes[-1].job.target}" if len(outcomes) == 1 else "results are beside their photos"

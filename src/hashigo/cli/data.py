@@ -110,7 +110,7 @@ def _check(args: argparse.Namespace) -> int:
         show(f"  note: {note}")
     for problem in report.problems:
         show(f"  problem: {problem}")
-    show("  in order" if report.ok else "  NOT in order")
+    show("  OK" if report.ok else "  NOT OK")
     return 0 if report.ok else 1
 
 

@@ -52,7 +52,7 @@ def cluster(
         most_memory: bytes; 0 takes a quarter of the machine's memory.
 
     Raises:
-        RecipeError: a setting that cannot be.
+        RecipeError: an invalid setting.
         DataError: features of another shape, or not finite; the message names the first bad row.
     """
     array = matrix(features)

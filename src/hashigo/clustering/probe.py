@@ -44,7 +44,7 @@ def linear_probe(
     if train.shape[1] != test.shape[1]:
         raise DataError(f"expected test features with {train.shape[1]} columns, as in training, got {test.shape[1]}")
     if (classes == classes[0]).all():
-        raise DataError(f"expected at least two classes to tell apart, got only {classes[0]}; train on more rows")
+        raise DataError(f"expected at least two classes, got only {classes[0]}; train on more rows")
     model = make_pipeline(
         StandardScaler(), LogisticRegression(tol=TOLERANCE, max_iter=MOST_ITERATIONS, random_state=seed)
     )

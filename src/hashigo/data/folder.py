@@ -22,6 +22,6 @@ def folder_items(path: str | Path) -> list[Item]:
     if not files:
         raise DataError(
             f"{path}: expected pictures ({', '.join(sorted(SUFFIXES))}), .tar shards or a known dataset, "
-            "found none; give a folder that holds some"
+            "found none; give a folder that contains some"
         )
     return [Item(relative.as_posix(), file) for file, relative in files]

@@ -64,7 +64,7 @@ class ResidentPictures:
     def gather_scaled(
         self, indices: Tensor, top: Tensor, left: Tensor, flip: Tensor, scale: Tensor, height: int, width: int
     ) -> Tensor:
-        """Like `gather`, of squares whose pixels lie `scale` (N,) of the pictures' own apart; between pixels bilinear."""
+        """Like `gather`, of squares whose pixels are `scale` (N,) of the pictures' own apart; between pixels bilinear."""
         sizes = self.sizes[indices]
         places = []
         for start, side, length, mirrored in ((top, 0, height, None), (left, 1, width, flip)):

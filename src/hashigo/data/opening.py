@@ -32,7 +32,7 @@ NOTHING_THERE = "expected a file, folder or glob pattern, nothing is there"
 
 @dataclass(frozen=True)
 class Content:
-    """What a path holds: a dataset's name, "pack", "npz", "tar", "pictures" or "splits", and where."""
+    """What a path contains: a dataset's name, "pack", "npz", "tar", "pictures" or "splits", and where."""
 
     kind: str
     where: Path
@@ -100,7 +100,7 @@ def is_pattern(path: str | Path) -> bool:
 
 
 def recognise(path: str | Path) -> Content:
-    """What a path holds, found from its content. Raises DataError when it is nothing hashigo knows."""
+    """What a path contains, judged by its content. Raises DataError when it is nothing hashigo knows."""
     place = Path(path).expanduser()
     if is_pattern(place):
         return Content("tar" if place.suffix.lower() == ".tar" else "pictures", place)

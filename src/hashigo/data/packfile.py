@@ -145,7 +145,7 @@ def _header(path: Path) -> tuple[dict[str, _Entry], Mapping[str, str], int]:
         raise DataError(f"{path}: the pack's header cannot be read ({error}); write it again") from error
     metadata = header.pop("__metadata__", {}) if isinstance(header, dict) else None
     if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
-        raise DataError(f"{path}: the pack's header cannot be read (it has no names and texts); write it again")
+        raise DataError(f"{path}: the pack's header cannot be read (it is not a JSON object); write it again")
     return header, metadata, 8 + length
 
 

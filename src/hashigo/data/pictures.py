@@ -213,7 +213,7 @@ def _classes(path: str | Path, text: str) -> tuple[str, ...]:
     except (ValueError, RecursionError):
         classes = None
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-        raise DataError(f"{path}: the pack is damaged (its classes are no list of names); write it again")
+        raise DataError(f"{path}: the pack is damaged (its classes are not a list of names); write it again")
     return tuple(classes)
 
 

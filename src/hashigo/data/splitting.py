@@ -36,7 +36,9 @@ def colourful(pictures: PictureSet, least: float) -> PictureSet:
 def split_off(pictures: PictureSet, share: float, most: int = 0) -> tuple[PictureSet, PictureSet]:
     """Two sets without overlap: all but a `share` of `pictures`, and that share, chosen by a fixed shuffle."""
     if len(pictures) < 2:
-        raise RecipeError(f"expected at least 2 pictures to keep some apart for validation, got {len(pictures)}")
+        raise RecipeError(
+            f"expected at least 2 pictures, so that some can be held out for validation, got {len(pictures)}"
+        )
     order = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(7)).numpy()
     count = min(max(1, round(share * len(pictures))), len(pictures) - 1)
     apart = sorted(order[:count][: most or None].tolist())

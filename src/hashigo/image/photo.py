@@ -268,7 +268,7 @@ def read(source: str | Path | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS,
     except PictureError as error:
         raise PictureError(f"{name}: {error}") from error
     except Exception as error:  # the one boundary: Pillow raises a dozen kinds for broken files
-        raise PictureError(f"{name}: expected a whole picture file, {_reason(error)}") from error
+        raise PictureError(f"{name}: expected a complete picture file, {_reason(error)}") from error
 
 
 def pixels_of(path: str | Path) -> int:

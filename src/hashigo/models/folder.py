@@ -167,7 +167,7 @@ def save_model(
         size: side of the pictures that it was trained on, 0 where unknown.
         card: text of the model card, Markdown.
         half: stores floating-point weights as float16.
-        onnx: writes model.onnx too; otherwise one of an earlier model is taken away.
+        onnx: writes model.onnx too; otherwise the one of an earlier model is removed.
 
     Raises:
         ModelError: the network's class is none of `NETWORKS`.

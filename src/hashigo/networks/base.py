@@ -63,7 +63,7 @@ class Network(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["au
 
     @property
     def pretrainable(self) -> nn.Module | None:
-        """The part that may begin with pretrained weights and learn at a rate of its own; None where there is none."""
+        """The part that can have pretrained weights and its own learning rate, or None."""
         return None
 
     def encode(self, x: Tensor) -> tuple[Tensor, object]:

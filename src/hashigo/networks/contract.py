@@ -60,7 +60,7 @@ def contract_of(values: Mapping[str, object]) -> Contract:
     """The contract that `Contract.as_dict` gave, read from JSON.
 
     Raises:
-        ModelError: an unknown key, or a value that cannot be.
+        ModelError: an unknown key or an invalid value.
     """
     known = {"multiple", "answer_scale", "fixed_size", "context_pixels"}
     if wrong := sorted(set(values) - known):

@@ -72,26 +72,27 @@ class UNet(Network, tags=["unet", "autoencoder"]):
     Args:
         in_channels: Channels in.
         out_channels: Channels out.
-        width: Channels of the outermost level, of the decoder at least; each level below has twice as many.
-        depth: How often sides are halved after the stem, and so the number of possible skip connections.
-        skips: "concat", "none" or "zeroed" (concat's parameters, but zeros flow), for all levels or one for each, outermost first.
-        bottleneck: Units of a dense bottleneck in the middle, or None for none. Fixes the picture size to `size`.
-        size: (H, W) of the pictures; needed with a bottleneck only.
-        latent_activation: Activation that makes the latent where there is no bottleneck (the bottleneck's is tanh).
+        width: Channels of the outermost level (of the decoder); each deeper level has twice as many.
+        depth: Number of times the sides are halved after the stem, which is also the number of possible skip connections.
+        skips: "concat", "none" or "zeroed" (the parameters of concat, but zeros instead of the features), for all levels or one for each,
+            outermost first.
+        bottleneck: Units of a dense bottleneck in the middle, or None. Fixes the picture size to `size`.
+        size: (H, W) of the pictures; only needed with a bottleneck.
+        latent_activation: Activation of the latent if there is no bottleneck (the bottleneck uses tanh).
         output_activation: Activation after the last 1×1 convolution: "sigmoid", "linear", "tanh" or "relu".
         residual: Adds each block's input to its output through a 1×1 projection.
-        stem: Side of the squares of pixels that become channels of one place: the network works at, and answers in, a
-            stem-th of the height and width. Four times as fast for 2.
-        context: Adds what the whole picture is about to the latent.
-        encoder: "plain", a block for each level, or "efficientnet-lite0" (`networks.encoders.efficientnet`), which may begin with pretrained
-            weights (`networks.load_pretrained`). That one needs a depth of 4 and a stem of 2 (its first convolution's stride), and its
+        stem: Reduction before the first level: the network works at, and answers in, 1/stem of the height and width (space to
+            depth). 2 is four times as fast as 1.
+        context: Add a summary of the whole picture to the latent.
+        encoder: "plain", one block per level, or "efficientnet-lite0" (`networks.encoders.efficientnet`), which can have pretrained
+            weights (`networks.load_pretrained`). It needs depth 4 and stem 2 (its first convolution's stride), and its
             latent is (N, 320, H/32, W/32), without activation.
 
     Initialization and BatchNorm follow Keras, for the article's curves: Glorot-uniform weights, zero biases,
     momentum 0.99 (0.01 in torch's terms), epsilon 1e-3.
 
     Raises:
-        RecipeError: options that do not fit together.
+        RecipeError: an invalid option, or options that do not fit together.
     """
 
     def __init__(

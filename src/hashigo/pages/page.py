@@ -77,15 +77,18 @@ class Page:
     def row(self, pictures: Sequence[tuple[Text, Photo | Path]], caption: Text = "", pixels: bool = False) -> None:
         """Pictures side by side, each under its label; `pixels` keeps small ones sharp when they are enlarged.
 
-        More than 3 take several lines on a phone, more than 8 everywhere.
+        More than 3 take several lines on a phone, more than 8 everywhere; panels of many small pictures always have a line each there.
         """
+        photos = [(label, read(picture) if isinstance(picture, Path) else picture) for label, picture in pictures]
         cells = "".join(
-            f"<div><div class=label>{markup(label)}</div>{_image(picture, label, pixels)}</div>"
-            for label, picture in pictures
+            f"<div><div class=label>{markup(label)}</div>{_image(photo, label, pixels)}</div>"
+            for label, photo in photos
         )
-        count = max(1, len(pictures))
+        count = max(1, len(photos))
         wide = math.ceil(count / math.ceil(count / 8))
         narrow = count if count <= 3 else 2 if count == 4 else 3
+        if pixels and any(photo.width >= PANEL for _, photo in photos):
+            narrow = 1
         self.parts.append(_figure(f'<div class=row style="--n: {wide}; --few: {narrow}">{cells}</div>', caption))
 
     def cards(self, cards: Sequence[Card]) -> None:
@@ -140,6 +143,10 @@ class Page:
         )
         with atomic_path(path) as temporary:
             temporary.write_text(page, encoding="utf-8")
+
+
+PANEL = 100
+"""From this width on a picture whose pixels are shown is taken for a panel of several pictures, which a phone shows alone."""
 
 
 @cache

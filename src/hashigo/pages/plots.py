@@ -79,12 +79,14 @@ def curves(
     bands: Labelled[Sequence[tuple[float, float, float]]] | None = None,
     marks: Labelled[Points] | None = None,
     log_x: bool = False,
+    y_limits: tuple[float, float] | None = None,
 ) -> str:
     """Lines of (x, y) points as an SVG element; those named in `dashed` take the colour of the line before them.
 
     series: label → points. x, y: what the axes show, with units. bands: label of a line → (x, low, high), shaded in the
     line's colour. marks: label → single points; in the line's colour where it is the label of a line, else as diamonds
-    with an entry of their own in the legend. log, log_x: logarithmic axes, where there is anything above 0.
+    with an entry of their own in the legend. log, log_x: logarithmic axes, where there is anything above 0. y_limits: where the
+    vertical axis begins and ends, so that several plots can be compared. A line whose label is "" is not in the legend.
 
     Raises:
         RecipeError: a band names no line.
@@ -107,6 +109,8 @@ def curves(
                 handle.set_markeredgecolor(INK)
                 legend.append((handle, label))
         _set_ticks(axes, [float(p[0]) for points in (*series.values(), *marks.values()) for p in points])
+        if y_limits is not None:
+            axes.set_ylim(*y_limits)
         axes.grid(True, which="major", color=GRID)
         axes.spines[["top", "right"]].set_visible(False)
         page.label(axes, x, y)

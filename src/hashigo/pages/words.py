@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from typing import NamedTuple
 
 from hashigo.errors import printable
@@ -48,8 +49,10 @@ def filled(template: Words, **values: object) -> Words:
 
 
 def escaped(text: str) -> str:
-    """Plain text as HTML; control characters, which file names may hold, become visible escapes. Line breaks stay."""
-    return html.escape("\n".join(map(printable, text.split("\n"))))
+    """Plain text as HTML; control characters, which file names may hold, become visible escapes. Line breaks and tabs stay."""
+    return html.escape(
+        "".join(part if part in ("\n", "\t") else printable(part) for part in re.split(r"([\n\t])", text))
+    )
 
 
 def markup(text: Text) -> str:

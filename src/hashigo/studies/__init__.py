@@ -1,6 +1,6 @@
 """Studies: the article's experiments on anyone's pictures, with statistics, each as one folder with one page.
 
-`STUDIES` names them; each has its settings, presets of these, and a function that runs it in a folder or goes on there.
+`STUDIES` lists them; each has settings, presets, and a function that runs or continues it in a folder.
 Nothing heavy is imported here, since the help of a command needs no torch: a study is imported when it is used.
 """
 

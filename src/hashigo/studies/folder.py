@@ -1,4 +1,4 @@
-"""A study's folder: what is finished stays finished, so that a study that was stopped goes on where it stood.
+"""A study's folder: finished parts stay finished, so that a stopped study continues where it was.
 
 The folder holds `settings.json`, `parts/…/NAME.json` (one for each finished condition), and at the end `results.json`
 and `report.html`; what else lies there belongs to the study.
@@ -133,7 +133,7 @@ class StudyFolder:
             held, started = before.get("study"), before.get("settings")
             if held != study or not isinstance(started, dict):
                 content = f"the study {held!r}" if held else "the settings of something else"
-                raise RecipeError(f"{folder} holds {content}, not the study {study!r}; give another folder with --run")
+                raise RecipeError(f"{folder} holds {content}, not the study {study!r}; use another folder with --run")
             self._check_same({**_every_setting(defaults), **started}, may_grow)
         if pictures is not None:
             self._check_pictures(pictures)
@@ -166,7 +166,7 @@ class StudyFolder:
             return from_json(kind, values)
         except DataError as error:
             path = self.path / "parts" / f"{name}.json"
-            raise RecipeError(f"{path}: {error}; remove it to do it again") from error
+            raise RecipeError(f"{path}: {error}; remove it to redo this part") from error
 
     def finish(self, name: str, part: object) -> None:
         """Stores a finished part, a dataclass; NaN and infinity become null."""
@@ -187,7 +187,7 @@ class StudyFolder:
         if before is not None and before.get("digest") != about.digest:
             raise DataError(
                 f"{self.path}: expected the pictures that the study was begun with, found others in {about.source}; "
-                "give another folder with --run"
+                "use another folder with --run"
             )
 
     @property
@@ -236,9 +236,11 @@ class StudyFolder:
         try:
             values: object = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise RecipeError(f"{path}: expected JSON that a study wrote: {error}; remove it to do it again") from error
+            raise RecipeError(
+                f"{path}: expected JSON that a study wrote: {error}; remove it to redo this part"
+            ) from error
         if not isinstance(values, dict):
-            raise RecipeError(f"{path}: expected what a study wrote, got other JSON; give another folder with --run")
+            raise RecipeError(f"{path}: expected what a study wrote, got other JSON; use another folder with --run")
         return values
 
     def _write(self, name: str, values: Mapping[str, Json]) -> None:

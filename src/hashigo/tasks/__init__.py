@@ -1,4 +1,4 @@
-"""Tasks: what is taken away from a picture, and how a network's answer is put back.
+"""Tasks: what is removed from a picture, and how a network's answer is put back.
 
 `photo → Task.encode → network → Task.restore → photo`. A task is a frozen dataclass; the network knows nothing of it.
 All methods take and return floating-point pictures of shape (3, H, W) or (N, 3, H, W), sRGB, 0..1, as NumPy arrays or

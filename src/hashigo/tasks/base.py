@@ -1,4 +1,4 @@
-"""What every task is: what is taken away from a picture, and how a network's answer is put back."""
+"""The base class of tasks: what is removed from a picture, and how a network's answer is put back."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Task:
     suffix: ClassVar[str] = "out"
     """What a result's file name gets before its extension: stem.SUFFIX.ext."""
     adds_colour: ClassVar[bool] = False
-    """Whether what is taken away is colour."""
+    """Whether the task removes colour, which the network must add again."""
     reduces: ClassVar[bool] = False
     """True: the network sees a reduced photo and its answer is scaled up to the photo before `decode`.
     False: the network sees the photo at its own size."""

@@ -13,7 +13,7 @@ from hashigo.tasks.hints import Hint
 
 @runtime_checkable
 class TakesHints(Protocol):
-    """A task that may be told colours at some places of a photo."""
+    """A task that accepts colour hints at places of a photo."""
 
     def check_hints(self, hints: Sequence[Hint], size: tuple[int, int]) -> None:
         """Whether the hints lie within a photo of `size` (H, W).

@@ -76,18 +76,17 @@ class Colorize(Task):
 
 @dataclass(frozen=True)
 class ColorizeBins(Colorize):
-    """Like `colorize`, but the network names a class of chroma for each pixel, and may be given colour hints.
+    """Like `colorize`, but the network predicts a chroma class for each pixel, and accepts colour hints.
 
     Its input is the luma and three channels of hints (`hints`), its output one value per class (`bins`).
 
     Args:
-        vivid: What strong colours are worth beside true ones in an answer, 0 (as near as can be to what it may be, calm) to 1
-            (strong wherever that is hardly farther off, vivid).
-        damaged: Share of training pictures whose luma is made to look like an old photo's.
-        hinted: Share of training pictures that get random hints.
-        rebalance: How far training weights rare colours up, 0 (all pixels count the same) to 1 (all classes do).
-        cells: The classes, (Cb, Cr) in grid steps; found from the training pictures.
-        frequencies: The share of pixels in each class; found from the training pictures.
+        vivid: 0 favours accuracy (muted colours), 1 favours saturation.
+        damaged: Share of training pictures that are artificially aged.
+        hinted: Share of training pictures that get random colour hints.
+        rebalance: How much rare colours are weighted up in training: 0 weights all pixels equally, 1 all classes.
+        cells: The classes, (Cb, Cr) in grid steps; determined from the training pictures.
+        frequencies: The share of pixels in each class; determined from the training pictures.
     """
 
     name: ClassVar[str] = "colorize-bins"
@@ -144,7 +143,7 @@ class ColorizeBins(Colorize):
         """The task with the classes of `other`.
 
         Raises:
-            RecipeError: it has classes of its own, which would not be what the network has learnt.
+            RecipeError: it has classes of its own, which would not match what the network has learned.
         """
         if not isinstance(other, ColorizeBins):
             return self

@@ -64,7 +64,7 @@ def rebalanced_cross_entropy(
     """Cross-entropy of classes of chroma, rare ones weighted up (Zhang, Isola & Efros 2016).
 
     output: logits (N, K, H, W). target: chroma (N, 2, H, W), of which each of the four classes around it gets its
-    bilinear share. A pixel counts by the mean weight of its classes. `reward` is nothing to it.
+    bilinear share. A pixel counts by the mean weight of its classes. `reward` is ignored.
     """
     import torch
 
@@ -82,7 +82,7 @@ def vivid_cross_entropy(
     """Rebalanced cross-entropy, and how far each picture's colourfulness is from its original's, as a share of it.
 
     Colourfulness is M3 of Hasler & Süsstrunk 2003, which chroma alone decides on, of the answer as it is given in use
-    (`ChromaBins.decide` with that `reward`). For a network that has learnt the classes before.
+    (`ChromaBins.decide` with that `reward`). For a network that has already learned the classes.
     """
     # a quarter of the places is enough for a picture's statistics
     some = bins.unweighted(output[..., ::2, ::2], rebalance)

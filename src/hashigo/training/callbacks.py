@@ -88,8 +88,8 @@ def checkpoint_to_use(last: Path, best: Path, say: Callable[[str], None]) -> Pat
     if problem is None:
         return last
     if not best.is_file():
-        raise RecipeError(f"{problem}; there is no best.ckpt to go on from; train in another --run folder") from problem
-    say(f"{problem}; going on from {best.name}, the best epoch so far")
+        raise RecipeError(f"{problem}; there is no best.ckpt to continue from; use another --run folder") from problem
+    say(f"{problem}; continuing from {best.name}, the best epoch so far")
     return best
 
 
@@ -226,7 +226,7 @@ class RestoredPictures(NamedTuple):
 class ValidationPictures(Callback):
     """At each epoch's end the same pictures, as the network gives them back.
 
-    What becomes of them is up to a subclass. Pictures that cannot be made are a warning, not the end of the run.
+    A subclass decides what to do with them. If pictures cannot be made, that is a warning and the run continues.
 
     count: so many of the first validation pictures.
     """

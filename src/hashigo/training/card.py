@@ -51,7 +51,7 @@ tags: [{recipe.network.name}, autoencoder, {task.name}]
 
 Use it: `hashigo apply FOLDER photo.jpg`, or in Python `hashigo.load("FOLDER")("photo.jpg")`.
 
-The recipe, for `hashigo train`:
+The recipe for `hashigo train`:
 
 ```yaml
 {yaml.safe_dump(recipe.as_dict(), sort_keys=False)}```
@@ -60,16 +60,16 @@ The recipe, for `hashigo train`:
 
 def _began(recipe: Recipe, network: Network) -> str:
     if recipe.start:
-        return f"| began with | {recipe.start} |\n"
+        return f"| initialized from | {recipe.start} |\n"
     if recipe.network.pretrained and isinstance(part := network.pretrainable, Pretrained):
-        return f"| began with | {part.origin} |\n"
+        return f"| initialized from | {part.origin} |\n"
     return ""
 
 
 def _time(seconds: float, rate: float) -> str:
     if not rate:
-        return "all in earlier sittings"
-    return f"{seconds / 60:.1f} minutes in the last sitting, {rate:.0f} pictures/s with validation and panels"
+        return "all in earlier runs"
+    return f"{seconds / 60:.1f} minutes in the last run, {rate:.0f} pictures/s including validation and panels"
 
 
 def _skipped(pictures: PictureSet) -> str:

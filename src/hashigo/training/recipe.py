@@ -257,7 +257,7 @@ def read_yaml(path: str | Path) -> dict[str, object]:
         with open_file(path) as file:
             content = file.read(MOST_BYTES + 1)
     except OSError as error:
-        raise RecipeError(f"{path}: expected a recipe (a YAML file), got none: {error.strerror or error}") from error
+        raise RecipeError(f"{path}: cannot read the recipe: {error.strerror or error}") from error
     if len(content) > MOST_BYTES:
         raise RecipeError(f"{path}: expected a recipe of at most {MOST_BYTES // 1024:,} kB, got a larger file")
     try:
@@ -265,7 +265,7 @@ def read_yaml(path: str | Path) -> dict[str, object]:
         _refuse_aliases(yaml, text)
         values = yaml.safe_load(text)
     except UnicodeDecodeError as error:
-        raise RecipeError(f"{path}: expected a recipe (a YAML file), got a file that is no text") from error
+        raise RecipeError(f"{path}: expected a recipe (a YAML file), got a binary file") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise RecipeError(f"{path}: expected a recipe (a YAML file): {' '.join(str(error).split())}") from error
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):

@@ -80,7 +80,7 @@ def train(
     Args:
         recipe: what to train.
         folder: the run's folder.
-        resume: goes on from the folder's last checkpoint, if there is one; the result equals an uninterrupted run.
+        resume: continue from the folder's last checkpoint, if there is one; the result equals an uninterrupted run.
         callbacks: more Lightning callbacks, for instance one that shows progress. What their `state_dict` gives must be
             tensors and plain values: a checkpoint that holds anything else is not read again.
         data: (training, validation) pictures already at hand, instead of those that the recipe names.
@@ -104,7 +104,7 @@ def _held(folder: Path) -> AbstractContextManager[None]:
     if os.environ.get("LOCAL_RANK", "0") != "0" or os.environ.get("NODE_RANK", "0") != "0":
         return nullcontext()
     return locked(
-        folder / ".lock", f"{folder}: another process is training here; wait for it, or give another --run folder"
+        folder / ".lock", f"{folder}: another process is training here; wait for it, or use another --run folder"
     )
 
 
@@ -157,7 +157,7 @@ def _train(
 
 
 def _check_possible(recipe: Recipe, resumed: bool) -> None:
-    """What cannot be is told before the pictures are read."""
+    """Rejects invalid combinations before the pictures are read."""
     task = make_task(recipe.task.name, **recipe.task.options)
     with torch.device("meta"):  # without weights: a wrong option costs no time
         network = network_for(recipe, task)
@@ -166,7 +166,7 @@ def _check_possible(recipe: Recipe, resumed: bool) -> None:
 
 
 FITTED = 4_000
-"""A task learns its statistics from at most so many training pictures, evenly spread."""
+"""The number of training pictures, evenly spaced, from which a task takes its statistics."""
 
 
 def _begin(recipe: Recipe, loader: Loader, last: Path | None) -> tuple[Task, Network]:
@@ -192,14 +192,14 @@ def _begin(recipe: Recipe, loader: Loader, last: Path | None) -> tuple[Task, Net
         try:
             network.load_state_dict(load_network(start).state_dict())
         except RuntimeError as error:
-            raise RecipeError(f"start: expected a network like this recipe's in {start.path}: {error}") from error
+            raise RecipeError(f"start: expected a network that matches this recipe in {start.path}: {error}") from error
     return task, network
 
 
 def _checkpoint_to_resume(folder: Path, resume: bool) -> Path | None:
     last = folder / "checkpoints" / "last.ckpt"
     if last.is_file() and not resume:
-        raise RecipeError(f"{folder} already holds a run: add --resume to go on with it, or give another --run folder")
+        raise RecipeError(f"{folder} already holds a run: continue it with --resume, or use another --run folder")
     return last if last.is_file() else None
 
 
@@ -224,7 +224,7 @@ def _checked_pictures(training: PictureSet, validation: PictureSet, path: Path, 
     if before is not None and before != now:
         raise DataError(
             f"{path.parent}: expected the pictures that the run was started with, got others ({before} then, {now} now); "
-            "put them back, or give another --run folder"
+            "put them back, or use another --run folder"
         )
     return now
 
@@ -254,7 +254,7 @@ def _check_same(recipe: Recipe, path: Path) -> None:
         elif isinstance(held, dict):
             started[key] = {**value, **held}
         else:
-            raise RecipeError(f"{path}: {key}: expected keys and values, got {held!r}; mend it or give another --run")
+            raise RecipeError(f"{path}: {key}: expected keys and values, got {held!r}; fix it or use another --run")
     different = [
         key for key in now if key not in MAY_CHANGE and yaml.safe_load(yaml.safe_dump(now[key])) != started[key]
     ]
@@ -284,13 +284,13 @@ def network_for(recipe: Recipe, task: Task) -> Network:
     """The recipe's network for a task, freshly initialized.
 
     Raises:
-        RecipeError: options that cannot be, or a network that answers at a part of the size although the task needs all of it.
+        RecipeError: invalid options, or a network whose output is smaller than the task needs.
     """
     network = make_network(recipe.network.name, **network_options(recipe, task))
     if network.answer_scale != 1 and not task.reduces:
         raise RecipeError(
             f"network.options: the task {task.name!r} needs answers of the photo's own size, got a network that answers at "
-            f"1/{network.answer_scale} of its sides ({recipe.network.options}); leave out what reduces it, such as stem or encoder"
+            f"1/{network.answer_scale} of its sides ({recipe.network.options}); remove what reduces it, such as stem or encoder"
         )
     return network
 

@@ -68,7 +68,7 @@ def _accelerator(name: str) -> str:
     if name not in here:
         raise RecipeError(f"machine.accelerator: expected auto, cpu, gpu, tpu or mps, got {name!r}")
     if not here[name]:
-        raise RecipeError(f"machine.accelerator: {name} was asked for, but there is none here; use auto or cpu")
+        raise RecipeError(f"machine.accelerator: {name} is not available here; use auto or cpu")
     return name
 
 

@@ -48,8 +48,8 @@ def step(network: Network, task: Task, rgb: Tensor, rng: PictureRng | None = Non
     """Pictures (N, 3, H, W) through `task.pair` and the network.
 
     Args:
-        network: tells how large its answers are.
-        task: what is taken away and wanted back.
+        network: its contract gives the size of its answers.
+        task: defines input and target.
         rgb: the pictures, 0..1.
         rng: decides what is random; None: nothing is.
         run: how the network is run, by default as it is.

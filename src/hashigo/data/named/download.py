@@ -1,4 +1,4 @@
-"""Downloads with resume, mirrors and checksums, and where the known datasets' files lie on the internet."""
+"""Downloads with resume, mirrors and checksums, and the addresses of the known datasets' files."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def _fetch(url: str, part: Path, progress: Callable[[int, int], None] | None) ->
                 if progress is not None:
                     progress(have, total)
     if total and have < total:
-        raise ConnectionError(f"the connection ended after {have:,} of {total:,} bytes")
+        raise ConnectionError(f"the connection closed after {have:,} of {total:,} bytes")
 
 
 def _wrong(part: Path, size: int | None, md5: str | None, unpacked: bool) -> str | None:

@@ -96,7 +96,7 @@ def located(where: Path, name: str) -> Path | None:
 def _array(where: Path, name: str) -> NDArray[np.uint8]:
     path = located(where, name)
     if path is None:
-        raise DataError(f"{where}: expected {name} or {name}.gz, neither is there")
+        raise DataError(f"{where}: expected {name} or {name}.gz, but neither exists")
     try:
         if path.suffix == ".gz":
             with gzip.open(path, "rb") as file:

@@ -23,7 +23,7 @@ STREAM_ERRORS = (tarfile.TarError, EOFError, OSError, zlib.error)
 
 
 def find_files(place: Path, folder: str, archive: str, markers: Sequence[str]) -> Path | None:
-    """Where a dataset lies: `place` itself, its sub-folder `folder` or the file `archive` in it.
+    """Where a dataset is: `place` itself, its sub-folder `folder` or the file `archive` in it.
 
     `markers` are file names of which one is enough. `place` may be the archive, whatever its name.
     """
@@ -86,7 +86,7 @@ def record_counts(where: Path, names: Sequence[str], length: int) -> dict[str, i
     sizes = file_sizes(where, names)
     for name in names:
         if name not in sizes:
-            raise DataError(f"{where}: expected the file {name}, it is not there")
+            raise DataError(f"{where}: expected the file {name}, but it is missing")
         if sizes[name] % length:
             raise DataError(
                 f"{where}: {name} has {sizes[name]:,} bytes, no multiple of {length:,}: "

@@ -30,7 +30,7 @@ class Dataset:
     """One line for people: what it is, how large the download is."""
     splits: tuple[str, ...]
     find: Callable[[Path], Path | None]
-    """Where the dataset lies in or at a path, or None. It is called with every path that a user names, so it must say None
+    """Where the dataset is in or at a path, or None. It is called with every path that a user names, so it must say None
     unless the files are certainly its own."""
     splits_in: Callable[[Path], tuple[str, ...]]
     """The splits that are there."""
@@ -100,7 +100,7 @@ def dataset(name: str) -> Dataset:
 
 
 def find_local(name: str, root: str | Path | None = None) -> Path | None:
-    """Where a named dataset lies: in `root/name`, in `root` or in a folder `root/name*`; None if nowhere."""
+    """Where a named dataset is: in `root/name`, in `root` or in a folder `root/name*`; None if nowhere."""
     named, base = dataset(name), data_root(root)
     if not named.files:
         return named.find(base)
@@ -118,7 +118,7 @@ def get(
     *,
     split: str | None = None,
 ) -> Path:
-    """Where the dataset lies; what is nowhere yet is downloaded into `root/name`.
+    """Where the dataset is; what is nowhere yet is downloaded into `root/name`.
 
     `split`: the only one that has to be there. `progress` is called with bytes.
     Raises DataError for an unknown name, DownloadError when it cannot be downloaded.
@@ -141,5 +141,5 @@ def get(
         )
     where = named.find(folder)
     if where is None:
-        raise DataError(f"{folder}: expected the files of {name}, they are not there; remove the folder")
+        raise DataError(f"{folder}: expected the files of {name}, but they are missing; remove the folder")
     return where

@@ -92,7 +92,7 @@ class EfficientNetLite0(FixedEncoder, Pretrained):
 
     depth: ClassVar[int] = 4
     stem_side: ClassVar[int] = 2
-    origin: ClassVar[str] = "efficientnet-lite0, trained by Google to tell the classes of ImageNet's photos"
+    origin: ClassVar[str] = "efficientnet-lite0, pretrained by Google on ImageNet classification"
 
     def __init__(self, in_channels: int) -> None:
         super().__init__(in_channels)

@@ -132,7 +132,7 @@ def train_and_measure(
     each seed from its own, whichever seeds it was trained with. Those that are at the same epoch go on together.
 
     Raises:
-        TrainingError: the loss or the latents are no numbers any more.
+        TrainingError: the loss or the latents are no longer finite.
     """
     groups: dict[int | None, list[int]] = {}
     for seed in seeds:
@@ -204,7 +204,7 @@ def _epoch_of(state: Path, say: Say) -> int | None:
     try:
         return stored_epoch(state)
     except UNREADABLE as error:
-        say(f"{state} cannot be read ({error}); its training begins again")
+        say(f"{state} cannot be read ({error}); its training starts again")
         return None
 
 
@@ -220,7 +220,7 @@ def _begin(
             return networks, _Histories(rows, losses, sum(history.seconds for history in stored))
         except UNREADABLE as error:
             paths = ", ".join(map(str, states))
-            say(f"{paths} cannot be read ({error}); training begins again")
+            say(f"{paths} cannot be read ({error}); training starts again")
             networks = Together(recipe, seeds, pictures.resident)
     return networks, _Histories([[] for _ in seeds], [[] for _ in seeds])
 
@@ -262,7 +262,7 @@ def _latents(network: Network, task: Task, pictures: LabelledPictures, pool: boo
     train, _ = extract(network, task, pictures.train, pool=pool, batch_size=500, device=_device())
     test, _ = extract(network, task, pictures.test, pool=pool, batch_size=500, device=_device())
     if not (np.isfinite(train).all() and np.isfinite(test).all()):
-        raise TrainingError("latents that are no numbers")
+        raise TrainingError("the latents are not finite")
     return train, test
 
 

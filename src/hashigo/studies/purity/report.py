@@ -151,24 +151,46 @@ def _row(name: str, results: PurityResults) -> Row:
     return Row(texts.CONDITIONS[name], points, purity.low, purity.mean, purity.high, CONDITIONS[name].article)
 
 
+def purity_along_epochs(name: str, settings: PuritySettings, results: PurityResults) -> str:
+    """One condition's purity against epochs as a plot, with that of the raw pixels; all conditions' plots have the same axes."""
+    line, raw = Words("", ""), results.raw.train.purity.mean
+    purities = [(row.epoch, row.train.purity) for row in results.conditions[name].sweep]
+    band = [(epoch, purity.low, purity.high) for epoch, purity in purities if np.isfinite(purity.low)]
+    series = {
+        line: [(epoch, purity.mean) for epoch, purity in purities],
+        texts.CONDITIONS["raw"]: [(0, raw), (settings.epochs, raw)],
+    }
+    values = [
+        value
+        for condition in results.conditions.values()
+        for row in condition.sweep
+        for value in (row.train.purity.mean, row.train.purity.low, row.train.purity.high)
+        if np.isfinite(value)
+    ]
+    limits = max(0.0, min(*values, raw) - 0.03), min(1.0, max(*values, raw) + 0.03)
+    return curves(
+        series,
+        x=texts.EPOCH,
+        y=texts.PURITY,
+        log=False,
+        bands={line: band} if settings.seeds > 1 else None,
+        y_limits=limits,
+    )
+
+
 def _along_epochs(page: Page, settings: PuritySettings, results: PurityResults) -> None:
     page.heading(texts.ALONG_EPOCHS)
     page.text(texts.ALONG_EPOCHS_TEXT)
-    series, bands, losses = {}, {}, {}
-    for name, condition in results.conditions.items():
-        label = texts.CONDITIONS[name]
-        purities = [(row.epoch, row.train.purity) for row in condition.sweep]
-        series[label] = [(epoch, purity.mean) for epoch, purity in purities]
-        bands[label] = [(epoch, purity.low, purity.high) for epoch, purity in purities if np.isfinite(purity.low)]
-        if condition.article is not None:
-            losses[label] = [(i + 1, float(loss)) for i, loss in enumerate(condition.train_loss)]
-    raw = results.raw.train.purity.mean
-    series[texts.CONDITIONS["raw"]] = [(0, raw), (settings.epochs, raw)]
     several = settings.seeds > 1
-    page.plot(
-        curves(series, x=texts.EPOCH, y=texts.PURITY, log=False, bands=bands if several else None),
+    page.plots(
+        [(texts.CONDITIONS[name], purity_along_epochs(name, settings, results)) for name in results.conditions],
         texts.MEAN_WITH_INTERVAL_CAPTION if several else texts.MEAN_CAPTION,
     )
+    losses = {
+        texts.CONDITIONS[name]: [(i + 1, float(loss)) for i, loss in enumerate(condition.train_loss)]
+        for name, condition in results.conditions.items()
+        if condition.article is not None
+    }
     page.plot(curves(losses, x=texts.EPOCH, y=texts.LOSS), texts.LOSS_CAPTION)
 
 

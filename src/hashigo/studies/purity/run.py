@@ -34,14 +34,14 @@ Say = Callable[[str], None]
 
 @alone
 def run_purity(settings: PuritySettings, folder: str | Path, say: Say = lambda _: None) -> Path:
-    """Runs the study, or goes on with it where it was stopped; returns the path of `report.html`.
+    """Runs the study, or continues it where it stopped; returns the path of `report.html`.
 
     say: called with a line for each thing that is done.
 
     Raises:
-        RecipeError: settings that cannot be, or the folder holds another study.
+        RecipeError: invalid settings, or the folder contains another study.
         DataError: the pictures are not there, differ in size, have no labels, or are others than when the study was
-            begun. TrainingError: a network's loss is no number any more.
+            begun. TrainingError: a network's loss is no longer finite.
     """
     pictures = load_pictures(settings)
     if settings.epochs == 0:
@@ -50,7 +50,7 @@ def run_purity(settings: PuritySettings, folder: str | Path, say: Say = lambda _
     may_grow = ("seeds", "controls", "data_root", "root")  # the last is what data_root was called
     study = StudyFolder(folder, "purity", settings, may_grow, pictures.about, PuritySettings())
     if pictures.left_out:
-        reasons = "unreadable, without a label, too small, or of a class that training has not"
+        reasons = "unreadable, without a label, too small, or of a class missing from training"
         say(f"{pictures.left_out:,} pictures are left out: {reasons}")
     say(
         f"{len(pictures.train):,} training and {len(pictures.test):,} test pictures, {pictures.classes} labels; "

@@ -58,7 +58,7 @@ def summarize(settings: PuritySettings, pictures: LabelledPictures, study: Study
 def _finished(study: StudyFolder, name: str, kind: type[T]) -> T:
     part = study.finished(name, kind)
     if part is None:
-        raise DataError(f"{study.path}: expected the finished part {name!r}, it is missing; run the study again")
+        raise DataError(f"{study.path}: the finished part {name!r} is missing; run the study again")
     return part
 
 

@@ -25,7 +25,7 @@ CLAIMS: dict[str, Words] = {
         "スキップなしのボトルネックの特徴は、生の画素よりもよくクラスタに分かれる（0.6998対0.5900）",
     ),
     "harm": Words(
-        "Skip connections take the meaning out of the bottleneck (0.3752 with them, 0.6998 without)",
+        "Skip connections make the bottleneck's features meaningless (0.3752 with them, 0.6998 without)",
         "スキップ接続はボトルネックの特徴から意味を奪う（ありで0.3752、なしで0.6998）",
     ),
     "both": Words(
@@ -33,8 +33,8 @@ CLAIMS: dict[str, Words] = {
         "スキップ接続があると、ボトルネックの特徴は生の画素にも劣る（0.3752対0.5900）",
     ),
     "flow": Words(
-        "It is what flows through the skip connections that does it, not their parameters (control: the same network "
-        "with zeros flowing; not in the article)",
+        "The cause is the information in the skip connections, not their parameters (control: the same network with zeroed "
+        "skips; not in the article)",
         "原因はスキップを流れる情報であり、パラメータ数ではない（対照実験：同じネットワークにゼロを流す。記事にはない）",
     ),
     "neither": Words(
@@ -61,23 +61,23 @@ COMPARISON = Words(
     "{left} {a:.3f}、{right} {b:.3f}。差 {gap}、{basis}。",
 )
 LOST = Words(
-    "Lost: {share} % of the flattened features' purity, {basis}. In percentage points that is {points}; were that "
-    "what the article's “20–30 %” means, the verdict would be: {verdict}.",
+    "Pooling loses {share} % of the flattened features' purity, {basis}. In percentage points that is {points}; if the article's "
+    "“20–30 %” means percentage points, the verdict is: {verdict}.",
     "低下は平坦化した特徴の純度の {share} %、{basis}。ポイントでは {points} で、記事の「20～30%」がポイントの意味なら判定は"
     "「{verdict}」となる。",
 )
 SEVERAL_RUNS = Words("95 % interval over {seeds} training runs", "{seeds}回の学習にわたる95%信頼区間")
 ONE_RUN = Words(
-    "but one training run per condition cannot tell this from the luck of its first weights; --seeds 3 or more does",
+    "but with one training run per condition this may be due to the initial weights; use --seeds 3 or more",
     "ただし各条件1回の学習では初期の重みの偶然と区別できない。--seeds 3 以上で判定できる",
 )
 
 TITLE = Words("Purity: what skip connections do to the middle", "純度：スキップ接続は中間の特徴に何をするか")
 INTRODUCTION = Words(
-    "Small U-Net autoencoders (channels {channels}) learned to give back {train:,} pictures of {source} "
+    "Small U-Net autoencoders (channels {channels}) learned to reproduce {train:,} pictures of {source} "
     "({height} × {width}), for {epochs} epochs in batches of {batch}; each condition was trained {times}. Then k-means "
-    "(k = {labels}, {kmeans} seeds) clustered their latent features. Purity is the share of pictures that carry the "
-    "commonest label of their cluster: 1 if clusters are classes. k-means never saw a label, nor the {test:,} test pictures.",
+    "(k = {labels}, {kmeans} seeds) clustered their latent features. Purity is the share of pictures that have the "
+    "most common label of their cluster; it is 1 if the clusters match the classes. k-means saw neither the labels nor the {test:,} test pictures.",
     "小さなU-Netオートエンコーダ（チャネル数 {channels}）に、{source} の画像{train:,}枚（{height}×{width}）を復元させた。"
     "{epochs}エポック、バッチサイズ{batch}、各条件を{times}ずつ学習。続いて潜在特徴をk-means（k = {labels}、{kmeans}シード）で"
     "クラスタに分けた。純度とは、各クラスタで最も多いラベルを持つ画像の割合であり、クラスタがクラスと一致すれば1になる。"
@@ -86,7 +86,7 @@ INTRODUCTION = Words(
 ONCE = Words("once", "1回")
 TIMES = Words("{seeds} times", "{seeds}回")
 LEFT_OUT = Words(
-    "{count:,} pictures were left out: unreadable, without a label, too small, or of a class that training has not.",
+    "Left out: {count:,} pictures that are unreadable, unlabelled, too small, or of a class missing from training.",
     "{count:,}枚は、読めない、ラベルがない、小さすぎる、または学習にないクラスのため除いた。",
 )
 
@@ -100,7 +100,7 @@ SETTINGS: dict[str, Words] = {
     "lr": Words("learning rate", "学習率"),
     "momentum": Words("momentum", "モーメンタム"),
     "width": Words("width", "チャネル数"),
-    "units": Words("units of the bottleneck", "ボトルネックのユニット数"),
+    "units": Words("bottleneck units", "ボトルネックのユニット数"),
     "kmeans_seeds": Words("k-means runs", "k-meansの回数"),
 }
 """The settings in which a study can depart from the article's."""
@@ -116,8 +116,8 @@ TABLE_HEAD = (
 )
 TABLE_CAPTION = Words(
     "Purity on the training pictures ± its standard deviation over k-means seeds within a run. 95 % interval: of the "
-    "mean over training runs. 95 % of runs: where one more training run of this setting would fall. Test: mean purity "
-    "on pictures that neither network nor k-means saw.",
+    "mean over training runs. 95 % of runs: where another training run with these settings would fall. Test: mean purity "
+    "on pictures that neither the network nor k-means saw.",
     "訓練画像での純度 ± 同じ学習内のk-meansシード間の標準偏差。95%信頼区間は学習間の平均について。「単独学習の95%」は同じ設定で"
     "もう1回学習したときに値が入る範囲。テスト：ネットワークもk-meansも見ていない画像での平均純度。",
 )
@@ -125,11 +125,11 @@ FEATURES = Words("{name} ({values})", "{name}（{values}）")
 PURITY_AXIS = Words("purity, training pictures", "純度（訓練画像）")
 ONE_KMEANS_RUN = Words("one k-means run", "1回のk-means")
 INTERVALS_CAPTION = Words(
-    "Small dots: training runs (mean over k-means seeds). Bar: 95 % interval. Diamond: the article's number.",
+    "Small dots: training runs (mean over k-means seeds). Bar: 95 % interval. Diamond: the article's value.",
     "小さい点：各学習（k-meansのシード平均）。帯：95%信頼区間。ひし形：記事の値。",
 )
 ONE_RUN_CAPTION = Words(
-    "Small dots: the k-means runs of the one training run. Diamond: the article's number.",
+    "Small dots: the k-means runs of the single training run. Diamond: the article's value.",
     "小さい点：1回の学習に対する各k-means。ひし形：記事の値。",
 )
 
@@ -140,8 +140,11 @@ ALONG_EPOCHS_TEXT = Words(
 )
 EPOCH = Words("epoch", "エポック")
 PURITY = Words("purity", "純度")
-MEAN_CAPTION = Words("Mean over training runs", "学習間の平均")
-MEAN_WITH_INTERVAL_CAPTION = Words("Mean over training runs, with its 95 % interval", "学習間の平均とその95%信頼区間")
+MEAN_CAPTION = Words("Mean over training runs (line), compared with raw pixels", "学習間の平均（線）と生の画素")
+MEAN_WITH_INTERVAL_CAPTION = Words(
+    "Mean over training runs (line) and its 95 % interval (band), compared with raw pixels; all plots have the same axes",
+    "学習間の平均（線）とその95%信頼区間（帯）、生の画素との比較。軸はすべて同じ",
+)
 LOSS = Words("squared error per picture", "画像あたりの二乗誤差")
 LOSS_CAPTION = Words(
     "Reconstruction loss of the article's four conditions on the training pictures, on a logarithmic scale",
@@ -158,8 +161,8 @@ OTHER_MEASURES_HEAD = (
     Words("linear probe", "線形プローブ"),
 )
 OTHER_MEASURES_CAPTION = Words(
-    "On the test pictures. ACC: accuracy when each cluster stands for one class (Hungarian matching). Linear probe: "
-    "accuracy of a logistic regression that was given the labels.",
+    "On the test pictures. ACC: accuracy if each cluster is assigned to one class (Hungarian matching). Linear probe: "
+    "accuracy of a logistic regression trained with the labels.",
     "テスト画像での値。ACC：各クラスタに1クラスを割り当てた（ハンガリー法）ときの正解率。線形プローブ：ラベルを与えた"
     "ロジスティック回帰の正解率。",
 )
@@ -175,46 +178,46 @@ CONTROLS_HEAD = (
     Words("lost", "低下"),
 )
 CONTROLS_CAPTION = Words(
-    "Purity on the training pictures. Untrained: the same encoder before its first step. Pooled: the trained features "
-    "averaged over their map (global average pooling) before k-means, and the purity that this loses.",
+    "Purity on the training pictures. Untrained: the same encoder before training. Pooled: the trained features "
+    "averaged over each map (global average pooling) before k-means. Lost: the purity lost by pooling.",
     "訓練画像での純度。未学習：学習前の同じエンコーダ。平均プーリング：学習後の特徴をマップ全体で平均してからk-meansにかけたもの、"
     "およびそれによる純度の低下。",
 )
 BASELINES = Words(
     "For comparison: raw pixels ({raw_values} values) {raw:.3f}; their first {pca_values} principal components {pca:.3f}. "
-    "Zeroed skips have the parameters of skip connections, but zeros flow: what they share with 'neither' and 'bottleneck' "
-    "is not due to the number of parameters.",
+    "Zeroed skips have the parameters of skip connections but receive only zeros. If they behave like “neither” and “bottleneck”, "
+    "the number of parameters is not the cause.",
     "比較：生の画素（{raw_values}次元）{raw:.3f}、その第{pca_values}主成分まで {pca:.3f}。"
     "ゼロ化スキップはスキップ接続と同じパラメータを持つが、流れるのはゼロである。",
 )
 
-CONTINGENCY = Words("Which labels lie in which cluster", "ラベルとクラスタの対応")
+CONTINGENCY = Words("Labels in each cluster", "ラベルとクラスタの対応")
 CLUSTER = Words("cluster", "クラスタ")
 LABEL = Words("label", "ラベル")
 CONTINGENCY_CAPTION = Words(
     "Pictures of each label in each cluster; training seed {seed}, the k-means run with the lowest inertia; "
-    "clusters in the order of the labels that fit them best",
+    "clusters sorted by their best-matching label",
     "各クラスタに入った各ラベルの枚数。学習シード{seed}、慣性が最小のk-means。クラスタは最もよく合うラベルの順に並べた。",
 )
 
 MAPS = Words("Maps of the latents", "潜在特徴の地図")
 MAPS_CAPTION = Words(
-    "{count:,} test pictures, brought from all their values to two dimensions by t-SNE, coloured by label; "
-    "training seed {seed}. k-means works on all values, not on these maps.",
+    "{count:,} test pictures, projected to two dimensions with t-SNE and coloured by label; "
+    "training seed {seed}. k-means uses all dimensions, not these maps.",
     "テスト画像{count:,}枚をt-SNEで2次元に写し、ラベルで色分けした（学習シード{seed}）。"
     "k-meansはこの地図ではなく、すべての次元を使う。",
 )
 NO_MAP = Words(
-    "No map of {names}: too few pictures, or features that are the same for all of them.",
+    "No map for {names}: too few pictures, or identical features for all of them.",
     "{names}の地図はない：画像が少なすぎるか、特徴がすべての画像で同じである。",
 )
 
-RECONSTRUCTIONS = Words("What the networks give back", "ネットワークの復元結果")
+RECONSTRUCTIONS = Words("Reconstructions", "ネットワークの復元結果")
 ORIGINAL = Words("original", "元の画像")
 
 HOW_IT_WAS_MADE = Words(
-    "{minutes:.1f} minutes in all, {memory}, on {device}; networks trained on {trained}. "
-    "All numbers are in results.json; the trained networks in models/.",
+    "{minutes:.1f} minutes in total, {memory}, on {device}; networks trained on {trained}. "
+    "All numbers are in results.json, and the trained networks are in models/.",
     "所要時間 {minutes:.1f} 分、{memory}、{device}。ネットワークの学習：{trained}。すべての数値は results.json、"
     "学習済みネットワークは models/ にある。",
 )

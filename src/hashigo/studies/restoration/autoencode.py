@@ -38,12 +38,12 @@ SAME = 0.25
 
 @alone
 def run_autoencode(settings: RestorationSettings, folder: str | Path, say: Say = lambda _: None) -> Path:
-    """Runs the study, or goes on with it where it was stopped; returns the path of `report.html`.
+    """Runs the study, or continues it where it stopped; returns the path of `report.html`.
 
     Grey pictures go through networks of one channel. say: called with a line for each thing that is done.
 
     Raises:
-        RecipeError: settings that cannot be, or the folder holds another study.
+        RecipeError: invalid settings, or the folder contains another study.
         DataError: the pictures are not there or are too small.
     """
     say(f"reading {settings.data}")

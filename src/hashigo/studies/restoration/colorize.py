@@ -54,13 +54,13 @@ COLOURED = 5.0
 
 @alone
 def run_colorize(settings: RestorationSettings, folder: str | Path, say: Say = lambda _: None) -> Path:
-    """Runs the study, or goes on with it where it was stopped; returns the path of `report.html`.
+    """Runs the study, or continues it where it stopped; returns the path of `report.html`.
 
     Of a set with a class "cat" the cats are kept out of training, and are the test pictures unless `settings.test` names
     others. say: called with a line for each thing that is done.
 
     Raises:
-        RecipeError: settings that cannot be, or the folder holds another study.
+        RecipeError: invalid settings, or the folder contains another study.
         DataError: the pictures are not there, are too small, or have no colour.
     """
     say(f"reading {settings.data}")
@@ -93,7 +93,7 @@ def _check_coloured(settings: RestorationSettings, pictures: DividedPictures) ->
     for name, picture_set in ((settings.data, pictures.train), (settings.test or settings.data, pictures.test)):
         if is_grey(picture_set):
             raise DataError(
-                f"{name}: expected colour pictures, since colours are to be learnt, found grey ones; give a set in colour, "
+                f"{name}: expected colour pictures, because colours are to be learned, found grey ones; give a set in colour, "
                 "such as stl10, cifar10 or a folder of photos"
             )
 

@@ -68,7 +68,7 @@ def measure_originals(pictures: DividedPictures, study: StudyFolder, say: Say) -
     for kind, path in paths.items():
         store(path, _first(seen[kind]))
     if finished is not None:
-        say("the first originals are stored again, since their pictures were missing")
+        say("storing the first originals again, because they were missing")
         return finished
     originals = Originals(originals=each["originals"], grey=each["grey"])
     study.finish("originals", originals)

@@ -123,7 +123,7 @@ def read_shown(folder: Path, names: Collection[str], epochs: Collection[int], sa
     missing = [epoch for epoch in epochs if not all(_epoch_path(folder / name, epoch).is_file() for name in names)]
     if missing:
         numbers = ", ".join(map(str, missing))
-        say(f"the page leaves out what the networks gave back in epochs {numbers}: their pictures are not stored")
+        say(f"the page leaves out the results of epochs {numbers}, because their pictures were not stored")
     return ShownPictures(
         epochs=[_epoch_pictures(folder, names, epoch) for epoch in epochs if epoch not in missing],
         held_out={name: _read(folder / name / "test.npz") for name in names},

@@ -1,6 +1,6 @@
 """Training the networks of a restoration study.
 
-Each is trained in a folder of its own, goes on there after a stop, and is finished when its measures of each held-out
+Each is trained in its own folder, continues there after a stop, and is finished when its measures of each held-out
 picture are stored.
 """
 
@@ -114,7 +114,7 @@ def trained_network(
     folder = study.path / name
     network = study.finished(name, TrainedNetwork)
     if network is not None and _ensure_pictures(folder, pictures, say):
-        say(f"{name}: finished before")
+        say(f"{name}: already finished")
         return network
     progress = Progress(name, settings.epochs, say)
     run = _run(name, condition, settings, pictures, folder, progress)
@@ -157,7 +157,7 @@ def _ensure_pictures(folder: Path, pictures: DividedPictures, say: Say) -> bool:
         return True
     if not (folder / "model").is_dir():
         return False
-    say(f"{folder.name}: the held-out pictures go through the network again, since they are not stored")
+    say(f"{folder.name}: running the network on the held-out pictures again, because the results were not stored")
     store(folder / "test", measure(open_model(folder), pictures).shown)
     return True
 
