@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -137,8 +138,20 @@ def test_help_into_a_closed_pipe() -> None:
     shell = shutil.which("sh")
     assert shell
     command = f"'{sys.executable}' -m hashigo.cli.main --help | true; '{sys.executable}' -m hashigo.cli.main colorize --help | true"
-    import subprocess
-
     for _ in range(3):
         done = subprocess.run([shell, "-c", command], capture_output=True, text=True, check=False)
         assert done.stderr == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="where Pillow's wheels keep libtiff differs")
+def test_libtiff_and_pillow_write_no_lines_of_their_own(model: str, tmp_path: Path) -> None:
+    file = io.BytesIO()
+    Image.fromarray(photo("coffee", 400, 600)).save(file, "TIFF", compression="tiff_lzw")
+    content = bytearray(file.getvalue())
+    content[3000:3600] = b"\xff" * 600
+    (tmp_path / "bad.tif").write_bytes(content)
+    command = [sys.executable, "-m", "hashigo.cli.main", "colorize", str(tmp_path / "bad.tif"), "-m", model]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "tempfile" not in done.stderr
+    assert done.stderr.startswith("failed:")

@@ -457,3 +457,12 @@ def test_sets_larger_than_memory_go_through_the_disk(tmp_path: Path, monkeypatch
     results = results_of(tmp_path)
     assert results["raw"]["train"]["purity"]["mean"] > 0.5
     assert np.sum(results["runs"]["neither"][0]["contingency"]) == 512
+
+
+def test_a_study_says_how_far_it_is(tmp_path: Path) -> None:
+    lines: list[str] = []
+    run_purity(replace(TINY, seeds=2, controls=False), tmp_path, lines.append)
+    counted = [line for line in lines if "training runs done" in line]
+    assert len(counted) == 4 * 2 - 1
+    assert counted[0].startswith("1 of 8 training runs done, about ")
+    assert counted[0].endswith("s left")

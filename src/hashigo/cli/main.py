@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import logging
 import os
 import signal
@@ -10,7 +11,8 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from hashigo.cli.commands import COMMANDS
 from hashigo.errors import HashigoError, Terminated, did_you_mean, printable
@@ -92,9 +94,23 @@ def _complain(text: str) -> None:
 
 
 def _quieten_pillow() -> None:
-    """Pillow warns and logs of odd files on its own; what matters of it, hashigo reports with the file's name."""
+    """Keeps Pillow from writing warnings and log lines about odd files; hashigo reports them itself, with the file's name."""
     warnings.filterwarnings("ignore", module=r"PIL\.")
     logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+def _quieten_libtiff() -> None:
+    """Keeps libtiff, which Pillow's wheels bring, from writing its own lines to standard error."""
+    import ctypes
+
+    spec = importlib.util.find_spec("PIL")
+    if spec is None or spec.origin is None:
+        return
+    for path in Path(spec.origin).parents[1].glob("pillow.libs/libtiff*"):
+        with suppress(OSError, AttributeError):
+            library = ctypes.CDLL(str(path))
+            library.TIFFSetErrorHandler(None)
+            library.TIFFSetWarningHandler(None)
 
 
 _INTERRUPTED = {
@@ -133,6 +149,7 @@ def _outcome(name: str, words: list[str]) -> int:
             args = module.parse(words)
         except SystemExit as stop:  # the parser has said what there was to say
             return int(stop.code or 0)
+        _quieten_libtiff()
         return int(module.run(args))
     except HashigoError as error:
         _complain(f"hashigo {name}: {error}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
@@ -57,7 +57,8 @@ def run_purity(settings: PuritySettings, folder: str | Path, say: Say = lambda _
         f"{len(settings.conditions())} conditions × {settings.seeds} training runs × {settings.epochs} epochs"
     )
     with lanes() as together:
-        together.run(_counted(list(_jobs(settings, pictures, study, say)), say))
+        jobs = list(_jobs(settings, pictures, study, say))
+        together.run([*jobs[:1], *_counted(jobs[1:], say)])  # the first measures the baselines, quickly
     results = summarize(settings, pictures, study)
     facts = study.write_results(results)
     return write_report(settings, pictures, study, results, facts)
@@ -86,7 +87,7 @@ def _counted(jobs: Sequence[Job], say: Say) -> Iterator[Job]:
             done += 1
             left = (time.monotonic() - start) / done * (len(jobs) - done)
             if left:
-                say(f"{done} of {len(jobs)} done, about {_duration(left)} left")
+                say(f"{done} of {len(jobs)} training runs done, about {_duration(left)} left")
 
     for job in jobs:
         yield partial(counted, job)
@@ -113,7 +114,7 @@ class Lanes:
         self.count = count
         self._stop = threading.Event()
 
-    def run(self, jobs: Iterator[Job]) -> None:
+    def run(self, jobs: Iterable[Job]) -> None:
         """Does all jobs; the first error, or Ctrl-C, stops the others at their next step and is raised."""
         with ThreadPoolExecutor(self.count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             futures: Sequence[Future[None]] = [pool.submit(job, self._go_on) for job in jobs]
