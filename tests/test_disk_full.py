@@ -83,7 +83,9 @@ def test_an_output_is_tried_out_first(tmp_path: Path) -> None:
     check_output(tmp_path / "there.npz", "-o", [".npz"])
     check_output(tmp_path / "new" / "x.npz", "-o")
     assert (tmp_path / "there.npz").read_bytes() == b"before"
-    assert [path.name for path in (tmp_path / "new").iterdir()] == []
+    assert [path.name for path in tmp_path.iterdir()] == ["there.npz"], "no trace"
+    with pytest.raises(OSError, match=r"there\.npz.x\.npz"):
+        check_output(tmp_path / "there.npz" / "x.npz", "-o")
     for path, endings in ((tmp_path, []), (".", []), (tmp_path / "x.txt", [".npz"])):
         with pytest.raises(RecipeError, match="-o"):
             check_output(path, "-o", endings)

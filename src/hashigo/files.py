@@ -42,8 +42,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Short and without the stem: a name of 255 bytes must not become too long.
-    temporary = path.with_name(f".hashigo-{_host()}-{os.getpid()}-{secrets.token_hex(6)}{path.suffix}")
+    temporary = _temporary(path)
     try:
         yield temporary
         temporary.replace(path)
@@ -56,7 +55,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 def check_output(path: str | Path, option: str, endings: Sequence[str] = (), inputs: Iterable[str | Path] = ()) -> None:
-    """Makes sure that a result can be written to `path`, before any time is spent on it: the folder is made and tried out.
+    """Makes sure that a result can be written to `path`, before any time is spent on it. Nothing is left behind, not even a folder.
 
     Args:
         path: the file.
@@ -77,16 +76,19 @@ def check_output(path: str | Path, option: str, endings: Sequence[str] = (), inp
         raise RecipeError(f"{option} {path}: expected a name that ends in {' or '.join(endings)}{example}")
     if any(os.path.exists(source) and path.exists() and path.samefile(source) for source in inputs):  # noqa: PTH110
         raise RecipeError(f"{option} {path}: expected another file than the input, which is never overwritten")
+    there = next(folder for folder in path.absolute().parents if folder.exists())  # the others will be made in it
+    probe = _temporary(there / path.name)
     try:
-        with suppress(_Done), atomic_path(path) as temporary:
-            temporary.write_bytes(bytes(1 << 12))
-            raise _Done  # nothing takes the place of what is there
+        probe.write_bytes(bytes(1 << 12))
     except OSError as error:
         raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+    finally:
+        _remove(probe)
 
 
-class _Done(Exception):
-    """Ends a block without its result."""
+def _temporary(path: Path) -> Path:
+    """A hidden name beside `path` that tells whose it is. Short and without the stem: a name of 255 bytes must not become too long."""
+    return path.with_name(f".hashigo-{_host()}-{os.getpid()}-{secrets.token_hex(6)}{path.suffix}")
 
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)

@@ -143,9 +143,8 @@ def _check_place(report: Report, split: str, place: Path, progress: Progress | N
     """A folder, shards, a pack or a .npz: reads all of it, without keeping decoded pictures in memory."""
     content = recognise(place)
     if content.kind in ("pack", "npz"):
-        for part in (npz_splits(content.where) if content.kind == "npz" else ()) or (
-            "train",
-        ):  # none: its error says why
+        parts = npz_splits(content.where) if content.kind == "npz" else ()
+        for part in parts or ("train",):  # opening a file without any says why
             key = part if split == "train" else split
             pictures = open_dataset(content.where, split=part)
             report.splits[key] = summary(pictures)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import lzma
 import math
-import struct
-import tokenize
 import zipfile
-import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from hashigo.data.pictures import PictureSet
@@ -40,16 +36,11 @@ def read_npz(path: Path, split: str = "train", limit: int | None = None) -> Pict
     """
     if split not in PICTURES:
         raise DataError(f"{path}: a .npz file has no split '{split}'. Known: {', '.join(PICTURES)}")
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:  # np.load leaves a bad file open
-            names = list(arrays.files)
-            label_name = next((name for name in LABELS[split] if name in names), None)
-            pictures = _checked(path, _array(path, arrays, _first(path, PICTURES[split], names)))
-            labels = None if label_name is None else _array(path, arrays, label_name)
-    except _ERRORS as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{path}: expected a .npz file of plain arrays ({error})") from error
+    with _opened(path) as archive:
+        names = list(_members(archive))
+        label_name = next((name for name in LABELS[split] if name in names), None)
+        pictures = _checked(path, _array(path, archive, _first(path, PICTURES[split], names)))
+        labels = None if label_name is None else _array(path, archive, label_name)
     numbers = _labels(path, labels, len(pictures))
     top = -1 if numbers is None else int(numbers.max(initial=-1))
     classes = tuple(str(label) for label in range(top + 1)) if top < 10_000 else ()
@@ -60,23 +51,38 @@ def read_npz(path: Path, split: str = "train", limit: int | None = None) -> Pict
     return whole.limited(limit)
 
 
-_ERRORS = (
-    OSError, ValueError, TypeError, EOFError, KeyError, IndexError, OverflowError, MemoryError, RecursionError, SyntaxError,
-    NotImplementedError, RuntimeError, struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
-)  # fmt: skip
-"""What zipfile and NumPy raise of damaged files."""
+def splits_in(path: Path) -> tuple[str, ...]:
+    """The splits that a `.npz` file has pictures for. Raises DataError for another file."""
+    with _opened(path) as archive:
+        names = set(_members(archive))
+    own = {"train": PICTURES["train"], "val": PICTURES["val"][:2], "test": PICTURES["test"][:2]}
+    return tuple(split for split, wanted in own.items() if names & set(wanted))
 
 
-def _array(path: Path, arrays: NpzFile, name: str) -> NDArray[np.generic]:
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """The file as the zip archive that it is; whatever goes wrong with it is a DataError."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except DataError:
+        raise
+    except Exception as error:  # the one boundary: zipfile and NumPy raise a dozen kinds for damaged files
+        raise DataError(f"{path}: expected a .npz file of plain arrays ({error})") from error
+
+
+def _members(archive: zipfile.ZipFile) -> dict[str, str]:
+    """The arrays' names and those of their files."""
+    return {name.removesuffix(".npy"): name for name in archive.namelist()}
+
+
+def _array(path: Path, archive: zipfile.ZipFile, name: str) -> NDArray[np.generic]:
     """One array of the file, after a look at what it will take: a header may promise petabytes.
 
     Raises:
         DataError: the array's shape does not fit its bytes, or it is larger than the memory.
     """
-    archive = arrays.zip
-    if archive is None:
-        raise ValueError("closed")
-    member = next(member for member in (f"{name}.npy", name) if member in archive.namelist())
+    member = _members(archive)[name]
     with archive.open(member) as file:
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -92,18 +98,9 @@ def _array(path: Path, arrays: NpzFile, name: str) -> NDArray[np.generic]:
             f"{path}: {name} takes {size / 1e9:,.0f} GB, half of the memory here is {2 * quarter / 1e9:,.0f} GB; "
             "keep the pictures in a folder, or pack them with 'hashigo data pack'"
         )
-    return np.asarray(arrays[name])
-
-
-def splits_in(path: Path) -> tuple[str, ...]:
-    """The splits that a `.npz` file has pictures for. Raises DataError for another file."""
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:  # np.load leaves a bad file open
-            names = set(arrays.files)
-    except _ERRORS as error:
-        raise DataError(f"{path}: expected a .npz file of plain arrays ({error})") from error
-    own = {"train": PICTURES["train"], "val": PICTURES["val"][:2], "test": PICTURES["test"][:2]}
-    return tuple(split for split, wanted in own.items() if names & set(wanted))
+    with archive.open(member) as file:
+        array: NDArray[np.generic] = np.lib.format.read_array(file, allow_pickle=False)
+    return array
 
 
 def _first(path: Path, wanted: Sequence[str], names: Sequence[str]) -> str:
