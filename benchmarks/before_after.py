@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from statistics import median
 
+from checkouts import digits_recipe
 from surroundings import surroundings
 
 CODE = "import sys; from hashigo.cli.main import main; sys.exit(main(sys.argv[1:]))"
@@ -33,19 +34,7 @@ def timed(checkout: Path, words: list[str], cwd: Path) -> float:
 def tasks(checkout: Path, photos: list[Path], scratch: Path, turn: int) -> dict[str, list[str]]:
     """What is timed: name → words of the command line."""
     run = str(scratch / f"run-{checkout.name}-{turn}")
-    digits, plain = (
-        str(
-            next(
-                path
-                for path in (
-                    checkout.resolve() / "recipes" / "digits.yaml",
-                    checkout.resolve() / "src/hashigo/recipes/digits.yaml",
-                )
-                if path.is_file()
-            )
-        ),
-        ["--machine.compile", "off", "--panels", "0"],
-    )
+    digits, plain = digits_recipe(checkout), ["--machine.compile", "off", "--panels", "0"]
     wide = ["--task.name", "denoise", "--data.train", str(photos[0].parent), "--data.size", "64", "--data.crop", "64",
             "--network.options", '{"width": 16, "depth": 3}', "--epochs", "3"]  # fmt: skip
     return {

@@ -23,6 +23,8 @@ import numpy as np
 from PIL import Image
 from safetensors.numpy import load_file
 
+from checkouts import digits_recipe
+
 NOT_RESULTS = {
     "environment", "earlier_environments", "seconds", "measuring_seconds", "peak_memory_mb", "peak_gpu_memory_mb", "part",
 }  # fmt: skip
@@ -51,16 +53,7 @@ def coloured(checkout: Path, photos: list[Path], folder: Path) -> dict[str, str]
 def trained(checkout: Path, photos: Path, folder: Path) -> dict[str, str]:
     """Digests of the weights and losses of short runs on scikit-learn's digits and on photos."""
     found = {}
-    recipe = str(
-        next(
-            path
-            for path in (
-                checkout.resolve() / "recipes" / "digits.yaml",
-                checkout.resolve() / "src/hashigo/recipes/digits.yaml",
-            )
-            if path.is_file()
-        )
-    )
+    recipe = digits_recipe(checkout)
     extra = {
         "autoencode": [],
         "denoise": ["--task.name", "denoise"],

@@ -356,11 +356,11 @@ def test_help_says_only_defaults_that_say_something(command: str, capsys: pytest
     assert not re.search(r"\(default: *(None|\[\]|False|True)\)", capsys.readouterr().out)
 
 
-def test_underscores_are_dashes(model: str, pictures: Path, tmp_path: Path) -> None:
-    assert main(
-        ["data", "pack", str(pictures), "-o", str(tmp_path / "a.safetensors"), "--square_only", "--size=8"]
-    ) in (0, 2)
+def test_underscores_are_dashes(model: str, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["features", model, "--list_layers"]) == 0
     assert main(["colorize", str(pictures), "--max_megapixels=1", "--dry_run"]) == 0
+    assert main(["colorize", str(pictures), "--maxx_megapixels=1"]) == 2
+    assert "unrecognized arguments: --maxx_megapixels" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

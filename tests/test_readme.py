@@ -66,12 +66,7 @@ def run_all(blocks: list[Block], desk: Path, monkeypatch: pytest.MonkeyPatch) ->
             exec(compile(block.text, "README.md", "exec"), {})
             continue
         for words in commands(block):
-            status = 0
-            try:
-                status = main(words)
-            except SystemExit as stop:
-                status = int(stop.code or 0)
-            assert status == 0, words
+            assert main(words) == 0, words
 
 
 @pytest.mark.slow

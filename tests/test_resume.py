@@ -21,7 +21,8 @@ from lightning.pytorch import Callback
 from PIL import Image
 
 from hashigo.errors import RecipeError
-from hashigo.training.callbacks import AtomicCheckpoints, read_checkpoint, read_metrics
+from hashigo.training.callbacks import read_metrics
+from hashigo.training.checkpoints import AtomicCheckpoints, read_checkpoint
 from hashigo.training.recipe import DataRecipe, MachineRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
 from hashigo.training.run import Run, train
 from tiny import album, recipe

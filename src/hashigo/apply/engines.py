@@ -181,7 +181,7 @@ class TorchEngine:
 
         if (
             self._process != os.getpid()
-        ):  # forked: OpenMP's threads stayed with the parent, and waiting for them would hang
+        ):  # forked: waiting for OpenMP's threads, which stayed with the parent, would hang
             torch.set_num_threads(1)
             self._process = os.getpid()
         try:

@@ -16,7 +16,7 @@ from hashigo.apply.call import Call
 from hashigo.apply.model import Model
 from hashigo.apply.planning import Job
 from hashigo.apply.record import Records, Source, State, options_of, source_of
-from hashigo.errors import PictureError, RecipeError
+from hashigo.errors import PictureError, RecipeError, plural
 from hashigo.files import atomic_path, clear_leftovers
 from hashigo.image.photo import MAX_PIXELS, Pages, Photo, losses, pixels_of, read, write
 from hashigo.metrics import is_coloured
@@ -302,5 +302,5 @@ class Tally:
         if not self.recoloured:
             return ""
         names = ", ".join(path.name for path in self.recoloured[:3]) + (", …" if len(self.recoloured) > 3 else "")
-        what = "1 photo was" if len(self.recoloured) == 1 else f"{len(self.recoloured)} photos were"
-        return f"; {what} already in colour and got new colours ({names}); --only-grey leaves such photos alone"
+        were = "was" if len(self.recoloured) == 1 else "were"
+        return f"; {plural(len(self.recoloured), 'photo')} {were} already in colour and got new colours ({names}); --only-grey leaves such photos alone"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,11 +29,13 @@ from hashigo.apply.engines import (
 from hashigo.apply.tiling import tiled
 from hashigo.errors import ModelError, PictureError, RecipeError
 from hashigo.image.arrays import Layout, layout_of
-from hashigo.image.photo import Photo, photo_of, to_pixels
+from hashigo.image.photo import Photo, photo_of
 from hashigo.image.pillow import Picture, to_pillow
+from hashigo.image.pixels import to_pixels
 from hashigo.image.resizing import resize
 from hashigo.machine import cores
 from hashigo.models.folder import ModelFolder, load_network, open_model
+from hashigo.networks.contract import LARGEST_SIDE, is_whole
 from hashigo.tasks.capabilities import TakesHints, hint_taker, vivid_task
 from hashigo.tasks.hints import Hint, parse_hint
 
@@ -54,9 +57,6 @@ WHOLE_PIXELS = 1 << 20
 
 LONGEST = 16
 """Where a network sees photos reduced to a short side, their long side is at most so many times that."""
-
-LARGEST_SIDE = 16_384
-"""Largest short side that a network may be asked to see."""
 
 DISTORTION = 1.15
 """Most by which a photo's proportions may change for the sake of sides that the network need not pad."""
@@ -164,7 +164,7 @@ class Model:
         """
         if isinstance(pictures, str | bytes) or not isinstance(pictures, Sequence):
             raise PictureError(f"expected a list of pictures, got {type(pictures).__name__}; give [picture] for one")
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        if not is_whole(batch_size, 1, sys.maxsize):
             raise RecipeError(f"batch_size: expected a whole number of at least 1, got {batch_size!r}")
         _check_hints(hints)
         if hints and len(hints) != len(pictures):
@@ -387,7 +387,7 @@ def _check_hints(hints: object) -> None:
 
 
 def _check_size(size: object) -> None:
-    if isinstance(size, bool) or not isinstance(size, int | np.integer) or not 0 <= size <= LARGEST_SIDE:
+    if not is_whole(int(size) if isinstance(size, np.integer) else size, 0, LARGEST_SIDE):
         raise PictureError(
             f"size: expected a whole number from 1 to {LARGEST_SIDE:,}, or 0 for the model's own, got {size!r}"
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from hashigo.apply.jobs import Outcome
-from hashigo.errors import PictureError
+from hashigo.errors import PictureError, plural
 from hashigo.image.photo import MAX_PIXELS, Photo, photo_of, read
 from hashigo.machine import cores
 from hashigo.pages.page import Card, Page
@@ -74,7 +74,7 @@ def write_sheet(
 
 
 def _title(shown: int, failed: int) -> Words:
-    photos = "1 photo" if shown == 1 else f"{shown:,} photos"
+    photos = plural(shown, "photo")
     ja = f"写真{shown:,}枚"
     return Words(f"{photos}, {failed:,} failed", f"{ja}、失敗{failed:,}枚") if failed else Words(photos, ja)
 

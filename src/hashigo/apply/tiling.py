@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from hashigo.apply.engines import Engine
-from hashigo.image.photo import Photo, to_pixels
+from hashigo.image.photo import Photo
+from hashigo.image.pixels import to_pixels
 from hashigo.networks.contract import Contract
 from hashigo.tasks import Task
 

@@ -7,12 +7,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hashigo.errors import PictureError
+from hashigo.networks.contract import LARGEST_SIDE
 
 if TYPE_CHECKING:
     from hashigo.tasks.hints import Hint
-
-LARGEST_SIDE = 16_384
-"""The largest `--size`; beyond it no network here has the memory."""
 
 
 def whole_number(least: int = 0, most: int | None = None) -> Callable[[str], int]:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from hashigo.cli.arguments import LARGEST_SIDE, add_data_root, whole_number
+from hashigo.cli.arguments import add_data_root, whole_number
 from hashigo.cli.commands import parse_words
 from hashigo.cli.console import Bar, progress, say, show
 from hashigo.cli.parser import Parser
 from hashigo.errors import plural
+from hashigo.networks.contract import LARGEST_SIDE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

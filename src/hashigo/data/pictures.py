@@ -15,13 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 from hashigo.data.packfile import PackWriter, read_pack
 from hashigo.errors import DataError
 from hashigo.files import atomic_path
+from hashigo.image.formats import LONGEST_SIDE
 
 _CHECKED_AT_ONCE = 1 << 24
 """Pixels whose checksum is taken at once, since they may lie in a file."""
-
-
-LARGEST_SIDE = 1 << 20
-"""No picture is wider or taller."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +52,9 @@ class PictureSet:
             )
         if self.sizes.ndim != 2 or self.sizes.shape[1] != 2:
             raise DataError(f"a picture set needs sizes of shape (N, 2), found {self.sizes.shape}")
-        if len(self.sizes) and not 1 <= self.sizes.min() <= self.sizes.max() <= LARGEST_SIDE:
+        if len(self.sizes) and not 1 <= self.sizes.min() <= self.sizes.max() <= LONGEST_SIDE:
             raise DataError(
-                f"expected pictures of 1 to {LARGEST_SIDE:,} rows and columns, found {self.sizes.min()} to {self.sizes.max()}"
+                f"expected pictures of 1 to {LONGEST_SIDE:,} rows and columns, found {self.sizes.min()} to {self.sizes.max()}"
             )
         expected = int(np.prod(self.sizes, axis=1, dtype=np.int64).sum())
         if len(self.pixels) != expected:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hashigo.apply.model import Model
 from hashigo.data import PictureSet
+from hashigo.errors import plural
 from hashigo.evaluation.measure import Evaluation, Scores, originals, shown_metrics, treated
 from hashigo.image.photo import Photo, photo_of
 from hashigo.metrics import METRICS
@@ -77,7 +78,7 @@ def write_page(
     count = len(evaluation.scores)
     page = Page(
         Words(
-            f"{evaluation.model} on {count:,} picture{'' if count == 1 else 's'}",
+            f"{evaluation.model} on {plural(count, 'picture')}",
             f"{evaluation.model}：{count:,}枚の評価",
         )
     )

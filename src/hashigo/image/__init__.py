@@ -6,12 +6,11 @@ from hashigo.image.photo import (
     MAX_PIXELS,
     SUFFIXES,
     Photo,
-    from_uint8,
     photo_of,
     read,
-    to_uint8,
     write,
 )
+from hashigo.image.pixels import from_uint8, to_uint8
 from hashigo.image.resizing import resize
 
 __all__ = ["MAX_PIXELS", "SUFFIXES", "Photo", "from_uint8", "photo_of", "read", "resize", "to_uint8", "write"]

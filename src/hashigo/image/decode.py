@@ -24,6 +24,7 @@ from hashigo.image.metadata import (
     metadata_of,
     tiff_chromaticities,
 )
+from hashigo.image.pixels import to_8_bits
 from hashigo.image.profiles import IGNORED, STRIP, Meaning, Values
 
 
@@ -310,15 +311,3 @@ def _from_range(values: NDArray[np.generic], warnings: list[str]) -> NDArray[np.
     scaled *= 65535 / ((high - low) or 1)
     scaled += 0.5
     return scaled.astype(np.uint16)
-
-
-def to_8_bits(values: Values) -> NDArray[np.uint8]:
-    """round(v / 257) of 16-bit values, strip by strip; 8-bit ones as they are."""
-    if values.dtype == np.uint8:
-        return values  # type: ignore[return-value]
-    result = np.empty(values.shape, np.uint8)
-    for top in range(0, len(values), STRIP):
-        np.copyto(
-            result[top : top + STRIP], (values[top : top + STRIP].astype(np.uint32) + 128) // 257, casting="unsafe"
-        )
-    return result

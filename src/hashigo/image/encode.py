@@ -114,6 +114,7 @@ def _png_texts(metadata: Metadata) -> PngImagePlugin.PngInfo:
 
 
 def tiff_tags(metadata: Metadata) -> Image.Exif:
+    """EXIF, XMP and IPTC as the tags that a TIFF file keeps them in."""
     exif = Image.Exif()
     exif.load(metadata.get("exif", b""))
     for key, tag in (("xmp", XMP_TAG), ("iptc", IPTC_TAG)):

@@ -88,6 +88,7 @@ def _pillow_resize(
 
 
 def check_size(height: int, width: int) -> None:
+    """Raises PictureError for a picture without pixels."""
     if height < 1 or width < 1:
         raise PictureError(f"expected a size of at least 1 x 1, found {height} x {width}")
 

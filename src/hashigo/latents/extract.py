@@ -25,7 +25,8 @@ from hashigo.data.build import preparer
 from hashigo.data.loader import Loader, ResidentPictures
 from hashigo.data.opening import at_size
 from hashigo.errors import DataError, ModelError, RecipeError, did_you_mean
-from hashigo.image.photo import photo_of, to_uint8
+from hashigo.image.photo import photo_of
+from hashigo.image.pixels import to_uint8
 from hashigo.machine import cores, quarter_of_memory
 from hashigo.models.folder import ModelFolder, load_network, open_model
 from hashigo.networks.base import Network

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from hashigo.errors import HashigoError, MissingExtraError, ModelError, RecipeError, did_you_mean
 from hashigo.files import atomic_path, open_file
-from hashigo.networks.contract import Contract, check_unet_options, contract_of, unet_contract
+from hashigo.networks.contract import CHECKS, LARGEST_SIDE, Contract, contract_of, is_whole, unet_contract
 from hashigo.tasks import Task, make_task, task_config
 
 if TYPE_CHECKING:
@@ -86,8 +86,6 @@ def open_model(name_or_path: str | Path) -> ModelFolder:
 MOST_BYTES = 16 << 20
 """A config.json has some kilobytes; whatever is larger than this is none of ours."""
 
-LARGEST_SIZE = 16_384
-
 
 def _read_folder(path: Path) -> ModelFolder:
     """The folder's config.json, every value checked: a broken one must neither end an album nor fill the memory later."""
@@ -96,10 +94,10 @@ def _read_folder(path: Path) -> ModelFolder:
         about = config.pop("hashigo")
         task = dict(about["task"])
         stored, name, size = about.get("contract"), str(about["network"]), about.get("size", 0)
-        if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size <= LARGEST_SIZE:
-            raise ModelError(f"size: expected a whole number from 0 to {LARGEST_SIZE:,}, got {size!r}")
-        if name == "unet":
-            check_unet_options(config)
+        if not is_whole(size, 0, LARGEST_SIDE):
+            raise ModelError(f"size: expected a whole number from 0 to {LARGEST_SIDE:,}, got {size!r}")
+        if name in CHECKS:
+            CHECKS[name](config)
         contract = unet_contract(config) if stored is None else contract_of(stored)  # folders from before have none
         return ModelFolder(path, make_task(task.pop("name"), **task), name, config, size, contract)
     except (OSError, KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:

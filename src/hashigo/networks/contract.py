@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
 from hashigo.errors import ModelError, RecipeError
@@ -39,7 +39,7 @@ class Contract:
         for name, value in (*numbers.items(), *(("fixed_size", side) for side in sides)):
             least = 0 if name == "context_pixels" else 1
             most = LARGEST_STEP if name in ("multiple", "answer_scale") else LARGEST
-            if not _is_whole(value, least, most):
+            if not is_whole(value, least, most):
                 raise ModelError(
                     f"contract: {name}: expected a whole number from {least} to {most:,}, got {_shown(value)}"
                 )
@@ -51,6 +51,9 @@ class Contract:
 
 LARGEST = 1 << 20
 """No side of a picture is larger."""
+
+LARGEST_SIDE = 1 << 14
+"""The largest side at which a network may be asked to see a picture; beyond it no network here has the memory."""
 
 LARGEST_STEP = 1 << 12
 """Every picture is padded to a multiple of at most this."""
@@ -84,7 +87,7 @@ def check_unet_options(options: Mapping[str, object]) -> None:
         RecipeError: an option of another type, or one for which no memory would do.
     """
     for name, most in _NUMBERS.items():
-        if name in options and not _is_whole(options[name], 1, most):
+        if name in options and not is_whole(options[name], 1, most):
             raise RecipeError(f"{name}: expected a whole number from 1 to {most:,}, got {_shown(options[name])}")
     for name in ("residual", "context"):
         if not isinstance(options.get(name, False), bool):
@@ -101,14 +104,20 @@ def check_unet_options(options: Mapping[str, object]) -> None:
     _check_skips(options.get("skips", "concat"))
 
 
+CHECKS: dict[str, Callable[[Mapping[str, object]], None]] = {"unet": check_unet_options}
+"""By a network's name what checks its options before anything is built, for those that have such a check."""
+
+
 def _check_middle(options: Mapping[str, object], channels: int, depth: int) -> None:
     size, bottleneck = options.get("size"), options.get("bottleneck")
     sides = list(size) if isinstance(size, list | tuple) else []
-    if size is not None and (len(sides) != 2 or not all(_is_whole(side, 1, 16_384) for side in sides)):
-        raise RecipeError(f"size: expected height and width, two whole numbers from 1 to 16,384, got {_shown(size)}")
+    if size is not None and (len(sides) != 2 or not all(is_whole(side, 1, LARGEST_SIDE) for side in sides)):
+        raise RecipeError(
+            f"size: expected height and width, two whole numbers from 1 to {LARGEST_SIDE:,}, got {_shown(size)}"
+        )
     if bottleneck is None:
         return
-    if not _is_whole(bottleneck, 1, 1 << 20):
+    if not is_whole(bottleneck, 1, 1 << 20):
         raise RecipeError(
             f"bottleneck: expected a whole number of units from 1 to {1 << 20:,}, or none, got {_shown(bottleneck)}"
         )
@@ -126,7 +135,8 @@ def _check_skips(skips: object) -> None:
         raise RecipeError(f"skips: expected a name, or one for each level, got {_shown(skips)}")
 
 
-def _is_whole(value: object, least: int, most: int) -> bool:
+def is_whole(value: object, least: int, most: int) -> bool:
+    """Whether a value from outside is a whole number (and no truth value) from `least` to `most`."""
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hashigo.files import atomic_path
-from hashigo.image.photo import to_uint8
+from hashigo.image.pixels import to_uint8
 
 GAP = 2
 PAPER = 1.0

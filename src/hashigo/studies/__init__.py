@@ -12,10 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hashigo.studies.settings import Settings
-
-Say = Callable[[str], None]
-"""What a study calls with a line for each thing that is done."""
+from hashigo.studies.settings import Say, Settings
 
 Run = Callable[[Settings, str | Path, Say], Path]
 """(settings, folder, say) → the path of report.html."""

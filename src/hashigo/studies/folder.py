@@ -19,11 +19,10 @@ from hashigo.errors import DataError, RecipeError
 from hashigo.files import atomic_path, locked
 from hashigo.machine import Environment, environment, peak_gpu_memory, peak_memory
 from hashigo.studies.serializing import Json, from_json, json_object, to_json
-from hashigo.studies.settings import Settings
+from hashigo.studies.settings import Say, Settings
 
 T = TypeVar("T")
 S = TypeVar("S")
-Say = Callable[[str], None]
 
 
 def alone(run: Callable[[S, str | Path, Say], Path]) -> Callable[..., Path]:

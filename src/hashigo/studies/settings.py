@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import Field
 from typing import ClassVar, Protocol
+
+Say = Callable[[str], None]
+"""What a study calls with a line for each thing that is done."""
 
 
 class Settings(Protocol):

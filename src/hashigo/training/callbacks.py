@@ -1,9 +1,8 @@
-"""What happens around the steps: checkpoints, metrics.csv, TensorBoard, panels. None of it prints."""
+"""What happens around the steps: the best epoch, metrics.csv, panels, a running mean of the weights. None of it prints."""
 
 from __future__ import annotations
 
 import csv
-import pickle
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import NamedTuple, TextIO
 
 import numpy as np
 import torch
-from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 from numpy.typing import NDArray
@@ -22,96 +20,6 @@ from hashigo.errors import RecipeError
 from hashigo.files import atomic_path
 from hashigo.pages.panels import grid, save_animation, save_png
 from hashigo.training.module import Checkpoint, Restorer, restorer
-
-
-def read_checkpoint(path: str | Path, *, mapped: bool = False) -> Checkpoint:
-    """A checkpoint's tensors, on the CPU, and plain values; no code that the file may hold is run.
-
-    mapped: leaves the tensors in the file until they are read, for a look at the rest.
-
-    Raises:
-        RecipeError: the file holds something else than tensors and plain values, or is no whole checkpoint.
-    """
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except pickle.UnpicklingError as error:
-        raise RecipeError(
-            f"{path}: expected a checkpoint of weights and plain values, but it holds more than weights and was not "
-            "loaded; train in another --run folder"
-        ) from error
-    except (
-        OSError,
-        RuntimeError,
-        EOFError,
-        ValueError,
-        LookupError,
-        AttributeError,
-        TypeError,
-        OverflowError,
-    ) as error:
-        reason = str(error).partition("\n")[0]
-        raise DamagedCheckpointError(
-            f"{path}: expected a checkpoint, got a damaged or foreign file ({reason})"
-        ) from error
-    if not isinstance(checkpoint, dict):
-        raise DamagedCheckpointError(f"{path}: expected a run's checkpoint, got a stored {type(checkpoint).__name__}")
-    missing = [key for key in _PARTS if key not in checkpoint]
-    if missing:
-        raise DamagedCheckpointError(f"{path}: expected a run's checkpoint, got a file without {', '.join(missing)}")
-    return checkpoint
-
-
-_PARTS = ("state_dict", "epoch", "global_step", "optimizer_states", "loops")
-
-
-class DamagedCheckpointError(RecipeError):
-    """A file that is no whole checkpoint of a run."""
-
-
-def checkpoint_to_use(last: Path, best: Path, say: Callable[[str], None]) -> Path:
-    """`last`, or `best` where `last` is damaged and `best` is not; `say` is told of that.
-
-    Raises:
-        RecipeError: neither can be used, or one holds more than weights and plain values.
-    """
-    problem = None
-    try:
-        read_checkpoint(last, mapped=True)
-    except DamagedCheckpointError as error:
-        problem = error
-    if best.is_file():
-        try:
-            read_checkpoint(best, mapped=True)  # now, rather than when training is done
-        except DamagedCheckpointError as error:
-            remedy = f"remove {best.parent} to train again from the beginning"
-            raise RecipeError(f"{problem or error}; {remedy}") from error
-    if problem is None:
-        return last
-    if not best.is_file():
-        raise RecipeError(f"{problem}; there is no best.ckpt to continue from; use another --run folder") from problem
-    say(f"{problem}; continuing from {best.name}, the best epoch so far")
-    return best
-
-
-class AtomicCheckpoints(TorchCheckpointIO):
-    """Checkpoints appear whole or not at all: a run killed while it writes keeps the one before. None runs code when it
-    is read."""
-
-    def save_checkpoint(self, checkpoint: Checkpoint, path: str | Path, storage_options: object | None = None) -> None:
-        """Writes to a temporary file, then renames."""
-        # not Lightning's own way, by the folder for temporary files, which may be smaller than a checkpoint
-        with atomic_path(Path(path)) as temporary, temporary.open("wb") as file:
-            try:
-                torch.save(checkpoint, file)
-            except RuntimeError as error:  # torch's own, over the one of a full disk
-                cause = error.__context__ if isinstance(error.__context__, OSError) else error
-                raise cause from None
-
-    def load_checkpoint(
-        self, path: str | Path, map_location: object | None = None, weights_only: bool | None = True
-    ) -> Checkpoint:
-        """Reads tensors and plain values only, whatever is asked for; see `read_checkpoint`."""
-        return read_checkpoint(path)
 
 
 class RunningMean(WeightAveraging):

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from hashigo.errors import RecipeError, did_you_mean
 from hashigo.files import open_file
+from hashigo.networks.contract import LARGEST_SIDE
 
 Switch = Literal["auto", "on", "off"]
 Options = dict[str, Any]  # whatever the task or network takes; jsonargparse shows the type in its help
@@ -201,8 +202,8 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "panels": (0, 10_000),
     "checkpoint_minutes": (0, 1_000_000),
     "ema": (0, 1),
-    "data.size": (0, 16_384),
-    "data.crop": (0, 16_384),
+    "data.size": (0, LARGEST_SIDE),
+    "data.crop": (0, LARGEST_SIDE),
     "data.limit": (0, 10**9),
     "data.zoom": (0, 1_000),
     "data.colourful": (0, 1_000),

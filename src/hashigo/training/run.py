@@ -28,7 +28,7 @@ from lightning.pytorch.trainer.states import TrainerStatus
 from hashigo.data import PictureSet, open_dataset
 from hashigo.data.loader import Loader, ResidentPictures
 from hashigo.data.splitting import colourful, split_off
-from hashigo.errors import DataError, RecipeError, Terminated
+from hashigo.errors import RecipeError, Terminated, plural
 from hashigo.files import atomic_path, clear_leftovers, locked
 from hashigo.models.folder import ModelFolder, load_network, open_model, save_model
 from hashigo.networks import check_pretrained, load_pretrained, make_network, options_of
@@ -36,19 +36,24 @@ from hashigo.networks.base import Network
 from hashigo.tasks import Task, make_task
 from hashigo.tasks.capabilities import fitted_task
 from hashigo.training.callbacks import (
-    AtomicCheckpoints,
     BestCheckpoint,
     MetricsCsv,
     Panels,
     RunningMean,
     animate,
-    checkpoint_to_use,
-    read_checkpoint,
     read_metrics,
 )
 from hashigo.training.card import model_card
+from hashigo.training.checkpoints import (
+    AtomicCheckpoints,
+    check_same,
+    checked_pictures,
+    checkpoint_to_resume,
+    checkpoint_to_use,
+    read_checkpoint,
+)
 from hashigo.training.module import Restorer
-from hashigo.training.recipe import DataRecipe, Recipe, read_yaml
+from hashigo.training.recipe import DataRecipe, Recipe
 from hashigo.training.setup import Setup, choose
 
 
@@ -88,7 +93,7 @@ def train(
         say: gets a line for what people should know, such as pictures that could not be read.
 
     Raises:
-        RecipeError: the recipe cannot be, the folder holds another run and `resume` is not set, or a checkpoint there
+        RecipeError: the recipe is invalid, the folder holds another run and `resume` is not set, or a checkpoint there
             holds more than weights.
         DataError: the pictures are not there.
         TrainingError: the loss was no longer finite.
@@ -112,20 +117,19 @@ def _train(
     recipe: Recipe, folder: Path, resume: bool, callbacks: Sequence[Callback], data: tuple[PictureSet, PictureSet] | None,
     onnx: bool, say: Callable[[str], None],
 ) -> Run:  # fmt: skip
-    last = _checkpoint_to_resume(folder, resume)
+    last = checkpoint_to_resume(folder, resume)
     clear_leftovers(folder / "checkpoints")
     if last is not None:
-        _check_same(recipe, folder / "recipe.yaml")
+        check_same(recipe, folder / "recipe.yaml")
         last = checkpoint_to_use(last, last.with_name("best.ckpt"), say)
         read_metrics(folder / "metrics.csv")
     if recipe.machine.threads:
         torch.set_num_threads(recipe.machine.threads)
     _check_possible(recipe, resumed=last is not None)
     training, validation = data or load_data(recipe.data)
-    _tell_left_out(
-        list(dict.fromkeys([*training.skipped, *validation.skipped])), say
-    )  # a folder that is split has one list
-    noted = _checked_pictures(training, validation, folder / "pictures.json", resumed=last is not None)
+    skipped = dict.fromkeys([*training.skipped, *validation.skipped])  # a folder that is split has one list
+    _tell_left_out(list(skipped), say)
+    noted = checked_pictures(training, validation, folder / "pictures.json", resumed=last is not None)
     loaders, setup, steps = _prepare(recipe, training, validation)
     task, network = _begin(recipe, loaders[0], last)
     module = Restorer(
@@ -196,73 +200,12 @@ def _begin(recipe: Recipe, loader: Loader, last: Path | None) -> tuple[Task, Net
     return task, network
 
 
-def _checkpoint_to_resume(folder: Path, resume: bool) -> Path | None:
-    last = folder / "checkpoints" / "last.ckpt"
-    if last.is_file() and not resume:
-        raise RecipeError(f"{folder} already holds a run: continue it with --resume, or use another --run folder")
-    return last if last.is_file() else None
-
-
 def _tell_left_out(skipped: Sequence[tuple[str, str]], say: Callable[[str], None], most: int = 3) -> None:
     if not skipped:
         return
-    what = "1 picture that cannot be read" if len(skipped) == 1 else f"{len(skipped):,} pictures that cannot be read"
+    what = f"{plural(len(skipped), 'picture')} that cannot be read"
     names = ", ".join(name for name, _ in skipped[:most]) + (", …" if len(skipped) > most else "")
     say(f"left out {what}: {names} (hashigo data check lists the reasons)")
-
-
-def _checked_pictures(training: PictureSet, validation: PictureSet, path: Path, *, resumed: bool) -> dict[str, str]:
-    """Checksums of the pictures, which `path` keeps.
-
-    A run that was started before they were kept is resumed with the pictures that there are.
-
-    Raises:
-        DataError: a run is resumed with other pictures than it was started with.
-    """
-    now = {"training": training.checksum(), "validation": validation.checksum()}
-    before = _noted(path) if resumed else None
-    if before is not None and before != now:
-        raise DataError(
-            f"{path.parent}: expected the pictures that the run was started with, got others ({before} then, {now} now); "
-            "put them back, or use another --run folder"
-        )
-    return now
-
-
-def _noted(path: Path) -> object:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        return None
-    except (ValueError, RecursionError) as error:
-        raise DataError(
-            f"{path}: expected checksums of the run's pictures, got {error}; remove the file to go on"
-        ) from error
-
-
-MAY_CHANGE = ("machine", "epochs", "panels", "checkpoint_minutes", "half")
-"""Keys of a recipe that a resumed run may change; any other would make it a different run."""
-
-
-def _check_same(recipe: Recipe, path: Path) -> None:
-    """Raises RecipeError where `recipe` is not the one that the run in progress was started with."""
-    started, now, usual = read_yaml(path), recipe.as_dict(), Recipe().as_dict()
-    for key, value in usual.items():  # a key that there was not when the run was started has its default
-        held = started.get(key, value)
-        if not isinstance(value, dict):
-            started[key] = held
-        elif isinstance(held, dict):
-            started[key] = {**value, **held}
-        else:
-            raise RecipeError(f"{path}: {key}: expected keys and values, got {held!r}; fix it or use another --run")
-    different = [
-        key for key in now if key not in MAY_CHANGE and yaml.safe_load(yaml.safe_dump(now[key])) != started[key]
-    ]
-    if different:
-        changes = "; ".join(f"{key} was {started.get(key)}, now {now[key]}" for key in different)
-        raise RecipeError(
-            f"expected the recipe that {path.parent} was started with, got another: {changes}; give another --run"
-        )
 
 
 def network_options(recipe: Recipe, task: Task) -> dict[str, object]:

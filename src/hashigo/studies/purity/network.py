@@ -26,12 +26,12 @@ from hashigo.studies.purity.data import LabelledPictures
 from hashigo.studies.purity.results import ClusterScores, FeatureMeasures, History, Probe, Scores, SweepRow, TrainingRun
 from hashigo.studies.purity.settings import SWEEP, PuritySettings
 from hashigo.studies.serializing import Json, from_json, json_object
+from hashigo.studies.settings import Say
 from hashigo.tasks import Task
 from hashigo.training.recipe import Recipe
 from hashigo.training.step import step_loss
 from hashigo.training.together import Together, stored_epoch
 
-Say = Callable[[str], None]
 GoOn = Callable[[], bool]
 
 

@@ -28,8 +28,7 @@ from hashigo.studies.purity.report import write_report
 from hashigo.studies.purity.results import TrainingRun
 from hashigo.studies.purity.settings import PuritySettings
 from hashigo.studies.purity.summary import summarize
-
-Say = Callable[[str], None]
+from hashigo.studies.settings import Say
 
 
 @alone

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from hashigo.pages.words import filled
-from hashigo.studies import Say
 from hashigo.studies.claims import Claim, Verdict, both, interval, paired_higher
 from hashigo.studies.folder import alone
 from hashigo.studies.restoration import texts
@@ -24,6 +23,7 @@ from hashigo.studies.restoration.results import Epoch, RestorationResults, Train
 from hashigo.studies.restoration.settings import RestorationSettings
 from hashigo.studies.restoration.shown import epochs_to_show, read_shown
 from hashigo.studies.restoration.train import NetworkCondition, open_folder, trained_network
+from hashigo.studies.settings import Say
 
 SKIPS = {"with": "concat", "without": "none", "zeroed": "zeroed"}
 """The skip connections of each network."""

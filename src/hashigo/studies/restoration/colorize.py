@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from hashigo.errors import DataError
 from hashigo.pages.words import filled
-from hashigo.studies import Say
 from hashigo.studies.claims import Claim, both, interval, paired_higher
 from hashigo.studies.folder import alone
 from hashigo.studies.restoration import texts
@@ -32,6 +31,7 @@ from hashigo.studies.restoration.results import (
 from hashigo.studies.restoration.settings import RestorationSettings
 from hashigo.studies.restoration.shown import epochs_to_show, read_shown
 from hashigo.studies.restoration.train import NetworkCondition, open_folder, trained_network
+from hashigo.studies.settings import Say
 
 CATS = ("cat", "cats")
 """Names of the class that is kept out of training."""

@@ -13,12 +13,12 @@ from hashigo.color import luma
 from hashigo.data.loader import ResidentPictures
 from hashigo.metrics import METRICS
 from hashigo.models.folder import ModelFolder, load_network
-from hashigo.studies import Say
 from hashigo.studies.claims import interval
 from hashigo.studies.folder import StudyFolder
 from hashigo.studies.restoration.data import DividedPictures
 from hashigo.studies.restoration.results import Measures, NetworkSummary, Originals, TrainedNetwork
 from hashigo.studies.restoration.shown import SHOWN, Pixels, is_stored, store
+from hashigo.studies.settings import Say
 from hashigo.training.step import step
 
 

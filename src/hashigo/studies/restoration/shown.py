@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashigo.files import atomic_path
-from hashigo.image.photo import to_uint8
+from hashigo.image.pixels import to_uint8
 from hashigo.pages.panels import grid, save_png
-from hashigo.studies import Say
 from hashigo.studies.restoration.settings import RestorationSettings
+from hashigo.studies.settings import Say
 from hashigo.training.callbacks import RestoredPictures, ValidationPictures
 
 SHOWN = 25

@@ -17,13 +17,13 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from hashigo.errors import TrainingError
 from hashigo.models.folder import open_model
 from hashigo.pages.words import Words
-from hashigo.studies import Say
 from hashigo.studies.folder import StudyFolder
 from hashigo.studies.restoration.data import DividedPictures
 from hashigo.studies.restoration.measuring import measure
 from hashigo.studies.restoration.results import Epoch, StoredPictures, TrainedNetwork
 from hashigo.studies.restoration.settings import RestorationSettings
 from hashigo.studies.restoration.shown import StoredEpochs, epochs_to_show, is_stored, store
+from hashigo.studies.settings import Say
 from hashigo.training.module import restorer
 from hashigo.training.run import Run, train
 
