@@ -102,10 +102,13 @@ class Line(Generic[Item, Result]):
 
     def run(self, items: Iterable[Item]) -> Iterator[Result]:
         """Results in the order of `items`, as they come."""
-        with ThreadPoolExecutor(cores(), thread_name_prefix="hashigo-photo") as pool:
-            yield from self._run(iter(items), pool)
+        with (
+            ThreadPoolExecutor(cores(), thread_name_prefix="hashigo-photo") as pool,
+            ThreadPoolExecutor(1, thread_name_prefix="hashigo-header") as headers,  # not behind photos: all wait for it
+        ):
+            yield from self._run(iter(items), pool, headers)
 
-    def _run(self, todo: Iterator[Item], pool: ThreadPoolExecutor) -> Iterator[Result]:
+    def _run(self, todo: Iterator[Item], pool: ThreadPoolExecutor, headers: ThreadPoolExecutor) -> Iterator[Result]:
         measured: deque[tuple[Item, Future[int]]] = deque()  # their headers are being read: how large they will be
         loading: deque[tuple[int, Future[_Loaded[Item]]]] = deque()
         finishing: deque[tuple[int, Future[Result]]] = deque()
@@ -113,7 +116,7 @@ class Line(Generic[Item, Result]):
         while True:
             while len(measured) < self.ahead and (following := next(todo, _END)) is not _END:
                 item = cast("Item", following)
-                measured.append((item, pool.submit(self.work.pixels, item)))
+                measured.append((item, headers.submit(self.work.pixels, item)))
             while measured and len(loading) < self.ahead:
                 expected = measured[0][1].result()
                 if loading and not self._room(expected, loading, batch, finishing):

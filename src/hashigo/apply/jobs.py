@@ -154,7 +154,7 @@ class _FileWork:
             job.source, max_pixels=self.options.max_pixels, pages=self.options.pages
         )
         plan.source = source_of(job.source)
-        plan.was_coloured = self.model.task.adds_colour and is_coloured(photo.sample())
+        plan.was_coloured = self.model.task.adds_colour and not photo.is_grey and is_coloured(photo.sample())
         if plan.was_coloured and self.options.only_grey:
             plan.skipped = "in colour already"
             return None

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import logging
 import os
 import signal
 import sys
 import threading
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from hashigo.cli.commands import COMMANDS
 from hashigo.errors import HashigoError, Terminated, did_you_mean, printable
@@ -50,7 +46,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a file's name may be in no encoding at all
-    _quieten_pillow()
     try:
         status = _dispatch(words)
         sys.stdout.flush()
@@ -93,20 +88,18 @@ def _complain(text: str) -> None:
     print(printable(text), file=sys.stderr, flush=True)
 
 
-def _quieten_pillow() -> None:
-    """Keeps Pillow from writing warnings and log lines about odd files; hashigo reports them itself, with the file's name."""
+def _quieten() -> None:
+    """Keeps Pillow, and libtiff in its wheels, from writing lines about odd files: hashigo reports them itself, with the file's name."""
+    import ctypes
+    import importlib.util
+    import logging
+    import warnings
+    from pathlib import Path
+
     warnings.filterwarnings("ignore", module=r"PIL\.")
     logging.getLogger("PIL").addHandler(logging.NullHandler())
-
-
-def _quieten_libtiff() -> None:
-    """Keeps libtiff, which Pillow's wheels bring, from writing its own lines to standard error."""
-    import ctypes
-
     spec = importlib.util.find_spec("PIL")
-    if spec is None or spec.origin is None:
-        return
-    for path in Path(spec.origin).parents[1].glob("pillow.libs/libtiff*"):
+    for path in Path(spec.origin).parents[1].glob("pillow.libs/libtiff*") if spec and spec.origin else ():
         with suppress(OSError, AttributeError):
             library = ctypes.CDLL(str(path))
             library.TIFFSetErrorHandler(None)
@@ -149,7 +142,7 @@ def _outcome(name: str, words: list[str]) -> int:
             args = module.parse(words)
         except SystemExit as stop:  # the parser has said what there was to say
             return int(stop.code or 0)
-        _quieten_libtiff()
+        _quieten()
         return int(module.run(args))
     except HashigoError as error:
         _complain(f"hashigo {name}: {error}")

@@ -110,4 +110,4 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _missing(error: ModuleNotFoundError) -> MissingExtraError:
-    return MissingExtraError("the studies", "train", error.name or "")
+    return MissingExtraError("running a study", "train", error.name or "")

@@ -190,7 +190,7 @@ def hints_from_original(rgb: Floats, count: int, seen: tuple[int, int], rng: Pic
 
 def _grey(sets: Sequence[PictureSet]) -> dict[int, str]:
     """Numbers and names of the originals without colours."""
-    return {number: name for number, name, photo in _jobs(sets, {}) if is_grey(photo.sample())}
+    return {number: name for number, name, photo in _jobs(sets, {}) if photo.is_grey or is_grey(photo.sample())}
 
 
 def _mean_chroma(sets: Sequence[PictureSet], grey: Mapping[int, str]) -> Floats:
