@@ -216,5 +216,5 @@ def test_studies_name_the_missing_extra_but_tell_what_they_are(tmp_path: Path) -
         status, said = python(code, missing=missing, cwd=tmp_path).split("\n", 1)
         assert status == "0 2"
         assert "do clusters of the latents agree with labels?" in said
-        assert "the studies needs the extra 'train'" in said
+        assert "running a study needs the extra 'train'" in said
         assert f"({missing[0]} was not found)" in said
