@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -159,3 +161,50 @@ def test_sigterm_has_its_own_kind() -> None:
     before = signal.getsignal(signal.SIGTERM)
     assert main(["doctor"]) == 0
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_killed_demo_can_be_run_again(tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    process = start(["demo", "-o", tmp_path / "demo"])
+    last = tmp_path / "demo" / "digits" / "concat" / "checkpoints" / "last.ckpt"
+    code, said = stopped(process, number, last.is_file)
+    assert code == (143 if number == signal.SIGTERM else -9), said
+    assert not (tmp_path / "demo" / "report.html").exists()
+    monkeypatch.setattr("hashigo.demo.EPOCHS", 2)
+    monkeypatch.setattr("hashigo.demo.SHOWN", (1, 2))
+    assert main(["demo", "-o", str(tmp_path / "demo")]) == 0, "neither lock nor half a run is in the way"
+    assert (tmp_path / "demo" / "report.html").is_file()
+
+
+def test_a_photo_that_changes_while_it_is_read(tmp_path: Path) -> None:
+    """Whole or cut short at any instant: done or listed, and nothing is left behind."""
+    album = tmp_path / "album"
+    album.mkdir()
+    whole = io.BytesIO()
+    Image.fromarray(photo("coffee", 200, 300)).save(whole, "PNG", compress_level=0)
+    content = whole.getvalue()
+    for i in range(20):
+        (album / f"{i:02d}.png").write_bytes(content)
+    ended = threading.Event()
+
+    def change() -> None:
+        cut = 0
+        while not ended.is_set():
+            cut = (cut * 31 + 9973) % len(content)
+            (album / f"{cut % 20:02d}.png").write_bytes(content[: cut if cut % 2 else len(content)])
+
+    changing = threading.Thread(target=change)
+    changing.start()
+    try:
+        for turn in range(5):
+            out = tmp_path / f"out{turn}"
+            status = main(["colorize", str(album), "-m", "tiny", "-o", str(out)])
+            failed = (out / "failures.jsonl").read_text().splitlines() if status else []
+            done = list(out.glob("*.color.png"))
+            assert len(done) + len(failed) == 20
+            assert not list(out.glob(".hashigo-*"))
+            for path in done:
+                Image.open(path).load()
+    finally:
+        ended.set()
+        changing.join()

@@ -607,3 +607,13 @@ def test_without_torch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     args = argparse.Namespace(list_layers=True, model="colorizer")
     with pytest.raises(MissingExtraError, match=r"hashigo\[train\]"):
         command.run(args)
+
+
+def test_a_size_beyond_the_memory_is_an_error_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    album(tmp_path / "album", 2)
+    model = str(tiny_model(tmp_path / "model"))
+    assert main(["features", model, str(tmp_path / "album"), "-o", str(tmp_path / "a.npz"), "--size", "16384"]) == 2
+    said = capsys.readouterr().err
+    assert "would take about" in said
+    assert "use a smaller --size" in said
+    assert not (tmp_path / "a.npz").exists()

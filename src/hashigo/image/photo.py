@@ -113,7 +113,7 @@ class Photo:
         return bool(self.pixels.dtype == np.uint16)
 
     def rgb(self, top: int = 0, bottom: int | None = None) -> NDArray[np.float32]:
-        """The picture of the rows from `top` up to `bottom` (all by default): float32 (3, rows, W), 0..1."""
+        """The picture of the rows from `top` up to `bottom` (all by default): float32 (3, rows, W), 0..1; read-only if grey."""
         return from_pixels(self.pixels[top:bottom])
 
     def resized(self, height: int, width: int) -> NDArray[np.float32]:

@@ -190,12 +190,13 @@ def gather(
     shows as much of it as can be. `device`: empty takes the GPU if there is one. The rest is as for `extract`.
 
     Raises:
-        DataError: the sets' labels mean different things. RecipeError: see `extract`.
+        DataError: the sets' labels mean different things. RecipeError: see `extract`, or a size for which the memory is too small.
     """
     check_layer(network, layer)
     _check_settings(network, task, size, batch_size)
     labels, classes = _labels(sets)
     if size and resize:
+        _check_memory(sets, size)
         sets = [at_size(pictures, size, enlarge=True) for pictures in sets]
     height, width = _common_size(sets, size)
     where = _device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -219,6 +220,22 @@ def gather(
     return Latents(
         rows, tuple(str(name) for pictures in sets for name in pictures.names), labels, classes, layer, shape
     )
+
+
+BYTES_PER_PIXEL = 256
+"""What a network takes for each pixel that it sees, roughly: 64 channels of float32, as in the article's first level."""
+
+
+def _check_memory(sets: Sequence[PictureSet], size: int) -> None:
+    """Raises RecipeError where pictures brought to a short side of `size` would not fit into the memory."""
+    sides = np.concatenate([pictures.sizes for pictures in sets]).astype(np.float64)
+    stored = 3 * float((sides * (size / sides.min(axis=1, keepdims=True))).prod(axis=1).sum())
+    needed, there = stored + BYTES_PER_PIXEL * size**2, 4 * quarter_of_memory()
+    if needed > there:
+        raise RecipeError(
+            f"size: {len(sides):,} pictures brought to {size} pixels would take about {needed / 1e9:,.0f} GB, "
+            f"this computer has {there / 1e9:,.0f} GB; use a smaller --size, or --limit"
+        )
 
 
 def _check_settings(network: nn.Module, task: Task, size: int, batch_size: int) -> None:
