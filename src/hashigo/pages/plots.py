@@ -241,7 +241,7 @@ def _line(axes: Axes, points: Points, colour: str, dashed: bool) -> Line2D:
 def _band(axes: Axes, band: Sequence[tuple[float, float, float]], colour: str) -> None:
     table = np.asarray(band, np.float64).reshape(-1, 3)
     xs, low, high = table[np.isfinite(table).all(axis=1)].T
-    axes.fill_between(xs, low, high, color=colour, alpha=0.2, linewidth=0)
+    axes.fill_between(xs, low, high, color=colour, alpha=0.35, linewidth=0)
 
 
 def _marks(axes: Axes, points: Points, colour: str, marker: str) -> Line2D:
@@ -315,7 +315,7 @@ def _row(axes: Axes, place: int, row: Row) -> dict[str, Line2D]:
         )[0]  # fmt: skip
     if math.isfinite(row.low) and math.isfinite(row.high):
         handles["interval"] = axes.plot(
-            [row.low, row.high], [place] * 2, zorder=2, color=blue, linewidth=7, alpha=0.35, solid_capstyle="butt"
+            [row.low, row.high], [place] * 2, zorder=2, color=blue, linewidth=7, alpha=0.5, solid_capstyle="butt"
         )[0]
     if math.isfinite(row.mean):
         handles["mean"] = _marks(axes, [(row.mean, place)], blue, "o")
