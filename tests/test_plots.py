@@ -134,7 +134,7 @@ def test_curves_keep_to_their_colours() -> None:
     assert svg.count(f"stroke: {COLOURS[1]}") == 2
     assert COLOURS[2] not in svg
     banded = curves({"a": FALLING, "b": FALLING}, x="x", y="y", bands={"b": [(1, 1, 2), (2, 0, 2), (3, NAN, NAN)]})
-    assert re.search(rf"fill: {COLOURS[1]}; fill-opacity: 0.2", banded)
+    assert re.search(rf"fill: {COLOURS[1]}; fill-opacity: 0.35", banded)
     with pytest.raises(RecipeError, match="expected labels of lines"):
         curves({"a": FALLING}, x="x", y="y", bands={"c": []})
 
@@ -175,7 +175,7 @@ def test_intervals_show_what_is_known() -> None:
         "PCA",
         *(name.ja for name in LEGEND),
     }
-    bars = re.findall(rf"stroke: {COLOURS[0]}; stroke-opacity: 0.35", svg)
+    bars = re.findall(rf"stroke: {COLOURS[0]}; stroke-opacity: 0.5", svg)
     assert len(bars) == 2, "the interval of one row, and the legend's"
     assert f"fill: {COLOURS[1]}; stroke: currentColor" in svg, "the diamond"
     unknown = intervals([Row("a", [0.1], NAN, 0.1, NAN, NAN)], x="x")

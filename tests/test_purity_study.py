@@ -348,8 +348,8 @@ def test_the_sweep_is_what_the_issue_asks_for() -> None:
 @pytest.mark.parametrize(
     ("changes", "data", "machine", "told"),
     [({}, {}, "float32", None), ({"seeds": 5, "data_root": "there"}, {}, "float32", None),
-     ({}, {}, "bfloat16 autocast", "precision bfloat16 (float32). In full things may come out otherwise; --preset "
-                                   "article --precision fp32 does that"),
+     ({}, {}, "bfloat16 autocast", "precision bfloat16 (float32). The article&#x27;s setting may give other results; run it with --preset "
+                                   "article --precision fp32"),
      ({"data": "fashion"}, {}, "float32", "data fashion (mnist)"), ({"kmeans_seeds": 3}, {}, "float32", "k-means runs 3 (10)"),
      ({"size": 20}, {"size": (20, 20)}, "float32", "size 20 × 20 (28 × 28)"), ({"size": 28}, {}, "float32", None),
      ({}, {"train": 900}, "float32", "pictures 900 (60,000)")],

@@ -48,8 +48,8 @@ def say_departures(page: Page, quick: bool, differing: Sequence[Departure], flag
     ja = "、".join(f"{label.ja} {_grouped(ours)}（{_grouped(theirs)}）" for label, ours, theirs in differing)
     page.text(
         Words(
-            f"This is {'quick: ' if quick else ''}not the article's full setting, which stands in brackets: {en}. In "
-            f"full things may come out otherwise; {flags} does that.",
+            f"This {'quick study' if quick else 'study'} is not the article's full setting (in brackets): {en}. The "
+            f"article's setting may give other results; run it with {flags}.",
             f"これは{'簡易設定で、' if quick else ''}記事の設定そのものではない（括弧内が記事の値）：{ja}。記事どおりの規模では"
             f"結果が変わりうる。{flags} で実行できる。",
         )

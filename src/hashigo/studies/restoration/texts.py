@@ -40,16 +40,16 @@ SPEED_CLAIM = Words(
     "スキップ接続があると学習がはるかに速い（ありの20エポックが、なしの200エポックに相当）",
 )
 SPEED = Words(
-    "The network with skips {training} the final training loss of the one without, {loss:.4g}; by validation loss {validation}. "
+    "The final training loss without skips, {loss:.4g}, {training} with skips; by validation loss, {validation}. "
     "The claim holds if it takes at most {most:.0f} % of the epochs.",
     "スキップなしの最終訓練損失 {loss:.4g} に、スキップありは{training}。検証損失では{validation}。"
     "全エポックの{most:.0f}%以内なら成り立つとする。",
 )
 SPEED_REACHED = Words(
-    "reached in epoch {epoch} of {epochs} ({share:.0f} %)",
+    "was reached in epoch {epoch} of {epochs} ({share:.0f} %)",
     "{epochs}エポック中{epoch}エポック目（{share:.0f}%）で届いた",
 )
-SPEED_NEVER_REACHED = Words("never reached", "届かなかった")
+SPEED_NEVER_REACHED = Words("was never reached", "届かなかった")
 SPEED_IN_EPOCH = Words("in epoch {epoch}", "{epoch}エポック目")
 SPEED_NEVER = Words("never", "届かなかった")
 
