@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -191,3 +192,14 @@ def test_clipping_is_refused_and_a_loss_that_is_not_finite_is_told() -> None:
     wild = Together(tiny.recipe(optimizer=OptimizerRecipe("sgd", lr=1e30)), [0, 1], DIGITS)
     with pytest.raises(TrainingError, match="seed 0"):
         [wild.train_epoch() for _ in range(3)]
+
+
+def test_networks_begun_in_threads_have_the_weights_of_their_seeds() -> None:
+    def begin(seed: int) -> torch.Tensor:
+        return weights(Together(recipe(network=BOTTLENECK), [seed], DIGITS).networks()[0])
+
+    alone = [begin(seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(5):
+            for found, expected in zip(pool.map(begin, range(4)), alone, strict=True):
+                assert torch.equal(found, expected)

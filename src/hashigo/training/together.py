@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +49,10 @@ class _OwnLoss(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """An input → the answer and the network's own loss."""
         return self.network.own_loss(x)
+
+
+_DRAWING = threading.Lock()
+"""Held while first weights are drawn."""
 
 
 class Together:
@@ -88,7 +93,7 @@ class Together:
         alone = [self._first(seed) for seed in self.seeds]
         self._network = alone[
             0
-        ].train()  # trained itself where it is alone, else all have their own weights in its place
+        ].train()  # trained itself where it is alone, else all take its place with their own weights
         if self.setup.channels_last:
             self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._own = _OwnLoss(self._network)
@@ -97,8 +102,11 @@ class Together:
         self._optimizer, self._schedule = make_optimizer(self._weights.values(), recipe.optimizer, steps)
 
     def _first(self, seed: int) -> Network:
-        """The untrained network of a seed; the process's own random state is left as it was."""
-        with torch.random.fork_rng(devices=[]):
+        """The untrained network of a seed; the process's own random state is left as it was.
+
+        One thread at a time: weights are drawn from the one generator that all threads share.
+        """
+        with _DRAWING, torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = network_for(self.recipe, self.task)
         return network.to(self.device)
