@@ -61,7 +61,7 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 
 class _Missing:
-    """Stands for a public name whose packages are not installed: whether the name exists can be asked; using it cannot be."""
+    """Stands for a public name whose packages are not installed: checking that the name exists works, using it raises an error."""
 
     def __init__(self, name: str, missing: str) -> None:
         self.__name__, self._missing = name, missing

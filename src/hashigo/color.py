@@ -49,7 +49,7 @@ def chroma(rgb: Array) -> Array:
 
 
 def offsets(cbcr: Array) -> Array:
-    """How far chroma takes each channel from the luma: (..., 2, H, W) → R - Y, G - Y and B - Y, (..., 3, H, W)."""
+    """Each channel's difference from the luma: (..., 2, H, W) → R - Y, G - Y and B - Y, (..., 3, H, W)."""
     xp = array_namespace(cbcr)
     cb, cr = _channels(cbcr)
     return xp.stack([_CR_TO_R * cr, _CB_TO_G * cb + _CR_TO_G * cr, _CB_TO_B * cb], axis=-3)
@@ -58,8 +58,8 @@ def offsets(cbcr: Array) -> Array:
 def merge(y: Array, cbcr: Array) -> Array:
     """Luma and chroma to sRGB, with the luma kept exactly.
 
-    y: (..., 1, H, W), 0..1; cbcr: (..., 2, H, W), nominally -0.5..0.5 but any finite value is taken.
-    Chroma that would leave the gamut is scaled toward grey, just so far that every channel is within 0..1:
+    y: (..., 1, H, W), 0..1; cbcr: (..., 2, H, W), nominally -0.5..0.5, but any finite value is accepted.
+    Chroma outside the gamut is scaled towards grey just far enough that every channel is within 0..1:
     the hue stays and the luma does not change. Returns (..., 3, H, W), 0..1.
     """
     xp = array_namespace(y, cbcr)

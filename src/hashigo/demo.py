@@ -99,7 +99,7 @@ def _demo(folder: Path, say: Say) -> Path:
 
 
 def bundled_photos() -> dict[str, Photo]:
-    """The colour photos that come with hashigo, by name; `samples/README.md` says whose they are."""
+    """The colour photos that come with hashigo, by name; see `samples/README.md` for their authors."""
     return {path.stem: read(path) for path in sorted(SAMPLES.glob("*.jpg"))}
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 
 class Terminated(KeyboardInterrupt):
-    """The process was asked to end (SIGTERM), as schedulers and `kill` do. Like Ctrl-C no error of the program, so not one of
+    """The process was asked to end (SIGTERM), as by schedulers and `kill`. Like Ctrl-C, this is not an error of the program, so it does not derive from
     `HashigoError`."""
 
 
@@ -26,7 +26,7 @@ class PictureError(HashigoError, ValueError):
 
 
 class DataError(HashigoError, ValueError):
-    """A dataset is missing, incomplete or not in the format that its name promises."""
+    """A dataset is missing, incomplete or in another format than its name says."""
 
 
 class DownloadError(HashigoError, OSError):
@@ -34,7 +34,7 @@ class DownloadError(HashigoError, OSError):
 
 
 class ModelError(HashigoError, ValueError):
-    """A model folder or file cannot be loaded, or does not fit what it is asked to do."""
+    """A model folder or file cannot be loaded or used for this purpose."""
 
 
 class RecipeError(HashigoError, ValueError):
@@ -46,7 +46,7 @@ class BusyError(HashigoError, RuntimeError):
 
 
 class TrainingError(HashigoError, RuntimeError):
-    """Training had to stop, for instance because the loss was no longer finite."""
+    """Training had to stop, for instance because the loss was not finite."""
 
 
 class MissingExtraError(HashigoError, ImportError):
@@ -59,7 +59,7 @@ class MissingExtraError(HashigoError, ImportError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of an error message about a wrong `name`: the nearest right one and all right ones.
+    """The end of an error message about a wrong `name`: the most similar and all right ones.
 
     >>> did_you_mean("colorise", ["colorize", "denoise"])
     "did you mean 'colorize'? Known: colorize, denoise"
@@ -84,7 +84,7 @@ _BIDI_CONTROLS = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u20
 
 
 def printable(text: object) -> str:
-    """The text on one line, with control characters escaped: for terminals and pages, which would obey them.
+    """The text on one line, with control characters escaped, because terminals would obey them.
 
     A file name may hold line breaks and terminal escape sequences, and a name that is not UTF-8 has surrogates.
 

@@ -22,21 +22,21 @@ from typing import BinaryIO
 from hashigo.errors import BusyError, PictureError, RecipeError
 
 Others = Counter[str]
-"""How many files of other kinds there were, by suffix (lower case, with dot; "" for none)."""
+"""The number of files of other kinds, by suffix (lower case, with dot; "" for none)."""
 
 CLUTTER = frozenset(
     {"@eaDir", "#recycle", "@Recycle", "$RECYCLE.BIN", "__MACOSX", "Thumbs.db", "desktop.ini", "failures.jsonl"}
 )
-"""Names that no one put there: what NAS boxes, Windows and macOS keep beside photos, and our own list of failures."""
+"""Names of files that are not the user's: those that NAS boxes, Windows and macOS create beside photos, and our list of failures."""
 
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside `path`, which takes its place when the block ends without an error.
+    """A temporary path beside `path`; it replaces `path` when the block ends without an error.
 
     The temporary name is hidden, has the same suffix and does not exist yet; the block creates a file
     (or a folder) there, so its permissions follow the umask. The folder of `path` is created if needed.
-    After an error nothing is left and a file that was at `path` before is unharmed.
+    After an error nothing remains, and an earlier file at `path` is unharmed.
 
     Raises OSError when the folder cannot be created or the result cannot be moved into place.
     """
@@ -55,12 +55,12 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 def check_output(path: str | Path, option: str, endings: Sequence[str] = (), inputs: Iterable[str | Path] = ()) -> None:
-    """Makes sure that a result can be written to `path`, before any time is spent on it. Nothing is left behind, not even a folder.
+    """Makes sure that a result can be written to `path` before any work is done. Leaves nothing behind, not even a folder.
 
     Args:
         path: the file.
         option: how the user names it, for messages, such as "-o".
-        endings: endings of which it must have one, such as ".npz"; any if empty.
+        endings: allowed endings, such as ".npz"; any if empty.
         inputs: what must not be overwritten.
 
     Raises:
@@ -76,7 +76,7 @@ def check_output(path: str | Path, option: str, endings: Sequence[str] = (), inp
         raise RecipeError(f"{option} {path}: expected a name that ends in {' or '.join(endings)}{example}")
     if any(os.path.exists(source) and path.exists() and path.samefile(source) for source in inputs):  # noqa: PTH110
         raise RecipeError(f"{option} {path}: expected another file than the input, which is never overwritten")
-    there = next(folder for folder in path.absolute().parents if folder.exists())  # the others will be made in it
+    there = next(folder for folder in path.absolute().parents if folder.exists())  # the others will be created in it
     probe = _temporary(there / path.name)
     try:
         probe.write_bytes(bytes(1 << 12))
@@ -87,12 +87,12 @@ def check_output(path: str | Path, option: str, endings: Sequence[str] = (), inp
 
 
 def _temporary(path: Path) -> Path:
-    """A hidden name beside `path` that tells whose it is. Short and without the stem: a name of 255 bytes must not become too long."""
+    """A hidden name beside `path` that names the process. Short and without the stem, because names are limited to 255 bytes."""
     return path.with_name(f".hashigo-{_host()}-{os.getpid()}-{secrets.token_hex(6)}{path.suffix}")
 
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
-"""What the system says of a disk that is full or broken; often without a name."""
+"""The system's errors for a full or broken disk; often without a file name."""
 
 _TEMPORARY = re.compile(r"\.hashigo-([0-9a-f]{8})-(\d+)-[0-9a-f]{12}.*")
 _OLD = 24 * 3600.0
@@ -105,7 +105,7 @@ def _host() -> str:
 def clear_leftovers(folder: str | Path) -> int:
     """Removes temporary files in `folder` whose process was killed; returns how many.
 
-    Those of a process on this computer that has ended, and any that are a day old. What cannot be removed stays.
+    These are files of ended processes on this computer, and any that are a day old. Files that cannot be removed stay.
     """
     try:
         with os.scandir(folder) as entries:
@@ -129,7 +129,7 @@ def _is_leftover(entry: os.DirEntry[str]) -> bool:
 
 def _is_alive(process: int) -> bool:
     if sys.platform == "win32":
-        return True  # only the age decides there
+        return True  # only the age counts there
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -149,10 +149,10 @@ def _remove(path: Path) -> None:
 
 @contextmanager
 def locked(path: str | Path, busy: str) -> Iterator[None]:
-    """Holds a lock on the file `path`, which is created if needed and stays. It is free again as soon as the process ends, however
+    """Holds a lock on the file `path`, which is created if needed and stays. The lock is released when the process ends, however
     it ends.
 
-    Raises BusyError with the text `busy` when another process holds it.
+    Raises BusyError with the text `busy` if another process holds it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -190,10 +190,10 @@ def _lock(file: BinaryIO) -> None:
 def walk(folder: str | Path, suffixes: Collection[str], others: Others | None = None) -> Iterator[Path]:
     """All files in `folder` and its sub-folders whose suffix is one of `suffixes` (lower case, with dot).
 
-    They come sorted by path. Left out are hidden files and folders (leading dot) and the thumbnail and trash folders of
-    network drives and macOS (`CLUTTER`). A link to a folder is followed unless it leads back to a folder that it lies in.
-    Nothing is raised for what cannot be read: a folder that cannot be listed comes in the place of its files, and so does
-    a link that leads nowhere, or a pipe, with such a suffix; whoever opens them says why they cannot be read.
+    They are sorted by path. Skipped are hidden files and folders (leading dot) and the thumbnail and trash folders of
+    network drives and macOS (`CLUTTER`). A link to a folder is followed unless it points to a folder that contains it.
+    Nothing is raised for unreadable entries: a folder that cannot be listed is yielded in place of its files, and so is
+    a broken link or a pipe with such a suffix; opening them raises the reason.
 
     others: counts the files with other suffixes.
     """
@@ -230,7 +230,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def open_file(path: str | Path) -> BinaryIO:
-    """A file opened for reading. A pipe is refused, since it could wait forever, and so is a folder.
+    """Opens a file for reading. Pipes are refused, because they could wait forever, and so are folders.
 
     Raises OSError, with a reason for people, when it cannot be opened or is not a regular file.
     """
@@ -246,15 +246,15 @@ def open_file(path: str | Path) -> BinaryIO:
 def expand(
     inputs: Sequence[str | Path], suffixes: Collection[str], others: Others | None = None
 ) -> list[tuple[Path, Path]]:
-    """Every file that `inputs` mean, each with its path in a mirrored tree of outputs.
+    """All files of `inputs`, each with its path in a mirrored tree of outputs.
 
-    An input is a file (taken whatever its suffix is), a folder (walked, see `walk`) or a glob pattern with
-    "*", "?", "[…]" or "**" (only when no such file exists literally; of its matches, folders are walked and
+    An input is a file (with any suffix), a folder (walked, see `walk`) or a glob pattern with
+    "*", "?", "[…]" or "**" (only if no such file exists literally; of its matches, folders are walked and
     files taken if their suffix is one of `suffixes`). The second path of each pair is relative: to the
-    folder, or to the last folder of the pattern before its first wildcard; of a single file it is the name.
-    A file that is reached twice appears once, at its first place. others: see `walk`.
+    folder, or to the last folder of the pattern before its first wildcard; for a single file it is the name.
+    A file that is found twice appears once, at its first position. others: see `walk`.
 
-    Raises PictureError, naming the input, when there is no such file or no file matches the pattern.
+    Raises PictureError, naming the input, if there is no such file or no file matches the pattern.
     """
     files: dict[str, tuple[Path, Path]] = {}
     for given in inputs:

@@ -1,4 +1,4 @@
-"""The assembly line: load (workers) → network, neighbours of one shape as a batch (here) → put together (workers)."""
+"""The assembly line: load (workers) → network, in batches of neighbours with the same shape (here) → finish (workers)."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from hashigo.machine import cores
 Floats = NDArray[np.float32]
 
 IN_FLIGHT_PIXELS = 48_000_000
-"""While so many decoded pixels wait between the stages, no further photo is begun: this bounds the memory."""
+"""No further photo is started while this many decoded pixels wait between the stages: this limits memory."""
 
 FAILURES = (HashigoError, OSError, MemoryError)
-"""What may go wrong with one photo without stopping the others."""
+"""Errors of one photo that do not stop the others."""
 
 _END = object()
 
@@ -35,7 +35,7 @@ _Made = TypeVar("_Made", covariant=True)
 
 
 class Applies(Protocol):
-    """What the line needs of a `hashigo.apply.model.Model`."""
+    """What the line needs from a `hashigo.apply.model.Model`."""
 
     engine: Engine
 
@@ -46,7 +46,7 @@ class Applies(Protocol):
         """The network's input for a photo."""
 
     def finish(self, photo: Photo, output: Floats, x: Floats, call: Call | None = None) -> Photo:
-        """The photo with the network's output put back."""
+        """The photo, restored with the network's output."""
 
     def apply_call(self, photo: Photo, call: Call) -> Photo:
         """The photo through the model, alone."""
@@ -56,22 +56,22 @@ class Work(Protocol[_Given, _Made]):
     """What is done with each item; called from several threads."""
 
     def pixels(self, item: _Given, /) -> int:
-        """How many pixels the item's photo will have in memory once it is loaded; 0 where that is not known. Raises nothing."""
+        """How many pixels the item's photo will take in memory; 0 if unknown. Raises nothing."""
 
     def load(self, item: _Given, /) -> Photo | None:
-        """The item's photo; None where there is nothing to do. Raises one of `FAILURES`."""
+        """The item's photo, or None if there is nothing to do. Raises one of `FAILURES`."""
 
     def call(self, item: _Given, /) -> Call:
-        """How its photo, which is loaded, is treated."""
+        """The options for the item's photo, which is loaded by now."""
 
     def finish(self, item: _Given, photo: Photo, result: Photo, /) -> _Made:
-        """What comes of a photo that was treated. Raises one of `FAILURES`."""
+        """The item's result, given its finished photo. Raises one of `FAILURES`."""
 
     def skip(self, item: _Given, /) -> _Made:
-        """What comes of an item with which there was nothing to do."""
+        """The result of an item with nothing to do."""
 
     def fail(self, item: _Given, error: Exception, /) -> _Made:
-        """What comes of an item that failed; may raise the error."""
+        """The result of an item that failed; may raise the error."""
 
 
 @dataclass
@@ -88,12 +88,12 @@ class _Loaded(Generic[Item]):
 
 
 class Line(Generic[Item, Result]):
-    """Many photos through a model: the workers load ahead and finish behind while the network works.
+    """Runs a model on many photos: workers load and finish photos while the network is busy.
 
     Args:
         model: the model.
         work: what is done with each item.
-        batch_size: most photos that go through the network at once.
+        batch_size: most photos per batch.
     """
 
     def __init__(self, model: Applies, work: Work[Item, Result], *, batch_size: int) -> None:
@@ -101,7 +101,7 @@ class Line(Generic[Item, Result]):
         self.ahead = 2 * cores()
 
     def run(self, items: Iterable[Item]) -> Iterator[Result]:
-        """Results in the order of `items`, as they come."""
+        """Yields results in the order of `items`."""
         with (
             ThreadPoolExecutor(cores(), thread_name_prefix="hashigo-photo") as pool,
             ThreadPoolExecutor(1, thread_name_prefix="hashigo-header") as headers,  # not behind photos: all wait for it
@@ -138,7 +138,7 @@ class Line(Generic[Item, Result]):
         self, expected: int, loading: Iterable[tuple[int, object]], batch: Sequence[_Loaded[Item]],
         finishing: Iterable[tuple[int, object]],
     ) -> bool:  # fmt: skip
-        """Whether a photo of so many pixels may be begun besides those that are in memory or being read."""
+        """Whether a photo with this many pixels may be started in addition to those in memory or being read."""
         pixels = sum(size for size, _ in loading) + sum(loaded.pixels for loaded in batch)
         return pixels + sum(size for size, _ in finishing) + expected <= IN_FLIGHT_PIXELS
 
@@ -162,9 +162,9 @@ class Line(Generic[Item, Result]):
     def _through(
         self, batch: Sequence[_Loaded[Item]], pool: ThreadPoolExecutor
     ) -> Iterator[tuple[int, Future[Result]]]:
-        """Runs the network over a batch of equal shape and hands its photos to the workers.
+        """Runs the network on a batch of one shape and hands its photos to the workers.
 
-        Where the network fails, for instance for want of memory, the workers try each photo alone.
+        If the network fails, for instance because memory runs out, the workers try each photo alone.
         """
         outputs: Sequence[Floats | None] = [None] * len(batch)
         if batch and batch[0].x is not None:

@@ -10,7 +10,7 @@ from hashigo.tasks.hints import Hint
 
 @dataclass(frozen=True)
 class Call:
-    """How one photo is treated: the task with its vividness, the short side that the network sees, and colours that are known."""
+    """Options for one photo: the task with its vividness, the short side that the network sees, and colour hints."""
 
     task: Task
     size: int

@@ -1,6 +1,6 @@
 """Engines: what runs a network, on NumPy arrays. OpenVINO needs no torch; torch can use a GPU.
 
-An engine takes float32 (N, C, H, W) and gives float32 (N, C', H, W); it may be called from several threads.
+An engine maps float32 (N, C, H, W) to float32 (N, C', H, W) and may be called from several threads.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from torch import nn
 
 _ONE_CALL = threading.Lock()
-"""Held while OpenVINO's Python binding is called: version 2026.4 can deadlock where two threads make tensors at once."""
+"""Held while OpenVINO's Python binding is called: version 2026.4 can deadlock if two threads create tensors at once."""
 
 
 _OF_THE_PARENT: list[object] = []
-"""Networks of OpenVINO in a forked child: to destroy them would wait for threads that only the parent has."""
+"""OpenVINO networks kept alive in a forked child: destroying them would wait for threads that only the parent has."""
 
 
 def _new_lock() -> None:
-    """In a forked child no thread will ever release the parent's lock."""
+    """Replaces the lock in a forked child, where no thread will ever release the parent's."""
     global _ONE_CALL
     _ONE_CALL = threading.Lock()
 
@@ -51,14 +51,14 @@ class Engine(Protocol):
     """Runs a network: float32 (N, C, H, W) → float32 (N, C', H, W)."""
 
     description: str
-    """Runtime, device and precision, for people."""
+    """Runtime, device and precision, to show to people."""
 
     def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """The network's answer to a batch."""
 
 
 class OpenVinoEngine:
-    """A network in an ONNX file on OpenVINO, in bfloat16 where the processor multiplies it in hardware.
+    """A network from an ONNX file on OpenVINO, in bfloat16 if the processor has hardware for it.
 
     Args:
         path: the ONNX file.
@@ -113,10 +113,10 @@ class OpenVinoEngine:
         self.description = f"OpenVINO, CPU, {'bfloat16' if precision == 'bf16' else 'float32'}"
 
     def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 (N, C, H, W) → float32 (N, C', H, W); one call at a time, which uses all threads that it may.
+        """float32 (N, C, H, W) → float32 (N, C', H, W). One call at a time, which uses all permitted threads.
 
         Raises:
-            ModelError: OpenVINO failed, for instance for want of memory.
+            ModelError: OpenVINO failed, for instance because memory ran out.
         """
         with _ONE_CALL:
             if self._process != os.getpid():  # forked: OpenVINO's threads stayed with the parent, and a call would hang
@@ -133,7 +133,7 @@ def _channels_of(model: openvino.Model, path: Path) -> tuple[int, int]:
     """Channels of a network's input and output.
 
     Raises:
-        ModelError: it is not one of pictures (N, C, H, W) to pictures.
+        ModelError: the network does not map pictures (N, C, H, W) to pictures.
     """
     ports = [*model.inputs, *model.outputs]
     shapes = [port.get_partial_shape() for port in ports]
@@ -149,7 +149,7 @@ def _channels_of(model: openvino.Model, path: Path) -> tuple[int, int]:
 
 
 class TorchEngine:
-    """A network on torch: the GPU where there is one, otherwise the CPU; bfloat16 where the hardware has it.
+    """A network on torch: on the GPU if there is one, otherwise on the CPU; in bfloat16 if the hardware supports it.
 
     Args:
         network: the network, with its weights.
@@ -175,7 +175,7 @@ class TorchEngine:
         """float32 (N, C, H, W) → float32 (N, C', H, W).
 
         Raises:
-            ModelError: torch failed, for instance for want of memory.
+            ModelError: torch failed, for instance because memory ran out.
         """
         import torch
 
@@ -195,12 +195,12 @@ class TorchEngine:
 
 
 def choose_engine(name: EngineName, has_onnx: bool) -> str:
-    """ "openvino" or "torch": what `name` asks for, or the best for a model with or without an ONNX file.
+    """ "openvino" or "torch": the engine called `name`, or for "auto" the best for a model with or without an ONNX file.
 
-    "auto" takes torch only for a model without ONNX file: on CPUs OpenVINO is faster and starts sooner.
+    "auto" uses torch only for models without an ONNX file: on CPUs OpenVINO is faster and starts sooner.
 
     Raises:
-        ModelError: no such engine, or the model cannot run on the one asked for.
+        ModelError: no such engine, or the model cannot run on it.
         MissingExtraError: torch is needed and not installed.
     """
     if name not in ("auto", "openvino", "torch"):

@@ -1,4 +1,4 @@
-"""Many files through a model: read, treated, written; what is up to date is left alone, and no failure stops the rest."""
+"""Runs a model on many files. Results that are up to date are skipped, and no failure stops the rest."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ Existing = Literal["newer", "skip", "overwrite", "error"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job. error: why it failed, for people; always names the file. reason: why it was skipped.
-    was_coloured: whether the photo had colours of its own."""
+    """The outcome of a job. error: why it failed, as a message that names the file. reason: why it was skipped.
+    was_coloured: whether the photo already had colours."""
 
     job: Job
     state: Literal["done", "skipped", "failed"]
@@ -103,7 +103,7 @@ def _hinted(model: Model, jobs: Sequence[Job], hints: Sequence[Hint], options: O
 
 @dataclass
 class _Plan:
-    """What was found out about a job before its photo is read."""
+    """What is known about a job before its photo is read."""
 
     state: State = "new"
     source: Source | None = None
@@ -123,7 +123,7 @@ _AGAIN = {"photo": "made again: the photo has changed", "options": "made again: 
 
 @dataclass
 class _FileWork:
-    """A file on the line: read, then written. opened: photos that have been read already. alone: whether it is the only one."""
+    """A file on the assembly line. opened: photos that have already been read. alone: whether it is the only one."""
 
     model: Model
     options: Options
@@ -138,11 +138,11 @@ class _FileWork:
         self.described = options_of(self.model.folder, without_hints, self.options.quality, self.options.pages)
 
     def pixels(self, job: Job) -> int:
-        """How many pixels its photo has by its header, 0 where that cannot be told."""
+        """How many pixels the photo has according to its header; 0 if unknown."""
         return 0 if job.source in self.opened else pixels_of(job.source)
 
     def load(self, job: Job) -> Photo | None:
-        """The photo; None where its result is kept as it is, or the photo is left alone."""
+        """The photo, or None if its result is kept or the photo is left alone."""
         plan = self.plans[job.target] = _Plan()
         if self.options.existing == "skip" and job.target.exists():
             plan.skipped = "there already"
@@ -163,7 +163,7 @@ class _FileWork:
         return photo
 
     def _check_hints(self, plan: _Plan, photo: Photo) -> None:
-        """Drops hints from before where they lie outside a photo that has changed."""
+        """Drops earlier hints that are outside a photo that has since changed."""
         try:
             if plan.call is not None:
                 hint_taker(plan.call.task).check_hints(plan.call.hints, photo.size)
@@ -172,7 +172,7 @@ class _FileWork:
             plan.notes.append(f"its hints from before were dropped: {error}")
 
     def _compare(self, job: Job, plan: _Plan) -> None:
-        """Whether the result that is there can stay, and with which hints it is made again."""
+        """Whether the existing result can stay, and the hints for making it again."""
         plan.state = self.records.state(job.source, job.target, self.described)
         hints = self.records.hints(job.target) if plan.state in ("current", "options", "photo") else ()
         own = tuple(map(hint_text, self.treated.hints))
@@ -189,12 +189,12 @@ class _FileWork:
             plan.skipped = _REASONS.get(plan.state, "")
 
     def call(self, job: Job) -> Call:
-        """How it is treated: all alike, except for hints that were given before."""
+        """The options: the same for all, except for hints given in earlier runs."""
         plan = self.plans.get(job.target)
         return (plan and plan.call) or self.treated
 
     def finish(self, job: Job, photo: Photo, result: Photo) -> Outcome:
-        """Writes the result, with its further pages, and notes how it was made."""
+        """Writes the result with its further pages and records how it was made."""
         plan = self.plans.pop(job.target)
         call = plan.call or self.treated
         if photo.further:
@@ -219,20 +219,20 @@ class _FileWork:
         self.records.add(job.source, plan.source, job.target, self.described, tuple(map(hint_text, call.hints)))
 
     def skip(self, job: Job) -> Outcome:
-        """Tells why it was left as it is."""
+        """The outcome of a skipped file."""
         plan = self.plans.pop(job.target)
         return Outcome(job, "skipped", reason=plan.skipped, was_coloured=plan.was_coloured)
 
     def fail(self, job: Job, error: Exception) -> Outcome:
-        """Tells what failed."""
+        """The outcome of a failed file."""
         self.plans.pop(job.target, None)
         return Outcome(job, "failed", str(error) or f"{job.source}: {type(error).__name__}")
 
 
 def write_failures(outcomes: Sequence[Outcome], path: Path) -> bool:
-    """Lists what failed, a JSON object per line: `{"input", "output", "error"}`.
+    """Lists the failures, one JSON object per line: `{"input", "output", "error"}`.
 
-    Entries of earlier runs stay unless their input was in this run; a list that becomes empty goes away. Returns whether
+    Entries of earlier runs stay unless their input was in this run; an empty list is deleted. Returns whether
     anything failed now.
     """
     sources = {str(outcome.job.source) for outcome in outcomes}
@@ -251,7 +251,7 @@ def write_failures(outcomes: Sequence[Outcome], path: Path) -> bool:
 
 
 def _listed(path: Path) -> list[dict[str, str]]:
-    """The entries of a list of failures; none where there is no list or it is not one of ours."""
+    """The entries of a list of failures; none if there is no list or it is not one of ours."""
     try:
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Applying a trained model: `photo → Task.encode → network → Task.restore → photo`, without torch where OpenVINO runs it."""
+"""Applying a trained model: `photo → Task.encode → network → Task.restore → photo`. With OpenVINO, torch is not needed."""
 
 from __future__ import annotations
 
@@ -45,21 +45,21 @@ Bytes = NDArray[np.uint8]
 Real = NDArray[np.floating]
 """Pictures as floats, 0..1."""
 File = str | PathLike[str] | bytes | Image.Image
-"""What gives a Pillow picture: a path, a file's bytes, or a Pillow picture."""
+"""Input that returns a Pillow picture: a path, a file's bytes, or a Pillow picture."""
 Known = Hint | tuple[float, float, str]
-"""A colour that is known: a `Hint`, or (x, y, "#rrggbb")."""
+"""A colour hint: a `Hint`, or (x, y, "#rrggbb")."""
 
 STRIP_PIXELS = 1 << 16
-"""Pixels of a strip when a large photo is put together: few enough that its arrays stay in the processor's cache."""
+"""Pixels per strip when a large photo is finished: few enough for its arrays to stay in the processor's cache."""
 
 WHOLE_PIXELS = 1 << 20
-"""Photos of at most so many pixels go whole through a network that works at full size; larger ones by tiles."""
+"""Networks that work at full size process photos of up to this many pixels whole, larger ones in tiles."""
 
 LONGEST = 16
-"""Where a network sees photos reduced to a short side, their long side is at most so many times that."""
+"""If a network sees photos reduced to a short side, their long side is at most this many times the short side."""
 
 DISTORTION = 1.15
-"""Most by which a photo's proportions may change for the sake of sides that the network need not pad."""
+"""Largest change of a photo's proportions to get sides that need no padding."""
 
 
 class Model:
@@ -67,9 +67,9 @@ class Model:
 
     Args:
         folder: what the model is.
-        engine: what runs its network.
-        size: short side to which photos are reduced for the network, where the task reduces them; 0 takes the model's.
-        vivid: from 0, calm, to 1, vivid, where the task has that choice; None takes the model's.
+        engine: runs its network.
+        size: short side to which photos are reduced for the network, if the task reduces them; 0 takes the model's.
+        vivid: from 0 (muted) to 1 (saturated), if the task has this option; None takes the model's.
     """
 
     def __init__(self, folder: ModelFolder, engine: Engine, size: int = 0, vivid: float | None = None) -> None:
@@ -113,7 +113,7 @@ class Model:
         of 1/255, since photos are 8 bits here. Where a shape could be two of them, channels last goes before channels first for uint8 and
         after it for floats, and one picture before several.
 
-        hints: colours that are known, (x, y, "#rrggbb") with x and y in pixels of the upright photo. vivid, size: for this call
+        hints: colour hints (x, y, "#rrggbb"), x and y in pixels of the upright photo. vivid, size: for this call
         only, see `Model`.
 
         Raises:
@@ -154,8 +154,8 @@ class Model:
         self, pictures: Sequence[object], hints: Sequence[Sequence[Known]] = (), *, vivid: float | None = None,
         size: int = 0, batch_size: int = 8,
     ) -> Sequence[object]:  # fmt: skip
-        """Several pictures, each as a single call would return it, in order; those that the network sees at one size go through it
-        as batches of at most `batch_size`.
+        """Several pictures, each as a single call would return it, in order. Those that the network sees at the same size are processed
+        in batches of at most `batch_size`.
 
         Arrays are single pictures. hints: a list for each picture, or none at all.
 
@@ -190,7 +190,7 @@ class Model:
         return self._in_batches(photos, [call] * len(photos), 8)
 
     def _in_batches(self, photos: Sequence[Photo], calls: Sequence[Call], batch_size: int) -> list[Photo]:
-        """The photos' results in order. Equal shapes are brought together first, so that neighbours make batches."""
+        """The photos' results in order. Photos of equal shape are grouped first, so that neighbours form batches."""
         if len(photos) == 1:
             return [self.apply_call(photos[0], calls[0])]
         order = sorted(range(len(photos)), key=lambda i: self.network_size(photos[i].size, calls[i].size))
@@ -199,7 +199,7 @@ class Model:
         return [results[i] for i in range(len(photos))]
 
     def call(self, hints: Sequence[Known] = (), *, vivid: float | None = None, size: int = 0) -> Call:
-        """The model's own options with those of one call.
+        """The model's own options, overridden by those of one call.
 
         Raises:
             PictureError: a size below 0, or a hint of another form. RecipeError: the model has no vividness.
@@ -223,7 +223,7 @@ class Model:
         return tiled(photo, call.task, self.engine, self.folder.contract)
 
     def works_whole(self, size: tuple[int, int]) -> bool:
-        """Whether a photo of (H, W) goes through the network in one piece: `prepare`, the engine, `finish`."""
+        """Whether a photo of (H, W) is processed in one piece: `prepare`, engine, `finish`."""
         contract = self.folder.contract
         if self.task.reduces or contract.fixed_size is not None or contract.context_pixels is None:
             return True
@@ -259,9 +259,9 @@ class Model:
         return np.ascontiguousarray(encoded, np.float32)
 
     def finish(self, photo: Photo, output: Floats, x: Floats, call: Call | None = None) -> Photo:
-        """The photo with the network's output (C, h, w) for `x`, as `prepare` gave it, put back at the photo's own size.
+        """The photo, restored at its own size from `x` (as `prepare` returned it) and the network's output for it (C, h, w).
 
-        The answer is scaled up and decoded strip by strip, on all cores: no float copy of a large photo is made.
+        The answer is enlarged and decoded in strips on all cores, without a float copy of a large photo.
         """
         task = (call or self.call()).task
         height, width = photo.size
@@ -291,13 +291,13 @@ def _new_pool() -> ThreadPoolExecutor:
 
 @dataclass
 class _InMemory:
-    """Photos that are there already, by their places, on the line."""
+    """Photos already in memory on the assembly line, by their positions."""
 
     photos: Sequence[Photo]
     calls: Sequence[Call]
 
     def pixels(self, _place: int) -> int:
-        """None that would come on top: it is in memory already."""
+        """None in addition: the photo is already in memory."""
         return 0
 
     def load(self, place: int) -> Photo:
@@ -305,11 +305,11 @@ class _InMemory:
         return self.photos[place]
 
     def call(self, place: int) -> Call:
-        """How it is treated."""
+        """The options of this call."""
         return self.calls[place]
 
     def finish(self, _place: int, _photo: Photo, result: Photo) -> Photo:
-        """The result as it is."""
+        """The result, unchanged."""
         return result
 
     def skip(self, place: int) -> Photo:
@@ -330,7 +330,7 @@ def _hint_of(known: Known) -> Hint:
 
 
 def _in_form(picture: object, layout: Layout | None, photo: Photo) -> object:
-    """A result in the form in which its picture came."""
+    """A result in the form of its input."""
     if layout is not None:
         return layout.joined([photo])
     return photo if isinstance(picture, Photo) else to_pillow(photo)
@@ -345,15 +345,15 @@ def load(
     threads: int = 0,
     vivid: float | None = None,
 ) -> Model:
-    """A model by name ("colorizer") or by the folder of a model or a training run, ready to be called on pictures.
+    """A model by name ("colorizer"), or from the folder of a model or training run, ready to be called on pictures.
 
     Args:
-        name_or_path: what to load; a folder that `open_model` has opened is not opened again.
+        name_or_path: what to load, or a folder already opened by `open_model`.
         engine: "openvino" (needs no torch), "torch", or "auto".
         size: short side to which photos are reduced for the network; 0 takes the model's own.
-        precision: "auto" (bfloat16 where the hardware has it), "bf16" or "fp32".
+        precision: "auto" (bfloat16 if the hardware supports it), "bf16" or "fp32".
         threads: most CPU threads of the engine; 0 takes all.
-        vivid: from 0, calm, to 1, vivid, for models that have that choice; None takes the model's own.
+        vivid: from 0 (muted) to 1 (saturated), for models with this option; None takes the model's own.
 
     Raises:
         ModelError: no such model. RecipeError: no such precision. MissingExtraError: the engine's packages are missing.
@@ -372,7 +372,7 @@ def load(
 
 
 def _check_channels(engine: OpenVinoEngine, folder: ModelFolder) -> None:
-    """Raises ModelError where an ONNX file is of another network than the config.json beside it says."""
+    """Raises ModelError if an ONNX file does not contain the network that the config.json beside it describes."""
     wanted = folder.task.in_channels, folder.task.network_channels
     if any(has and has != needs for has, needs in zip(engine.channels, wanted, strict=True)):
         raise ModelError(

@@ -1,4 +1,4 @@
-"""Which file becomes which: the names of results, without collisions and without overwriting an input."""
+"""Names of results, without collisions and without overwriting an input."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hashigo.image.formats import FORMATS, SUFFIXES, WRITE_SUFFIXES, suffix_for_
 
 @dataclass(frozen=True)
 class Job:
-    """One file: read from `source`, write to `target`. `note`: what people should know about the name of `target`."""
+    """One file: read `source`, write `target`. `note`: what people should know about the name of `target`."""
 
     source: Path
     target: Path
@@ -28,7 +28,7 @@ def plan(
     inputs: Sequence[str | Path], output: str | Path | None, suffix: str, others: Others | None = None, *, format: str = "",
     records: Records | None = None,
 ) -> list[Job]:  # fmt: skip
-    """Which file becomes which: `stem.suffix.ext` beside its input, or in `output` with the tree mirrored.
+    """The jobs for the inputs. A result is `stem.suffix.ext` beside its input, or in `output` with the tree mirrored.
 
     `output` names the file itself where there is one input file and `output` ends in a picture's suffix. What an
     earlier run left (`stem.suffix.ext`, or anything within `output`) is not taken as input when a folder is walked.
@@ -61,7 +61,7 @@ def plan(
 
 
 def left_out(others: Others | None) -> str:
-    """For instance "; left out: 2 .heic, 1 .txt", "" where nothing was."""
+    """For instance "; left out: 2 .heic, 1 .txt"; "" if nothing was."""
     if not others:
         return ""
     counts = sorted(others.items(), key=lambda item: (-item[1], item[0]))
@@ -91,7 +91,7 @@ def _names_file(output: str | Path) -> bool:
 
 
 def failures_path(inputs: Sequence[str | Path], jobs: Sequence[Job], output: str | Path | None) -> Path:
-    """Where failures.jsonl of a run goes: the output folder, else the first input's folder."""
+    """The path of a run's failures.jsonl: in the output folder, else in the first input's folder."""
     if output is not None:
         folder = Path(output).parent if _names_file(Path(output)) else Path(output)
     else:
@@ -100,7 +100,7 @@ def failures_path(inputs: Sequence[str | Path], jobs: Sequence[Job], output: str
 
 
 def _from_earlier_run(path: Path, inputs: Sequence[str | Path], output: Path | None, suffix: str) -> bool:
-    """Whether a file found in a folder looks like a result: by its name, or because it lies in the output folder."""
+    """Whether a file found in a folder looks like a result, by its name or because it is in the output folder."""
     if path.stem.endswith(f".{suffix}"):
         return True
     return output is not None and _lies_in(path, output) and not any(_lies_in(given, output) for given in inputs)
@@ -124,7 +124,7 @@ def _without_collisions(pairs: Sequence[tuple[Path, Path]], records: Records) ->
     for source, target in pairs:
 
         def reason(candidate: Path, source: Path = source) -> str:
-            """Why a result cannot have this name, "" where it can."""
+            """Why a result cannot have this name; "" if it can."""
             place = os.path.realpath(candidate)
             if place in taken:
                 return f"{taken[place]} becomes {candidate} too"
@@ -141,7 +141,7 @@ def _without_collisions(pairs: Sequence[tuple[Path, Path]], records: Records) ->
 
 
 def _free(source: Path, target: Path, reason: Callable[[Path], str]) -> Path:
-    """The target, or where that is taken the name with the source's whole name in it: x.color.png, x.gif.color.png, …"""
+    """The target, or if that is taken, a name with the source's full name: x.color.png, x.gif.color.png, …"""
     ending = target.name.removeprefix(source.stem)
     names = itertools.chain(
         [target.name, f"{source.name}{ending}"], (f"{source.name}-{n}{ending}" for n in itertools.count(2))

@@ -1,6 +1,6 @@
-"""What made each result, so that a later run can tell which results are up to date.
+"""How each result was made, so that a later run knows which results are up to date.
 
-The record is one small database in the user's own state folder (`state_folder`), so that nothing is left among the photos. A line per
+The record is one small database in the user's state folder (`state_folder`), so that nothing clutters the photos. A row per
 result: the photo it was made from (size, date, checksum), the options, and the size and date of the result. A result that was renamed
 or moved is recognized by its size and date.
 """
@@ -22,7 +22,7 @@ from hashigo.machine import state_folder
 from hashigo.models.folder import ModelFolder
 
 State = Literal["new", "current", "photo", "options", "edited", "unknown"]
-"""What is known of a result: not there yet; up to date; its photo changed; the options changed; it was changed by hand since; it
+"""The state of a result: missing; up to date; its photo changed; the options changed; edited since it was made; it
 has no record."""
 
 _CHUNK = 1 << 20
@@ -68,7 +68,7 @@ def _crc(path: Path) -> int:
 def options_of(folder: ModelFolder, call: Call, *others: object) -> str:
     """A short text that differs when the model or an option that changes results does.
 
-    Of the weights only the size and both ends are read: training changes them everywhere.
+    Only the size and both ends of the weights are read, because training changes all of them.
     """
     crc = zlib.crc32(repr((call.task, call.size, others)).encode())
     for path in (folder.path / "config.json", folder.onnx, folder.weights):
@@ -100,7 +100,7 @@ _COLUMNS = "path, size, time, photo, photo_size, photo_time, photo_crc, options,
 class Records:
     """The record of all results; may be used from several threads and by several processes.
 
-    Where it cannot be read or written there is none: `problem` says why, and results are compared by date only.
+    If it cannot be read or written, `problem` says why, and results are compared by date only.
 
     Args:
         folder: the database's folder; by default the user's state folder.
@@ -126,7 +126,7 @@ class Records:
         return database
 
     def state(self, photo: Path, target: Path, options: str) -> State:
-        """What is known of the result at `target`. Raises OSError when the photo cannot be read."""
+        """The state of the result at `target`. Raises OSError when the photo cannot be read."""
         try:
             status = target.stat()
         except OSError:
@@ -141,7 +141,7 @@ class Records:
         return "current" if made.options == options else "options"
 
     def other_photo(self, photo: Path, target: Path) -> Path | None:
-        """The photo from which the result at `target` was made, where that is another one which is still there."""
+        """The photo from which the result at `target` was made, if that is a different photo and still exists."""
         if not os.path.exists(target):  # noqa: PTH110 (Path's raises for too long names)
             return None
         made = self._at(target)
@@ -159,7 +159,7 @@ class Records:
         return () if made is None else made.hints
 
     def add(self, photo: Path, source: Source, target: Path, options: str, hints: tuple[str, ...] = ()) -> None:
-        """Notes how the result at `target` was made. Raises OSError when that cannot be read."""
+        """Records how the result at `target` was made. Raises OSError when that cannot be read."""
         status = target.stat()
         row = (
             _text(_place(target)), status.st_size, status.st_mtime_ns, _text(_place(photo)), source.size, source.time, source.crc,
@@ -206,12 +206,12 @@ def _place(path: Path) -> str:
 
 
 def _text(path: str) -> str:
-    """A path as text that a database takes: bytes that are in no encoding are written out."""
+    """A path as text for the database; bytes that are not valid UTF-8 are escaped."""
     return path.encode("utf-8", "backslashreplace").decode()
 
 
 def _same_file(photo: Path, source: Source) -> bool:
-    """Whether the photo is as it was: size and date, or where only the date differs, its content."""
+    """Whether the photo is unchanged: same size and date, or if only the date differs, same content."""
     status = photo.stat()
     if status.st_size != source.size:
         return False

@@ -1,4 +1,4 @@
-"""A contact sheet: one self-contained page of an album, each photo before and after, with what failed and why."""
+"""A contact sheet: one self-contained page with each photo of an album before and after, and all failures with reasons."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hashigo.pages.page import Card, Page
 from hashigo.pages.words import Text, Words
 
 SIDE = 640
-"""Pictures are reduced to at most so many rows and columns for the page, some 60 kB each."""
+"""Pictures on the page have at most this many rows and columns, about 60 kB each."""
 
 NAME = "album.html"
 
@@ -30,12 +30,12 @@ _AGAIN = Words("Make it again with a colour hint", "色を指定して作り直�
 def write_sheet(
     outcomes: Sequence[Outcome], path: Path, command: Sequence[str], *, takes_hints: bool, max_pixels: int = MAX_PIXELS
 ) -> Path:
-    """Writes the page for what a run did, and for results that it left as they were.
+    """Writes the page for the results of a run, including those that it skipped.
 
     Args:
-        outcomes: what became of each photo.
+        outcomes: the outcome of each photo.
         path: the page's file.
-        command: the words of the command that makes one photo again, up to its path: ("hashigo", "colorize", "-m", "tiny").
+        command: the words of the command that makes a result again, up to its path: ("hashigo", "colorize", "-m", "tiny").
         takes_hints: whether the command takes colour hints.
         max_pixels: as in `hashigo.image.read`.
     """
@@ -88,7 +88,7 @@ def _both(label: Words, name: str) -> Text:
 
 
 def _small(path: Path, max_pixels: int) -> Photo:
-    """The photo reduced for the page; a grey square where it cannot be read any more."""
+    """The photo reduced for the page; a grey square if it can no longer be read."""
     try:
         photo = read(path, max_pixels=max_pixels)
     except PictureError:

@@ -1,4 +1,4 @@
-"""A large photo through a network tile by tile, each with a margin of context of which only the inner part is kept."""
+"""Runs a network on a large photo in tiles, each with a margin of context; only the inner part is kept."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from hashigo.networks.contract import Contract
 from hashigo.tasks import Task
 
 TILE = 512
-"""Side of the tiles, about: the edges lie at multiples of the network's `multiple`, where its own poolings have theirs."""
+"""Approximate side of the tiles: edges are at multiples of the network's `multiple`, where its poolings have theirs."""
 
 
 def tiled(photo: Photo, task: Task, engine: Engine, contract: Contract) -> Photo:
-    """The photo through a network whose answers look around at most `contract.context_pixels` far, which is not None.
+    """The answer for a photo by a network that sees at most `contract.context_pixels` (not None) around each pixel.
 
-    Where that is true, tiles are as the whole picture, up to rounding.
+    Tiles then equal the whole picture up to rounding.
     """
     height, width = photo.size
     step = contract.multiple

@@ -1,1 +1,1 @@
-"""The command line: words to calls, results to words. It holds no logic of its own."""
+"""The command line: parses arguments, calls the library and prints results. It has no logic of its own."""

@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `apply`, which takes its model as the first word."""
+    """The arguments of `apply`; the model comes first."""
     add_model(parser)
     add_shared_arguments(parser)
     parser.set_defaults(command="apply")
 
 
 def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
-    """What `apply` and `colorize` take besides a model."""
+    """The arguments that `apply` and `colorize` share."""
     parser.add_argument("inputs", metavar="IN", nargs="+", help="files, folders, patterns, or - for standard input")
     parser.add_argument(
         "-o", "--output", metavar="OUT",
@@ -85,12 +85,12 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The command's words as its arguments."""
+    """Parses the command's arguments."""
     return parse_words("apply", add_arguments, words)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Colours or restores what was given; 1 if some of it failed."""
+    """Colorizes or restores the inputs; returns 1 if some failed."""
     if "-" in args.inputs or args.output == "-":
         return _through(args)
     from hashigo.apply.jobs import Tally
@@ -139,7 +139,7 @@ def _write_sheet(args: argparse.Namespace, task: Task, outcomes: Sequence[Outcom
 
 
 def _same_command(args: argparse.Namespace) -> list[str]:
-    """The command's words but for its photos, its output and its hints."""
+    """The command's arguments without photos, output and hints."""
     words = (
         ["hashigo", "colorize", "--model", args.model]
         if args.command == "colorize"
@@ -160,7 +160,7 @@ def _options(args: argparse.Namespace) -> Options:
 
 
 def _show(jobs: Sequence[Job], others: Counter[str]) -> int:
-    """What a run would do, without doing it."""
+    """Prints what a run would do."""
     from hashigo.apply.planning import left_out
 
     for job in jobs:
@@ -180,7 +180,7 @@ def _list_failures(outcomes: list[Outcome], path: Path) -> None:
 
 
 def _through(args: argparse.Namespace) -> int:
-    """One photo by standard input or standard output; 1 if it cannot be read or written."""
+    """One photo from standard input or to standard output; returns 1 if it cannot be read or written."""
     from hashigo.image.formats import format_for_output, format_of
     from hashigo.image.photo import encode, losses, read, write
 
@@ -214,7 +214,7 @@ def _through(args: argparse.Namespace) -> int:
 
 
 def _may_write(target: Path, existing: str) -> bool:
-    """Whether the result of a pipe may go to `target`.
+    """Whether a piped result should be written to `target`.
 
     Raises:
         RecipeError: it is a folder, or it exists and must not.

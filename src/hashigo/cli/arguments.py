@@ -1,4 +1,4 @@
-"""Arguments that several commands share, and the types of their values. Every wrong value is answered with what was expected."""
+"""Arguments that several commands share, and types for their values. Errors say what was expected."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def whole_number(least: int = 0, most: int | None = None) -> Callable[[str], int]:
-    """A type for whole numbers from `least` to `most`."""
+    """Returns a type for whole numbers from `least` to `most`."""
     wanted = f"of at least {least}" if most is None else f"from {least} to {most:,}"
 
     def convert(text: str) -> int:
@@ -63,14 +63,14 @@ def picture_format(text: str) -> str:
 
 
 def name_part(text: str) -> str:
-    """A word that may stand in a file's name."""
+    """Text that may be part of a file name."""
     if not text or any(character in text for character in "/\\\0") or text.startswith("."):
         raise argparse.ArgumentTypeError(f"expected a word for a file's name, such as color, got {text!r}")
     return text
 
 
 def hint(text: str) -> Hint:
-    """A colour at a place."""
+    """A colour hint."""
     from hashigo.tasks.hints import parse_hint
 
     try:
@@ -80,12 +80,12 @@ def hint(text: str) -> Hint:
 
 
 def add_model(parser: argparse.ArgumentParser, metavar: str = "MODEL") -> None:
-    """The model as the first word."""
+    """Adds the model as the first argument."""
     parser.add_argument("model", metavar=metavar, help="a model's name or folder, or the folder of a training run")
 
 
 def add_datasets(parser: argparse.ArgumentParser) -> argparse.Action:
-    """The pictures that a model is measured on, and how many of them."""
+    """Adds the pictures that a model is measured on and their limit."""
     inputs = parser.add_argument(
         "inputs", metavar="IN", nargs="+", help="files, folders, patterns, tar shards or names of datasets"
     )
@@ -98,21 +98,21 @@ def add_datasets(parser: argparse.ArgumentParser) -> argparse.Action:
 
 
 def add_data_root(parser: argparse.ArgumentParser) -> None:
-    """Where named datasets are."""
+    """Adds the folder of named datasets."""
     parser.add_argument(
         "--data-root", metavar="DIR", help="folder with the named datasets; by default $HASHIGO_DATA or the user's cache"
     )  # fmt: skip
 
 
 def add_size(parser: argparse.ArgumentParser, what: str) -> None:
-    """The size at which the network sees a picture."""
+    """Adds the size at which the network sees a picture."""
     parser.add_argument(
         "--size", type=whole_number(0, LARGEST_SIDE), default=0, metavar="PIXELS", help=f"{what}; 0 uses the model's own"
     )  # fmt: skip
 
 
 def add_vivid(parser: argparse.ArgumentParser) -> None:
-    """How saturated the colours are."""
+    """Adds the saturation of colours."""
     parser.add_argument(
         "--vivid", type=share, metavar="V",
         help="0 favours accuracy (muted colours), 1 favours saturation; by default the model's own value",
@@ -120,5 +120,5 @@ def add_vivid(parser: argparse.ArgumentParser) -> None:
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
-    """What runs the network."""
+    """Adds the engine."""
     parser.add_argument("--engine", choices=["auto", "openvino", "torch"], default="auto", help="what runs the network")

@@ -1,4 +1,4 @@
-"""`hashigo colorize IN… [-o OUT]`: `hashigo apply` with a model that colours."""
+"""`hashigo colorize IN… [-o OUT]`: `hashigo apply` with a colorizer."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The command's words as its arguments."""
+    """Parses the command's arguments."""
     return parse_words("colorize", add_arguments, words)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Colours what was given; 1 if some of it failed."""
+    """Colorizes the inputs; returns 1 if some failed."""
     return apply.run(args)

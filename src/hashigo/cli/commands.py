@@ -1,4 +1,4 @@
-"""Every command's name, module and line of help; and how the words after the name are read."""
+"""Every command's name, module and line of help, and how its arguments are parsed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 def parse_words(
     name: str, add_arguments: Callable[[argparse.ArgumentParser], None], words: Sequence[str]
 ) -> argparse.Namespace:
-    """The words after the command `name` as the arguments that `add_arguments` gives a parser."""
+    """Parses the words after the command `name` with the arguments that `add_arguments` adds."""
     about = COMMANDS[name][1]
     parser = Parser(prog=f"hashigo {name}", description=about[0].upper() + about[1:] + ".")
     add_arguments(parser)

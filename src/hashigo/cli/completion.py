@@ -1,4 +1,4 @@
-"""`hashigo --print-completion SHELL`: a script with which a shell completes commands, options and file names."""
+"""`hashigo --print-completion SHELL`: a script that lets a shell complete commands, options and file names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FILES = ("inputs", "output", "json", "page", "recipe", "model", "run", "data", "
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """All commands in one parser, only to be completed: each command reads its own words with its own parser."""
+    """All commands in one parser, for completion only: each command parses its arguments with its own parser."""
     parser = Parser(prog="hashigo")
     kinds = parser.add_subparsers(dest="command", parser_class=Parser)
     for name, (module, about) in COMMANDS.items():
@@ -28,7 +28,7 @@ def run(words: Sequence[str]) -> int:
     """Prints the script.
 
     Raises:
-        RecipeError: no shell named, or one that is not known.
+        RecipeError: no shell named, or an unknown one.
     """
     import shtab
 

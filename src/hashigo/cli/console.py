@@ -38,7 +38,7 @@ class Bar(Protocol):
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Bar]:
-    """A bar for `total` things called `what`: Rich on a terminal, a plain line every few seconds elsewhere."""
+    """A bar for `total` items called `what`: Rich on a terminal, a plain line every few seconds elsewhere."""
     if not sys.stderr.isatty():
         yield PlainBar(what, total)
         return
@@ -48,7 +48,7 @@ def progress(what: str, total: int) -> Iterator[Bar]:
 
 @contextmanager
 def rich_bar(what: str, total: int, done: int = 0) -> Iterator[RichBar]:
-    """A bar on a terminal for `total` things called `what`, of which some are done already."""
+    """A bar on a terminal for `total` items called `what`, some of which are already done."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -58,7 +58,7 @@ def rich_bar(what: str, total: int, done: int = 0) -> Iterator[RichBar]:
 
 
 class RichBar:
-    """A bar that Rich draws."""
+    """A Rich progress bar."""
 
     def __init__(self, bar: Progress, task: TaskID) -> None:
         self._bar, self._task = bar, task
@@ -68,11 +68,11 @@ class RichBar:
         self._bar.update(self._task, advance=count, note=printable(note))
 
     def reach(self, done: int) -> None:
-        """So many are done by now."""
+        """Sets how many are done."""
         self._bar.update(self._task, completed=done)
 
     def tell(self, what: str, note: str) -> None:
-        """What the bar says before and behind itself."""
+        """Sets the texts before and after the bar."""
         self._bar.update(self._task, description=what, note=printable(note))
 
     def line(self, text: str) -> None:
@@ -97,5 +97,5 @@ class PlainBar:
             say(f"{self.what} {self.count}/{self.total} {note}".rstrip())
 
     def line(self, text: str) -> None:
-        """A line of its own."""
+        """Prints a line."""
         say(text)

@@ -44,12 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The command's words as its arguments."""
+    """Parses the command's arguments."""
     return parse_words("data", add_arguments, words)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the sub-command; 1 if a check found problems."""
+    """Runs the sub-command; returns 1 if a check found problems."""
     actions = {"list": _list, "get": _get, "pack": _pack, "check": _check}
     return actions[args.action](args)
 
@@ -124,7 +124,7 @@ def _labels(labels: dict[str, int]) -> str:
 
 @contextmanager
 def _counted(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress callback (done, in all) behind a bar that opens with the first call, and anew with each further file."""
+    """A progress callback (done, total) for a bar that opens with the first call, and again for each further file."""
     with ExitStack() as opened:
         bar: Bar | None = None
         seen = 0

@@ -17,12 +17,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The command's words as its arguments."""
+    """Parses the command's arguments."""
     return parse_words("demo", add_arguments, words)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the demonstration and says where its page is."""
+    """Runs the demo and says where its report is."""
     from hashigo.demo import demo
 
     page = demo(args.output, say)

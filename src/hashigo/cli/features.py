@@ -1,4 +1,4 @@
-"""`hashigo features MODEL IN… -o features.npz`: what a network makes of pictures, as numbers."""
+"""`hashigo features MODEL IN… -o features.npz`: a layer's output for each picture."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 class _Instead(argparse.Action):
-    """A flag with which the arguments `of` need not be given.
+    """A flag that makes the arguments `of` optional.
 
     nargs="*" from the start would not do: argparse then takes `MODEL -o FILE IN` for a command line without IN.
     """
@@ -62,12 +62,12 @@ class _Instead(argparse.Action):
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The command's words as its arguments."""
+    """Parses the command's arguments."""
     return parse_words("features", add_arguments, words)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the features, or names the layers; 1 if a picture could not be read."""
+    """Writes the features or lists the layers; returns 1 if a picture could not be read."""
     if not args.list_layers:
         check_output(args.output, "-o", [SUFFIX], args.inputs)
     try:
@@ -110,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _write(latents: Latents, path: Path) -> None:
-    """The fields as arrays, labels only where some are known."""
+    """The fields as arrays; labels only if some are known."""
     import numpy as np
 
     arrays: dict[str, Any] = {  # for mypy, ** might hold savez's own allow_pickle too

@@ -14,7 +14,7 @@ from hashigo.cli.commands import COMMANDS
 from hashigo.errors import HashigoError, Terminated, did_you_mean, printable
 
 INTERRUPTED, TERMINATED = 130, 143
-"""128 and the number of the signal, as shells have it."""
+"""128 plus the number of the signal, as in shells."""
 
 PHOTO_BY_PHOTO = ("colorize", "apply", "evaluate")
 """Commands that have a photo on every core: NumPy's own threads for products of matrices would only be in their way (60 photos
@@ -41,7 +41,7 @@ def usage() -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command; returns 0 when all was done, 1 when some inputs failed, 2 for wrong usage."""
+    """Runs a command; returns 0 if all was done, 1 if some inputs failed, 2 for wrong usage."""
     words = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -114,7 +114,7 @@ _INTERRUPTED = {
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """While a command runs, SIGTERM raises `Terminated`, so that it ends in order: temporary files go, failures are listed."""
+    """While a command runs, SIGTERM raises `Terminated`, so that it can clean up: remove temporary files and list failures."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -140,7 +140,7 @@ def _outcome(name: str, words: list[str]) -> int:
         module = importlib.import_module(COMMANDS[name][0])
         try:
             args = module.parse(words)
-        except SystemExit as stop:  # the parser has said what there was to say
+        except SystemExit as stop:  # the parser has printed its message
             return int(stop.code or 0)
         _quieten()
         return int(module.run(args))

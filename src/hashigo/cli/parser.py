@@ -1,4 +1,4 @@
-"""An argument parser that helps: a wrong word is answered with the right one."""
+"""An argument parser that suggests the right word for a wrong one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hashigo.errors import did_you_mean, printable
 
 
 class HelpFormatter(argparse.HelpFormatter):
-    """Shows defaults that say something, and leaves out None, False and empty ones."""
+    """Shows defaults, except None, False and empty ones."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         text = action.help or ""
@@ -29,7 +29,7 @@ class HelpFormatter(argparse.HelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse without abbreviations, with did-you-mean, and with defaults shown in the help; wrong usage exits with 2.
+    """argparse without abbreviations, with suggestions for wrong words, and with defaults in the help; wrong usage exits with 2.
 
     Options are spelled with dashes; underscores are accepted too.
     """
@@ -39,7 +39,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*args, **{**kwargs, "allow_abbrev": False})
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # argparse's own
-        """As argparse, with --batch_size taken for --batch-size."""
+        """Like argparse, but treats --batch_size as --batch-size."""
         words = sys.argv[1:] if args is None else args
         return super().parse_known_args([self._dashed(word) for word in words], namespace)
 

@@ -1,4 +1,4 @@
-"""Flags that jsonargparse makes of dataclasses: its errors in hashigo's words."""
+"""Options that jsonargparse derives from dataclasses, with error messages in hashigo's style."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def as_field(word: str) -> str:
-    """A flag as the dataclass's field is called: --batch-size is --batch_size, --data.validation-share too."""
+    """An option spelled like the dataclass's field: --batch_size for --batch-size, likewise --data.validation_share."""
     if not word.startswith("--"):
         return word
     flag, equals, value = word.partition("=")
@@ -20,7 +20,7 @@ def as_field(word: str) -> str:
 
 
 def help_text(parser: ArgumentParser) -> str:
-    """The parser's help with dashes in its flags and without defaults that say nothing or the names of Python's types."""
+    """The parser's help with dashes in options, without empty defaults and without Python type names."""
     text = re.sub(r"(?<![\w-])--[a-z][\w.]*", lambda match: match[0].replace("_", "-"), parser.format_help())
     text = re.sub(r"\(type:\s[^()]*?,\s+(?=default:)", "(", text)
     text = re.sub(r"\s*\(type:\s[^()]*?\)", "", text)
@@ -35,7 +35,7 @@ _TYPES = {
 
 
 def _plain(message: str) -> str:
-    """An error of jsonargparse without the names of Python's types."""
+    """An error message of jsonargparse without Python type names."""
     message = re.sub(r"<class '(?:[\w.]*\.)?(\w+)'>", lambda match: _TYPES.get(match[1], "keys and values"), message)
     message = re.sub(r"\b(Expected|expected) a (a |true|nothing|keys)", r"\1 \2", message)
     message = re.sub(
@@ -45,7 +45,7 @@ def _plain(message: str) -> str:
 
 
 def with_hint(error: Exception, parser: ArgumentParser) -> RecipeError:
-    """The error of a parser as one line, with the right name where an unknown flag or key is mentioned."""
+    """A parser's error message on one line, with a suggestion if it mentions an unknown option or key."""
     message = _plain(re.sub(r"\s+", " ", str(error)).strip())
     keys = [word[2:] for action in parser._actions for word in action.option_strings if word.startswith("--")]
     match = re.search(r"(?:[Uu]nrecognized arguments: --|Key ['\"]|[Oo]ption ['\"]|key ['\"])([\w.-]+)", message)

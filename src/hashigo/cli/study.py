@@ -19,7 +19,7 @@ USAGE = "hashigo study {studies} [--preset quick|article] [--data NAME_OR_DIR] [
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What shells complete; jsonargparse reads the words, with a flag for every setting of the study too."""
+    """The arguments for shell completion; jsonargparse parses them, with an option for every setting of the study."""
     from hashigo.studies import STUDIES
 
     presets = sorted({preset for study in STUDIES.values() for preset in study.presets})
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """(study, settings, run) of the command line; each setting of the study is a flag.
+    """Parses the command line into (study, settings, run); each setting of the study is an option.
 
     Raises:
         RecipeError: no such study, preset, setting or value; the message says which are right.
@@ -84,7 +84,7 @@ def _parsed(name: str, study: Study, words: list[str]) -> argparse.Namespace:
 
 
 def _preset_name(study: Study, words: list[str]) -> str:
-    """The preset whose settings the words start from: --preset, else quick."""
+    """The preset that the settings start from: --preset, else quick."""
     name = "quick"
     for i, word in enumerate(words):
         if word.startswith("--preset="):
@@ -97,7 +97,7 @@ def _preset_name(study: Study, words: list[str]) -> str:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the study and says where its page is."""
+    """Runs the study and says where its report is."""
     try:
         run_study = args.study.run
     except ModuleNotFoundError as error:

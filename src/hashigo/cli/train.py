@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What shells complete; jsonargparse reads the words, with a flag for every key of the recipe too."""
+    """The arguments for shell completion; jsonargparse parses them, with an option for every key of the recipe."""
     parser.add_argument("recipe", metavar="RECIPE", help="a YAML file, or the name of a bundled recipe")
     parser.add_argument("--run", metavar="DIR", help="folder of the run")
     parser.add_argument("--resume", action="store_true", help="continue an interrupted run")
 
 
 def build_parser() -> ArgumentParser:
-    """The command's parser: the recipe's dataclasses give keys, types, defaults and help."""
+    """The command's parser, with keys, types, defaults and help from the recipe's dataclasses."""
     try:
         from jsonargparse import ActionConfigFile, ArgumentParser  # type: ignore[attr-defined]
     except ImportError as error:
@@ -50,10 +50,10 @@ def build_parser() -> ArgumentParser:
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """(recipe, run, resume) of the command line.
+    """Parses the command line into (recipe, run, resume).
 
     Raises:
-        RecipeError: the recipe is missing, or a key or value is wrong; the message says which and what is right.
+        RecipeError: the recipe is missing, or a key or value is wrong; the message names it and the right one.
     """
     from hashigo.training.recipe import Recipe, find_recipe, read_yaml
 
@@ -75,7 +75,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def _configs(flags: Sequence[str]) -> list[str]:
-    """The files that flags name: those of --config, and of --task, --network and so on, which take a part of a recipe."""
+    """The files named by options: by --config, and by --task, --network and so on, which take part of a recipe."""
     names = ("config", "task", "network", "data", "optimizer", "machine")
     given = [flag.partition("=")[::2] for flag in flags] + list(pairwise(flags))
     named = [(flag[2:], value) for flag, value in given if flag[2:] in names]
@@ -93,7 +93,7 @@ def _parsed(parser: ArgumentParser, words: list[str]) -> Namespace:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trains, showing progress, and says where the model is."""
+    """Trains with a progress bar and says where the model is."""
     recipe: Recipe = args.recipe
     try:
         from hashigo.training.run import train

@@ -16,7 +16,7 @@ from hashigo.training.module import restorer
 
 
 class TrainingProgress(Callback):
-    """Shows a run as it goes.
+    """Shows the progress of a run.
 
     epochs: how many the run has. every: seconds between two updates of plain lines.
     """
@@ -30,7 +30,7 @@ class TrainingProgress(Callback):
         self._epoch_start = self._pictures = 0.0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Says what the machine will do, and opens the bar."""
+        """Describes the machine's setup and opens the bar."""
         parameters = sum(p.numel() for p in restorer(pl_module).network.parameters())
         begin = f"from epoch {trainer.current_epoch + 1} " if trainer.current_epoch else ""
         say(
@@ -49,7 +49,7 @@ class TrainingProgress(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: STEP_OUTPUT, batch: Batch, batch_idx: int
     ) -> None:
-        """Counts a batch; shows it at most ten times a second on a terminal."""
+        """Counts a batch; updates a terminal at most ten times a second."""
         now = time.monotonic()
         self._pictures += len(batch.rgb)
         if outputs is None or (self._bar is None and now - self._shown < self.every):
@@ -93,7 +93,7 @@ class TrainingProgress(Callback):
         self._close()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Closes the bar, so that the message stands below it."""
+        """Closes the bar so that the message appears below it."""
         self._close()
 
     def _close(self) -> None:

@@ -1,4 +1,4 @@
-"""Clustering: k-means from many seeds at once, and how well clusters agree with labels (purity and its sisters)."""
+"""Clustering: k-means from many seeds at once, and measures of how well clusters agree with labels, such as purity."""
 
 from hashigo.clustering.kmeans import cluster
 from hashigo.clustering.measures import accuracy, contingency, matched, purity, scores

@@ -34,17 +34,17 @@ def cluster(
 ) -> Clustering:
     """k-means with `clusters` clusters, once from each seed.
 
-    "lloyd" gives what scikit-learn's `KMeans(clusters, n_init=1, random_state=seed)` gives for float32 features: the
-    same first centres (k-means++) and the same rules, and so nearly always the same labels; where sums round otherwise,
-    a row that lies between two centres may change sides. It is several times faster, since all seeds share the work.
+    "lloyd" returns what scikit-learn's `KMeans(clusters, n_init=1, random_state=seed)` returns for float32 features: the
+    same initial centres (k-means++) and the same rules, and so nearly always the same labels. If sums are rounded differently,
+    a row halfway between two centres may change sides. It is several times faster, because all seeds share the work.
     "minibatch" is scikit-learn's MiniBatchKMeans, for features larger than memory.
 
-    Safe to call from several threads at once; nothing depends on, or changes, the state of random generators.
+    Thread-safe; it neither uses nor changes the state of random generators.
 
     Args:
-        features: (N, D), finite numbers, computed with as float32; may be memory-mapped (`np.memmap`).
+        features: (N, D), finite numbers, converted to float32; may be memory-mapped (`np.memmap`).
         clusters: K, 1..N.
-        seeds: how many, for the seeds 0, 1, 2 and so on; or the seeds themselves, 0..2³²-1.
+        seeds: a count, for the seeds 0, 1, 2 and so on, or the seeds themselves, 0..2³²-1.
         method: "lloyd", "minibatch", or "auto": minibatch where the features, as float32, exceed `most_memory`.
         device: where torch computes, such as "cuda"; for "lloyd" only.
         tol: a seed ends when the squared shifts of its centres sum to at most this share of a column's mean variance.
@@ -53,7 +53,7 @@ def cluster(
 
     Raises:
         RecipeError: an invalid setting.
-        DataError: features of another shape, or not finite; the message names the first bad row.
+        DataError: features of another shape or not finite; the message names the first bad row.
     """
     array = matrix(features)
     numbers = _seeds(seeds)

@@ -1,12 +1,12 @@
-"""Lloyd's k-means for many seeds at once, in torch: one matrix product serves all seeds, and few rows are looked at twice.
+"""Lloyd's k-means for many seeds at once, in torch: all seeds share one matrix product, and few rows are compared twice.
 
-Two things save most of the work, and neither changes a result, since their bounds are exact but for the rounding of
+Two bounds save most of the work. Neither changes a result, because they are exact except for the rounding of
 float32, which they allow for:
 
-- After the first iterations hardly a row changes its cluster. A row is looked at again only when the centres have moved
-  so far that its nearest one may be another (after Hamerly 2010, "Making k-means even faster").
-- Wide rows are looked at in their leading principal coordinates first. What the others can add to a distance is bounded
-  by their length, which is small for centres, being means. Only rows that this leaves open are looked at in full.
+- After the first iterations hardly any row changes its cluster. A row is compared again only when the centres have moved
+  so far that its nearest one may have changed (after Hamerly 2010, "Making k-means even faster").
+- Wide rows are compared by their leading principal coordinates first. What the others can add to a distance is bounded
+  by their length, which is small for centres, being means. Only rows that remain undecided are compared in full.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from torch import Tensor
 from hashigo.clustering.result import Clustering
 
 COARSE = 96
-"""Principal coordinates of the first look, at rows at least four times as wide."""
+"""Number of principal coordinates for the first comparison, if rows are at least four times as wide."""
 SAMPLE = 4096
-"""Rows from which the principal directions come; any directions would be right, these decide most rows."""
+"""Number of rows for computing principal directions. Any directions give correct results; these decide most rows."""
 FEW = 0.2
-"""Up to this share of the rows, a seed gathers those that it has to look at; beyond, it joins the product over all."""
+"""Up to this share of the rows, a seed gathers those that it must compare; beyond it, it takes part in the product over all."""
 
 
 def lloyd(
@@ -63,7 +63,7 @@ def lloyd(
 
 
 class _Look(NamedTuple):
-    """The rows as one look sees them: all columns, or the first principal coordinates and the remainder's length."""
+    """The rows for one comparison: all columns, or the first principal coordinates and the remainder's length."""
 
     rows: Tensor
     """(N, D) or (N, P + 1)."""
@@ -158,7 +158,7 @@ class _Runs:
         return [int(count) for count in changed.sum(1).tolist()]
 
     def _nearest(self, look: _Look, centres: Tensor, rows: Tensor, norms: Tensor) -> tuple[Tensor, Tensor]:
-        """The nearest of the centres (A, K, D) to each row, and how much nearer than the next it is at least, (A, B)."""
+        """The nearest of the centres (A, K, D) to each row, and a lower bound on how much nearer it is than the next, (A, B)."""
         squares, seen = centres.square().sum(2), look.centres(centres.flatten(0, 1))
         # (A, K, B): the least squared distance less the row's own square, which is the same for all clusters
         distances = torch.addmm(squares.view(-1, 1), seen, rows.T, alpha=-2).view(*squares.shape, -1)

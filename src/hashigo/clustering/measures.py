@@ -1,4 +1,4 @@
-"""How well clusters fit the classes of labels: purity and its sisters."""
+"""How well clusters agree with labels: purity and similar measures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hashigo.errors import DataError
 
 
 def contingency(labels: ArrayLike, clusters: ArrayLike) -> NDArray[np.int64]:
-    """How many rows each class has in each cluster, (classes, clusters); those that occur, in ascending order.
+    """The number of rows of each class in each cluster, (classes, clusters), for those that occur, in ascending order.
 
     Args:
         labels: (N,), the class of each row, any integers but -1.
@@ -70,7 +70,7 @@ def purity(labels: ArrayLike, clusters: ArrayLike) -> float:
 
 
 def accuracy(labels: ArrayLike, clusters: ArrayLike) -> float:
-    """Share of rows whose cluster stands for their class, 0..1, where each class gets one cluster at most.
+    """Share of rows whose cluster is matched with their class, 0..1; each class gets at most one cluster.
 
     The clusters are matched to classes so that this share is largest (Kuhn 1955, "The Hungarian method").
 
@@ -83,8 +83,8 @@ def accuracy(labels: ArrayLike, clusters: ArrayLike) -> float:
 def matched(table: NDArray[np.int64]) -> NDArray[np.int64]:
     """The order of a contingency table's columns in which clusters match classes, (clusters,).
 
-    The cluster that stands for the first class comes first, and so on; those that stand for none come last, in their
-    own order. So `table[:, matched(table)]` has the matches on its diagonal where there is a cluster for every class.
+    The cluster matched with the first class comes first, and so on; unmatched clusters come last, in their
+    own order. So `table[:, matched(table)]` has the matches on its diagonal if there is a cluster for every class.
     """
     _, columns = linear_sum_assignment(table, maximize=True)
     rest = np.setdiff1d(np.arange(table.shape[1]), columns)
@@ -94,8 +94,8 @@ def matched(table: NDArray[np.int64]) -> NDArray[np.int64]:
 def scores(labels: ArrayLike, clusters: ArrayLike) -> dict[str, float]:
     """All measures by their names: "purity", "accuracy", "nmi" and "ari"; 1 is perfect.
 
-    "nmi" is mutual information over the mean of both entropies, 0..1; "ari" the adjusted Rand index, about 0 for
-    clusters that know nothing of the classes.
+    "nmi" is mutual information divided by the mean of both entropies, 0..1; "ari" is the adjusted Rand index, about 0 for
+    clusters unrelated to the classes.
 
     Raises:
         DataError: see `contingency`.

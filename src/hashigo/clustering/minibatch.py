@@ -14,19 +14,19 @@ from hashigo.clustering.rows import blocks
 BATCH = 4096
 """Rows per step, and at least ten per cluster."""
 PASSES = 10
-"""Over the rows, at most: thirty more lower the inertia by 0.2 % on MNIST, and every pass reads a whole file."""
+"""Most passes over the rows: thirty more lower the inertia by 0.2 % on MNIST, and every pass reads the whole file."""
 RUN = 32
-"""Rows that are read one after another: a disk reads runs far faster than single rows."""
+"""Consecutive rows read at once: a disk reads runs far faster than single rows."""
 
 
 def minibatch(
     features: NDArray[np.generic], clusters: int, seeds: Sequence[int], *, tol: float, max_iter: int
 ) -> Clustering:
-    """k-means by small steps (Sculley 2010), for all seeds on the same batches, so that the rows are read once for all.
+    """Mini-batch k-means (Sculley 2010), for all seeds on the same batches, so that the rows are read only once.
 
     The features are read once for their mean and variance, once per pass, and once for the labels; at most a few
-    batches are in memory. The rows' order is shuffled anew for each pass, the same for every seed, so that a seed
-    gives the same result whichever others run beside it. A seed ends when the squared shifts of its centres over a
+    batches are in memory. The rows are shuffled again for each pass, in the same order for every seed, so that a seed
+    gives the same result whatever other seeds run with it. A seed ends when the squared shifts of its centres over a
     pass sum to at most `tol` times the mean variance of a column, after `max_iter` passes, or after ten.
 
     Raises:

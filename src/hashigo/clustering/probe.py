@@ -1,4 +1,4 @@
-"""What a linear classifier can read out of features."""
+"""A linear probe: how well a linear classifier can predict labels from features."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ def linear_probe(
 ) -> dict[str, float]:
     """Accuracy, 0..1, of a logistic regression on standardized features: {"train": …, "test": …}.
 
-    The features of both parts are scaled by the training part's means and deviations; computed in float32.
+    Both sets of features are standardized with the training set's means and deviations, in float32.
 
     Args:
-        features: (N, D), of the rows that it is trained on.
+        features: (N, D), for training.
         labels: (N,), their classes: integers, at least two different ones.
         test_features: (M, D).
         test_labels: (M,).
         seed: scikit-learn's random state; its solver (L-BFGS) draws nothing as yet.
 
     Raises:
-        DataError: rows and labels that do not fit each other, values that are not finite, labels of -1, or one class.
+        DataError: rows and labels that do not match, values that are not finite, labels of -1, or only one class.
     """
     (train, classes), (test, test_classes) = _labelled(features, labels), _labelled(test_features, test_labels)
     if train.shape[1] != test.shape[1]:

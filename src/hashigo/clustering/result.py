@@ -1,4 +1,4 @@
-"""What a clustering gives: labels, centres and inertia for every seed."""
+"""The result of a clustering: labels, centres and inertia for every seed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hashigo.errors import DataError
 
 @dataclass(frozen=True)
 class Clustering:
-    """k-means with K clusters of N rows of D numbers, from S seeds."""
+    """The result of k-means with K clusters for N rows of D numbers, from S seeds."""
 
     labels: NDArray[np.int32]
     """(S, N): the cluster of each row, 0..K-1."""
@@ -31,7 +31,7 @@ class Clustering:
         """The nearest centre of each row of features (N, D), for each seed, (S, N).
 
         Raises:
-            DataError: another number of columns than the centres have, or values that are not finite.
+            DataError: a different number of columns from the centres, or values that are not finite.
         """
         rows = matrix(features)
         if rows.shape[1] != self.centres.shape[2]:
@@ -51,7 +51,7 @@ def nearest(
     """
     labels = np.empty((len(centres), len(features)), np.int32)
     inertia = np.zeros(len(centres))
-    # distances are rounded less where rows and centres lie around zero
+    # distances are more precise when rows and centres are around zero
     middle = centres.mean((0, 1))
     moved = torch.from_numpy(centres - middle)
     squares = moved.square().sum(2)

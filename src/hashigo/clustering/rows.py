@@ -1,4 +1,4 @@
-"""Features as k-means takes them: finite float32 rows, read in blocks where they need not fit into memory."""
+"""Features in the form that k-means needs: finite float32 rows, read in blocks if they do not fit into memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def matrix(features: ArrayLike) -> NDArray[np.generic]:
     """The features as an array (N, D) of numbers, not copied, so that a memory-mapped one stays on disk.
 
     Raises:
-        DataError: another number of dimensions, no rows or columns, or not numbers.
+        DataError: a different number of dimensions, no rows or columns, or not numbers.
     """
     array = np.asarray(features)
     if array.ndim != 2 or 0 in array.shape:
@@ -31,7 +31,7 @@ def matrix(features: ArrayLike) -> NDArray[np.generic]:
 
 
 def blocks(features: NDArray[np.generic], size: int = 0) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """Blocks of `size` rows (0: 16 MiB) in order: where they are, and a float32 copy.
+    """Blocks of `size` rows (0: 16 MiB) in order: their slice and a float32 copy.
 
     Raises:
         DataError: a row with a value that is not finite, or whose square is not in float32.

@@ -1,4 +1,4 @@
-"""First centres: scikit-learn's k-means++, for many seeds in step, so that the rows are read once per step for all."""
+"""Initial centres: scikit-learn's k-means++, for many seeds at once, so that all seeds share each read of the rows."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ MOST_NUMBERS = 1 << 26
 
 
 def starts(rows: NDArray[np.float32], clusters: int, seeds: Sequence[int]) -> NDArray[np.float32]:
-    """The first centres of every seed, (S, K, D): those of `sklearn.cluster.kmeans_plusplus(rows, clusters, random_state=seed)`.
+    """The initial centres of every seed, (S, K, D), as `sklearn.cluster.kmeans_plusplus(rows, clusters, random_state=seed)` chooses them.
 
     Greedy k-means++ (Arthur & Vassilvitskii 2007): the first centre is any row; each next one is the best of a few
-    candidates, drawn with odds that grow with the squared distance to the nearest centre so far. scikit-learn spends
-    nearly all its time on making float64 of all rows, for each seed and each centre anew; here all seeds share it. The
+    candidates, drawn with probabilities proportional to the squared distance to the nearest centre so far. scikit-learn spends
+    nearly all its time converting all rows to float64 for each seed and centre; here all seeds share this work. The
     order of sums and draws is scikit-learn's, so that the choices are the same (the tests compare them).
 
     Args:
@@ -46,7 +46,7 @@ def _in_step(rows: NDArray[np.float32], clusters: int, seeds: Sequence[int], tri
                 np.searchsorted(np.cumsum(row), random.uniform(size=trials) * potential)
                 for row, random, potential in zip(nearest, randoms, potentials, strict=True)
             ]
-        ).clip(max=len(rows) - 1)  # the sum's rounding can lead past the end
+        ).clip(max=len(rows) - 1)  # rounding of the sum can lead past the end
         distances = euclidean_distances(rows[candidates.ravel()], rows, squared=True)
         for s, now in enumerate(distances.reshape(len(seeds), trials, -1)):
             np.minimum(nearest[s], now, out=now)

@@ -1,4 +1,4 @@
-"""From many picture files to one PictureSet: read in threads, kept in order, stored once."""
+"""Reads many picture files into one PictureSet: in threads, in order, stored once."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from hashigo.image.photo import Photo, read
 from hashigo.machine import cores
 
 Progress = Callable[[int, int], None]
-"""Called with how many are done and how many there are."""
+"""Called with the number done and the total."""
 Prepare = Callable[[Photo], NDArray[np.uint8]]
-"""From a photo to the uint8 (H, W) or (H, W, 3) to be kept; PictureError when it is not wanted."""
+"""Maps a photo to the uint8 (H, W) or (H, W, 3) to keep; raises PictureError if it is not wanted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One picture to be read: a file, or `length` bytes at `offset` of one."""
+    """A picture to read: a file, or `length` bytes at `offset` in a file."""
 
     name: str
     path: Path
@@ -69,7 +69,7 @@ class MemorySink:
         self.count = 0
 
     def write(self, pixels: NDArray[np.uint8]) -> None:
-        """Appends one picture's pixels. Raises DataError when memory does not suffice."""
+        """Appends one picture's pixels. Raises DataError if memory runs out."""
         end = self.used + pixels.size
         self.count += 1
         if end > self.buffer.size:
@@ -98,7 +98,7 @@ class MemorySink:
 
 
 def preparer(size: int | None = None, crop: int | None = None, square_only: bool = False) -> Prepare:
-    """What to keep of a photo: its colours over white, reduced and cropped.
+    """Returns a function that composes a photo on white, reduces and crops it.
 
     `size`: the short side is reduced to it (Lanczos), never enlarged. `crop`: then the centre square of
     that side; smaller pictures are refused. `square_only`: pictures that are not square are refused.
@@ -141,7 +141,7 @@ def _centre(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 def _photos(items: Sequence[Item], prepare: Prepare) -> Iterator[NDArray[np.uint8] | PictureError]:
     """Each item's pixels or the error, in order, read by as many threads as there are processors.
 
-    Only a few results wait at any time, so memory stays small however many items there are.
+    Only a few results wait at any time, so memory stays small for any number of items.
     """
 
     def read(item: Item) -> NDArray[np.uint8] | PictureError:
@@ -166,7 +166,7 @@ def _photos(items: Sequence[Item], prepare: Prepare) -> Iterator[NDArray[np.uint
 
 @dataclass
 class Read:
-    """What was read: which items, their sizes, the channels of the pixels, and what was skipped."""
+    """What was read: the items, their sizes, the channels of the pixels, and what was skipped."""
 
     items: list[Item]
     sizes: NDArray[np.int32]
@@ -177,7 +177,7 @@ class Read:
 def pour(items: Sequence[Item], sink: Sink, prepare: Prepare, progress: Progress | None = None) -> Read:
     """Reads the items into a sink. Grey pictures among coloured ones get three equal channels.
 
-    Files that cannot be read are skipped and listed. Raises DataError when none can be.
+    Files that cannot be read are skipped and listed. Raises DataError if none can be read.
     """
     done: list[Item] = []
     sizes: list[tuple[int, int]] = []
@@ -215,16 +215,16 @@ def collect(items: Sequence[Item], source: str, prepare: Prepare, progress: Prog
 
 
 def classes_of(items: Sequence[Item]) -> tuple[str, ...]:
-    """The names of the first folders, sorted, when there are at least two.
+    """The names of the first folders, sorted, if there are at least two.
 
-    Files beside the folders change nothing: one stray file would otherwise take the labels of a whole set.
+    Files beside the folders are ignored; otherwise one stray file would remove the labels of a whole set.
     """
     folders = {item.name.partition("/")[0] for item in items if "/" in item.name}
     return tuple(sorted(folders)) if len(folders) > 1 else ()
 
 
 def labels_of(names: Sequence[str], classes: tuple[str, ...]) -> NDArray[np.int64] | None:
-    """(N,) each name's first folder as its place in `classes`, -1 of what lies in none; None without classes."""
+    """(N,): the index in `classes` of each name's first folder, -1 if there is none; None without classes."""
     if not classes:
         return None
     place = {name: label for label, name in enumerate(classes)}

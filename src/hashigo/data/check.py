@@ -1,4 +1,4 @@
-"""Is a dataset whole? Every file is opened, counts and checksums are compared, labels are counted."""
+"""Checks whether a dataset is complete: opens every file, compares counts and checksums, counts labels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hashigo.data.opening import NOTHING_THERE, is_pattern, items_of, only_a_nam
 from hashigo.data.pictures import PictureSet
 from hashigo.errors import DataError
 
-_SAMPLE = 1_000  # unlabelled pictures that are read: all 100,000 would take 2.8 GB of memory
+_SAMPLE = 1_000  # number of unlabelled pictures to read: all 100,000 would take 2.8 GB of memory
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class SplitReport:
 
 @dataclass
 class Report:
-    """The result of a check. `problems` is empty when everything is as it should be."""
+    """The result of a check. `problems` is empty if all is well."""
 
     format: str
     where: str
@@ -46,15 +46,15 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether there is something and nothing is wrong with it."""
+        """Whether there is data and no problem."""
         return bool(self.splits) and not self.problems
 
 
 def check(name_or_path: str | Path, root: str | Path | None = None, progress: Progress | None = None) -> Report:
-    """Looks at a dataset that is already there, by name or path; nothing is downloaded.
+    """Checks a dataset that is already there, by name or path; nothing is downloaded.
 
-    In a folder, every picture is decoded. Raises DataError for a wrong name; everything else that is
-    wrong is in the report's `problems`.
+    In a folder, every picture is decoded. Raises DataError for a wrong name; all other
+    faults are in the report's `problems`.
     """
     if isinstance(name_or_path, str) and name_or_path in DATASETS:
         where = find_local(name_or_path, root)
@@ -82,14 +82,14 @@ def check(name_or_path: str | Path, root: str | Path | None = None, progress: Pr
 
 
 def _missing(name_or_path: str | Path) -> Report:
-    """Reports that nothing is there; what looks like a name raises the DataError that lists the right ones."""
+    """Reports that nothing is there; for a name, raises a DataError that lists the right ones."""
     if only_a_name(str(name_or_path)):
         dataset(str(name_or_path))
     return Report("unknown", str(name_or_path), problems=[f"{name_or_path}: {NOTHING_THERE}"])
 
 
 def _attempt(report: Report, step: Callable[..., None], *arguments: object) -> None:
-    """Runs a step; what it finds wrong becomes a problem of the report."""
+    """Runs a step; an error becomes a problem in the report."""
     try:
         step(*arguments)
     except DataError as error:
@@ -97,7 +97,7 @@ def _attempt(report: Report, step: Callable[..., None], *arguments: object) -> N
 
 
 def _check_named(report: Report, name: str, where: Path) -> None:
-    """Reads every split that is there, and compares it with what was published."""
+    """Reads every split that is there and compares it with the published numbers."""
     known = DATASETS[name]
     try:
         there = known.splits_in(where)
@@ -182,13 +182,13 @@ def _counts(labels: NDArray[np.int64], classes: tuple[str, ...]) -> dict[str, in
 
 
 class _Nowhere:
-    """A sink for pictures that are only to be looked at."""
+    """A sink for pictures that are only checked."""
 
     def write(self, pixels: np.ndarray) -> None:
         """Keeps nothing."""
 
     def widen(self) -> None:
-        """Has nothing to widen."""
+        """Does nothing."""
 
 
 def _pair(sizes: np.ndarray) -> tuple[int, int]:
@@ -196,7 +196,7 @@ def _pair(sizes: np.ndarray) -> tuple[int, int]:
 
 
 def summary(pictures: PictureSet) -> SplitReport:
-    """Counts, sizes and labels of a set. Raises DataError for an empty one."""
+    """The number of pictures, sizes and labels of a set. Raises DataError for an empty one."""
     if len(pictures) == 0:
         raise DataError(f"{pictures.source}: expected pictures, found none")
     labels = {} if pictures.labels is None else _counts(pictures.labels, pictures.classes)

@@ -1,4 +1,4 @@
-"""Pictures in a folder (with all its sub-folders), or matched by a glob pattern."""
+"""Pictures in a folder (including sub-folders) or matched by a glob pattern."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hashigo.image.photo import SUFFIXES
 
 
 def folder_items(path: str | Path) -> list[Item]:
-    """The pictures of a folder, of a glob pattern or the one file, sorted, named by their relative path.
+    """The pictures of a folder, glob pattern or single file, sorted and named by relative path.
 
     Raises DataError when there are none.
     """

@@ -1,7 +1,7 @@
-"""The resident loader: uint8 pictures stay in memory or on the GPU; batches are gathered, cropped and flipped there.
+"""The resident loader: uint8 pictures stay in memory or on the GPU, where batches are gathered, cropped and flipped.
 
-No worker processes: one indexed read makes a whole batch. The order comes from (seed, epoch), crop and flip from
-(seed, epoch, index), so a loader that starts anywhere gives what an uninterrupted one would have given.
+There are no worker processes: one indexed read makes a whole batch. Order depends on (seed, epoch), crop and flip on
+(seed, epoch, index), so a loader started anywhere gives the same batches as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from hashigo.errors import RecipeError
 from hashigo.randomness import PictureRng
 
 FINEST = 4
-"""A zoomed crop's pixel is the mean of at most so many by so many points."""
+"""A pixel of a zoomed crop is the mean of at most this many points squared."""
 
 
 class Batch(NamedTuple):
-    """A batch: `rgb` float32 (N, 3, h, w) in 0..1, channels last in memory, and where it comes from."""
+    """A batch: `rgb` float32 (N, 3, h, w) in 0..1, channels last in memory, with its origin."""
 
     rgb: Tensor
     indices: Tensor
@@ -34,7 +34,7 @@ class Batch(NamedTuple):
 
 
 class ResidentPictures:
-    """A `PictureSet` on a device, gathered by the batch.
+    """A `PictureSet` on a device, from which batches are gathered.
 
     pictures: the set; grey ones become three equal channels. device: where the pixels are kept and gathered.
     """
@@ -64,7 +64,7 @@ class ResidentPictures:
     def gather_scaled(
         self, indices: Tensor, top: Tensor, left: Tensor, flip: Tensor, scale: Tensor, height: int, width: int
     ) -> Tensor:
-        """Like `gather`, of squares whose pixels are `scale` (N,) of the pictures' own apart; between pixels bilinear."""
+        """Like `gather`, with pixels spaced `scale` (N,) of the pictures' own pixels apart, interpolated bilinearly."""
         sizes = self.sizes[indices]
         places = []
         for start, side, length, mirrored in ((top, 0, height, None), (left, 1, width, flip)):
@@ -96,9 +96,9 @@ class ResidentPictures:
 
 
 def _unlocked(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Read-only pixels, such as a memory-mapped pack's, as torch takes them without a warning: they are only read here.
+    """Read-only pixels, such as those of a memory-mapped pack, in a form that torch accepts without a warning: they are only read here.
 
-    Warnings are not filtered for it: Python keeps their filters for the whole process, and studies extract in threads.
+    Filtering the warning is no option: filters are global to the process, and studies run in threads.
     """
     return pixels if pixels.flags.writeable else np.asarray(_Unlocked(pixels))
 
@@ -118,11 +118,11 @@ class Loader:
         resident: the pictures.
         batch_size: pictures per batch.
         crop: side of the square crops, or 0 for whole pictures of one size.
-        training: random order, crops and flips, and a last batch that is not full is left out (so every step costs the
-            same and a compiled network is compiled once); otherwise order and crops are fixed and nothing is left out.
+        training: random order, crops and flips, and an incomplete last batch is skipped (so every step takes the
+            same time and a compiled network is compiled once); otherwise order and crops are fixed and nothing is skipped.
         flip: whether training pictures are mirrored at random.
-        seed: decides order, crops and flips together with the epoch.
-        zoom: training crops show squares of random size, from `zoom` times the crop to the picture's short side; 0: all
+        seed: together with the epoch determines order, crops and flips.
+        zoom: random-resized crop, with a side between `zoom` × the crop and the short side; 0: all
             of the crop's size.
 
     Raises:
@@ -159,9 +159,9 @@ class Loader:
         self._first = self._next = 0
 
     def shard(self, rank: int, world: int) -> None:
-        """Makes this the loader of process `rank` of `world`: each step's pictures are dealt out among them, one by one.
+        """Makes this the loader of process `rank` of `world`; each step's pictures are distributed among the processes.
 
-        In training all have as many batches; in validation a process may have one less, but none that is empty.
+        In training all have the same number of batches; in validation a process may have one fewer, but none is empty.
 
         Raises:
             RecipeError: there are too few training pictures for a single step.
@@ -180,19 +180,19 @@ class Loader:
 
     @property
     def batch_sampler(self) -> None:
-        """None: Lightning asks every loader that has a sampler for this too."""
+        """None; Lightning asks every loader with a sampler for this too."""
         return None
 
     def set_epoch(self, epoch: int) -> None:
-        """Makes the next iteration that of `epoch`, counted from 0."""
+        """Sets the epoch of the next iteration, counted from 0."""
         self.epoch = epoch
 
     def state_dict(self) -> dict[str, int]:
-        """Where the loader is: the epoch and the number of the next batch."""
+        """The loader's position: the epoch and the number of the next batch."""
         return {"epoch": self.epoch, "next": self._next}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Makes the next iteration go on where `state` was taken."""
+        """Makes the next iteration continue from `state`."""
         self.epoch = state["epoch"]
         self._first = state["next"] if state["next"] < len(self) else 0
 
@@ -209,7 +209,7 @@ class Loader:
         return torch.randperm(self.count, generator=generator)
 
     def batch(self, epoch: int, number: int, order: Tensor | None = None) -> Batch:
-        """Batch `number` of `epoch`, the same whenever it is asked for."""
+        """Batch `number` of `epoch`; always the same."""
         order = self.order(epoch) if order is None else order
         step = self.batch_size * self.world
         chosen = order[number * step : (number + 1) * step][self.rank :: self.world]
@@ -234,7 +234,7 @@ class Loader:
             yield self.resident.centre(chosen[first : first + 256], height, width)
 
     def _zoomed(self, indices: Tensor, rng: PictureRng, height: int, width: int) -> Tensor:
-        """Crops of random size and place, brought to (height, width)."""
+        """Crops of random size and position, resized to (height, width)."""
         sizes = self.resident.sizes[indices].float()
         largest = torch.minimum(sizes[:, 0] / height, sizes[:, 1] / width)
         least = largest.clamp(max=self.zoom)
@@ -246,7 +246,7 @@ class Loader:
             return self.resident.gather_scaled(indices, top, left, flip, scale, height, width)
         crops = torch.empty((len(indices), 3, height, width), device=scale.device, memory_format=torch.channels_last)
         steps = scale.long().clamp(1, self._coarsest)
-        for step in range(1, self._coarsest + 1):  # pixels that lie `step` apart are the means of those between them
+        for step in range(1, self._coarsest + 1):  # pixels `step` apart are means of those between them
             some = (steps == step).nonzero()[:, 0]
             if len(some):
                 fine = self.resident.gather_scaled(

@@ -1,4 +1,4 @@
-"""Pictures in a NumPy `.npz` file, as the article's packing and many others write them."""
+"""Pictures in a NumPy `.npz` file, as written by the article's code and many others."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LARGEST_LABEL = (1 << 31) - 1
 
 
 def read_npz(path: Path, split: str = "train", limit: int | None = None) -> PictureSet:
-    """The pictures of a `.npz` file: uint8 (N, H, W), (N, H, W, 1) or (N, H, W, 3); labels where it has them.
+    """The pictures of a `.npz` file: uint8 (N, H, W), (N, H, W, 1) or (N, H, W, 3), with labels if it has them.
 
     Raises DataError for another file or type, and for a split that it does not have. Pickles are refused.
     """
@@ -61,7 +61,7 @@ def splits_in(path: Path) -> tuple[str, ...]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """The file as the zip archive that it is; whatever goes wrong with it is a DataError."""
+    """Opens the file as a zip archive; every error becomes a DataError."""
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
@@ -72,12 +72,12 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, str]:
-    """The arrays' names and those of their files."""
+    """The arrays' names and their file names."""
     return {name.removesuffix(".npy"): name for name in archive.namelist()}
 
 
 def _array(path: Path, archive: zipfile.ZipFile, name: str) -> NDArray[np.generic]:
-    """One array of the file, after a look at what it will take: a header may promise petabytes.
+    """One array of the file, after a check of its size: a header may claim petabytes.
 
     Raises:
         DataError: the array's shape does not fit its bytes, or it is larger than the memory.

@@ -1,4 +1,4 @@
-"""Name or path → PictureSet: what a path holds is found from its content."""
+"""Name or path → PictureSet. What a path holds is determined from its content."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NOTHING_THERE = "expected a file, folder or glob pattern, nothing is there"
 
 @dataclass(frozen=True)
 class Content:
-    """What a path contains: a dataset's name, "pack", "npz", "tar", "pictures" or "splits", and where."""
+    """The kind of content at a path: a dataset's name, "pack", "npz", "tar", "pictures" or "splits", and its location."""
 
     kind: str
     where: Path
@@ -51,11 +51,11 @@ def open_dataset(
 ) -> PictureSet:
     """The pictures of a dataset with a name (see DATASETS), or of a file, folder or glob pattern.
 
-    A name is looked for in `root`, else in HASHIGO_DATA, else in the user's cache, and downloaded if it
+    A named dataset is searched for in `root`, else in HASHIGO_DATA, else in the user's cache, and downloaded if it
     is nowhere. `split`: "train", "test" …, or a sum such as "train+test" for names; for a folder with
     `train/` and `val/` (or `test/`) one of them. `size`: the short side is reduced to it, never enlarged
     (only `digits` are). `limit`: that many pictures, evenly spaced over the set. `progress` is called
-    with pictures done and in all (bytes during a download).
+    with pictures done and the total (bytes during a download).
     Raises DataError for a wrong name, split or format, DownloadError when a download fails.
     """
     if size is not None and size < 1:
@@ -89,18 +89,18 @@ def has_split(name_or_path: str | Path, split: str) -> bool:
 
 
 def only_a_name(text: str) -> bool:
-    """Whether a text can only be meant as a name: there is no such file and it looks like none."""
+    """Whether a text must be a dataset's name: there is no such file, and it does not look like a path."""
     path = Path(text)
     return not path.exists() and path.name == text and not path.suffix and not is_pattern(text)
 
 
 def is_pattern(path: str | Path) -> bool:
-    """Whether a path is a glob pattern and not a file of that very name."""
+    """Whether a path is a glob pattern and not an existing file."""
     return any(mark in str(path) for mark in "*?[") and not Path(path).exists()
 
 
 def recognise(path: str | Path) -> Content:
-    """What a path contains, judged by its content. Raises DataError when it is nothing hashigo knows."""
+    """What a path contains, judged by its content. Raises DataError for unknown content."""
     place = Path(path).expanduser()
     if is_pattern(place):
         return Content("tar" if place.suffix.lower() == ".tar" else "pictures", place)
@@ -143,7 +143,7 @@ def _folder(folder: Path) -> Content:
 
 
 def _split_places(folder: Path) -> dict[str, Path]:
-    """The folders and files that are named as splits are."""
+    """The folders and files with names of splits."""
     places: dict[str, Path] = {}
     for name in dict.fromkeys(name for names in SPLIT_FOLDERS.values() for name in names):
         for candidate in (
@@ -163,7 +163,7 @@ def _split_of(content: Content, split: str) -> Path:
 
 
 def _check_split(content: Content, split: str) -> None:
-    """A plain folder is one split: whichever its name says, "train" otherwise."""
+    """A plain folder is one split: the one that its name says, otherwise "train"."""
     if content.kind in DATASETS or content.kind == "npz" or split == "train":
         return
     if split not in (content.where.name, content.where.stem):
@@ -197,7 +197,7 @@ def items_of(content: Content) -> Sequence[Item]:
 
 
 def _shards(where: Path) -> list[Path]:
-    """The .tar files that a file, folder or pattern means."""
+    """The .tar files of a file, folder or pattern."""
     if not is_pattern(where):
         return [where] if where.is_file() else shards_in(where)
     try:

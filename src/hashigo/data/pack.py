@@ -1,4 +1,4 @@
-"""Packing: many picture files into one file that opens at once and takes no memory."""
+"""Packs: many pictures in one file that opens instantly and needs no memory."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def pack(
 
     `size`: the short side is reduced to it (Lanczos), never enlarged. `crop`: then the centre square of
     that side is kept, so that all pictures have one size; smaller pictures are left out. `square_only`:
-    only pictures that are exactly square. What is left out is listed in the result's `skipped`. The
-    pixels go to the disk as they come, so a pack may be larger than the memory.
-    Raises PictureError for an input that is not there, DataError when no picture can be used.
+    only exactly square pictures. Omitted pictures are listed in the result's `skipped`. The
+    pixels are written as they are read, so a pack may be larger than memory.
+    Raises PictureError for a missing input, DataError if no picture can be used.
     """
     output = Path(output)
     check_output(output, "-o", [".safetensors"])
@@ -55,10 +55,10 @@ def pack(
 def pack_article(
     inputs: Sequence[str | Path], output: str | Path, size: int = 96, *, progress: Progress | None = None
 ) -> PictureSet:
-    """The article's packing: only exactly square pictures, at `size` × `size` (Lanczos), in one `.npz`.
+    """The article's pack: only exactly square pictures, at `size` × `size` (Lanczos), in one `.npz`.
 
-    The file holds `color` uint8 (N, size, size, 3) and `gray` uint8 (N, size, size), Pillow's "L" of it.
-    Returns the colour pictures. Raises PictureError for an input that is not there, DataError when no
+    The file contains `color` uint8 (N, size, size, 3) and `gray` uint8 (N, size, size), Pillow's "L" of it.
+    Returns the colour pictures. Raises PictureError for a missing input, DataError if no
     picture is square.
     """
     output = Path(output)
@@ -78,9 +78,9 @@ def pack_article(
 
 
 def input_items(inputs: Sequence[str | Path]) -> list[Item]:
-    """The pictures of files, folders, glob patterns and `.tar` shards among them, in the inputs' order.
+    """The pictures of files, folders, glob patterns and `.tar` shards, in the inputs' order.
 
-    Raises PictureError for an input that is not there, DataError when they hold no picture.
+    Raises PictureError for a missing input, DataError if there is no picture.
     """
     files = expand(list(inputs), {*SUFFIXES, ".tar"})
     items: list[Item] = []

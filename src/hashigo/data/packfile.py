@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from hashigo.errors import DataError
 
 FORMAT = "hashigo-pictures-1"
-MAX_HEADER = 100_000_000  # bytes; the bound that the safetensors library sets itself
+MAX_HEADER = 100_000_000  # bytes; the safetensors library's own limit
 _DTYPES = {"U8": np.uint8, "I32": np.int32, "I64": np.int64}
 _CODES = {"uint8": "U8", "int32": "I32", "int64": "I64"}
 _NUMBER_ROOM = 400  # bytes: ten numbers of up to 20 digits, more than a header can grow by
@@ -34,7 +34,7 @@ _CHUNK = 1 << 24
 
 
 class _Entry(TypedDict):
-    """What the header says of a tensor."""
+    """A tensor's entry in the header."""
 
     dtype: str
     shape: list[int]
@@ -42,10 +42,10 @@ class _Entry(TypedDict):
 
 
 class PackWriter:
-    """Writes a pack's pixels as they come, and all the rest at the end.
+    """Writes a pack's pixels as they come and everything else at the end.
 
     `file` is open for reading and writing, and empty. `classes` and `source` go into the header,
-    whose room is set aside at once.
+    for which space is reserved at the start.
     """
 
     def __init__(self, file: BinaryIO, classes: Sequence[str], source: str) -> None:
@@ -57,7 +57,7 @@ class PackWriter:
         file.seek(8 + self.header_length)
 
     def write(self, pixels: NDArray[np.uint8]) -> None:
-        """Appends pixels of any shape, as they lie in memory."""
+        """Appends pixels of any shape in memory order."""
         self.file.write(np.ascontiguousarray(pixels).reshape(-1).data)
         self.pixel_bytes += pixels.nbytes
 
@@ -117,8 +117,8 @@ def looks_like_pack(path: Path) -> bool:
 def read_pack(path: Path) -> tuple[dict[str, NDArray[Any]], Mapping[str, str]]:  # each tensor has its own type
     """The tensors and the metadata of a pack; `pixels` is memory-mapped, the rest is in memory.
 
-    The mapping is copy-on-write: the arrays count as writable (torch warns of others), the file
-    never changes. Raises DataError when the file is no pack or is cut short.
+    The mapping is copy-on-write: the arrays count as writable (torch warns about others), but the file
+    never changes. Raises DataError if the file is not a complete pack.
     """
     header, metadata, start = _header(path)
     if metadata.get("format") != FORMAT or not {"pixels", "sizes", "names", "name_lengths"} <= set(header):
@@ -134,7 +134,7 @@ def read_pack(path: Path) -> tuple[dict[str, NDArray[Any]], Mapping[str, str]]: 
 
 
 def _header(path: Path) -> tuple[dict[str, _Entry], Mapping[str, str], int]:
-    """What the header says of the tensors, the metadata, and the position of the first tensor's first byte."""
+    """The header's tensor entries and metadata, and the position of the first tensor's first byte."""
     if not looks_like_pack(path):
         raise DataError(f"{path}: expected a pack (a .safetensors file), found something else")
     try:

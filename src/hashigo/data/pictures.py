@@ -1,4 +1,4 @@
-"""A set of pictures of any sizes, with labels and names: what every data source gives."""
+"""A set of pictures of any sizes, with labels and names: the result of every data source."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hashigo.files import atomic_path
 from hashigo.image.formats import LONGEST_SIDE
 
 _CHECKED_AT_ONCE = 1 << 24
-"""Pixels whose checksum is taken at once, since they may lie in a file."""
+"""Number of pixels per step of a checksum, because they may be in a file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,7 @@ class PictureSet:
     """N pictures as uint8 pixels in one array, in memory or memory-mapped.
 
     All pictures have the same number of channels; their sizes may differ.
-    Raises DataError when the parts do not fit one another.
+    Raises DataError if the parts do not match.
     """
 
     pixels: NDArray[np.uint8]
@@ -34,13 +34,13 @@ class PictureSet:
     sizes: NDArray[np.int32]
     """(N, 2): height and width of each picture."""
     labels: NDArray[np.int64] | None
-    """(N,): each picture's place in `classes`, or -1 where it is not known; None without labels."""
+    """(N,): each picture's index in `classes`, or -1 if unknown; None without labels."""
     names: Sequence[str]
     """N names: the file's path within its folder or archive, or the split and running number."""
     classes: tuple[str, ...] = ()
     """What the labels mean."""
     source: str = ""
-    """Where the pictures come from, for people."""
+    """The source of the pictures, for people."""
     skipped: tuple[tuple[str, str], ...] = ()
     """Files that could not be used: name and reason."""
 
@@ -186,7 +186,7 @@ class PictureSet:
 
     @classmethod
     def open(cls, path: str | Path) -> PictureSet:
-        """Opens a pack; the pixels are memory-mapped. Raises DataError when the file is no whole pack."""
+        """Opens a pack; the pixels are memory-mapped. Raises DataError if the file is not a complete pack."""
         tensors, metadata = read_pack(Path(path))
         blob = tensors["names"].tobytes()
         lengths = tensors["name_lengths"]
@@ -215,7 +215,7 @@ def _classes(path: str | Path, text: str) -> tuple[str, ...]:
 
 
 def evenly(count: int, limit: int | None) -> NDArray[np.int64]:
-    """The indices of at most `limit` of `count` things, evenly spaced, the first among them.
+    """The indices of at most `limit` of `count` items, evenly spaced, including the first.
 
     >>> evenly(10, 4).tolist()
     [0, 2, 5, 7]

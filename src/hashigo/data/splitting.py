@@ -1,4 +1,4 @@
-"""Dividing a set of pictures for training and validation, and leaving out those with hardly any colour."""
+"""Splitting pictures into training and validation sets, and leaving out those with hardly any colour."""
 
 from __future__ import annotations
 

@@ -12,15 +12,15 @@ from hashigo.image.photo import SUFFIXES
 
 
 def shards_in(folder: Path) -> list[Path]:
-    """The `.tar` files that lie directly in a folder, sorted by name."""
+    """The `.tar` files directly in a folder, sorted by name."""
     return sorted(path for path in folder.glob("*.tar") if not path.name.startswith(".") and path.is_file())
 
 
 def tar_items(shards: Sequence[Path]) -> list[Item]:
     """The pictures of all shards, in the shards' order; other members are left out.
 
-    An item is named as its member; with the shard's name in front where two members share a name.
-    Raises DataError for a file that is no uncompressed tar.
+    An item has its member's name, preceded by the shard's name if two members share a name.
+    Raises DataError for a file that is not an uncompressed tar.
     """
     members = [(shard, member) for shard in shards for member in _members(shard)]
     names = [member.name.removeprefix("./") for _, member in members]

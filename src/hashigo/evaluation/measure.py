@@ -27,16 +27,16 @@ Measures = dict[str, float]
 
 @dataclass(frozen=True)
 class Scores:
-    """One picture's measures by the names of `METRICS`, each against the original, by what was measured.
+    """One picture's measures, named as in `METRICS`, for each part; all relative to the original.
 
-    "result": what the model gives; "input": what it was given, as it would look untreated; "mean chroma" (where a task
-    adds colour): the grey picture in the mean colour of all originals; "original": the original itself.
+    "result": the model's result; "input": its input as a picture; "mean chroma" (if the task
+    adds colour): the grey picture with the mean colour of all originals; "original": the original itself.
     """
 
     name: str
     parts: dict[str, Measures]
     number: int = 0
-    """The picture's place in the order of `originals`."""
+    """The picture's index in `originals`."""
 
     @property
     def gained(self) -> float:
@@ -45,7 +45,7 @@ class Scores:
 
 
 class Figures(TypedDict):
-    """All figures of an evaluation, as its JSON file has them."""
+    """All figures of an evaluation, as in its JSON file."""
 
     model: str
     pictures: int
@@ -56,25 +56,25 @@ class Figures(TypedDict):
     share_better_than_input: float
     share_worse_than_input: float
     grey_originals: list[str]
-    """Names of originals without colours, which a task that adds colour is not measured on."""
+    """Names of originals without colours, which are excluded if the task adds colour."""
     each: list[dict[str, str | Measures]]
     """The name and the parts of each picture's scores."""
 
 
 def shown_metrics(task: Task) -> list[str]:
-    """The measures worth showing: not those of the luma alone where the task leaves the luma as it is."""
+    """The measures to show: without those of the luma alone if the task keeps the luma."""
     return [name for name in METRICS if not (task.reduces and name in LUMA_ONLY)]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of all pictures, in order; each picture was given so many `hints`."""
+    """Scores of all pictures, in order, with this many `hints` each."""
 
     model: str
     scores: list[Scores] = field(default_factory=list)
     hints: int = 0
     grey: list[str] = field(default_factory=list)
-    """Names of the originals that were set apart because they have no colours to compare with."""
+    """Names of the originals that were set apart because they have no colours."""
 
     @property
     def has_input(self) -> bool:
@@ -87,15 +87,15 @@ class Evaluation:
         return {name: float(np.mean([row[name] for row in rows])) for name in METRICS}
 
     def share_better(self) -> float:
-        """Share of pictures whose result is nearer to the original (CIEDE2000) than the input was, 0..1."""
+        """Share of pictures whose result is closer to the original (CIEDE2000) than the input, 0..1."""
         return float(np.mean([score.gained > 0 for score in self.scores]))
 
     def ratio(self) -> float:
-        """Mean colourfulness of the results over that of the originals."""
+        """Mean colourfulness of the results divided by that of the originals."""
         return self.mean("result")["colourfulness"] / max(1e-9, self.mean("original")["colourfulness"])
 
     def median_ratio(self) -> float:
-        """Median over the pictures of the result's colourfulness over its original's, which a few vivid results do not move."""
+        """Median over pictures of the result's colourfulness divided by its original's; robust against a few vivid results."""
         shares = [
             score.parts["result"]["colourfulness"] / max(1e-9, score.parts["original"]["colourfulness"])
             for score in self.scores
@@ -126,11 +126,11 @@ def evaluate(
     progress: Callable[[int], None] | None = None,
     seed: int = 0,
 ) -> Evaluation:
-    """Puts every picture through the model's task and measures what comes back, at the picture's own size.
+    """Runs the model's task on every picture and measures the results, at the picture's own size.
 
-    What is random (the noise of `denoise`, the places of hints) is the same at every call with the same `seed`.
+    Random choices (the noise of `denoise`, the positions of hints) are the same for every call with the same `seed`.
     hints: the model is given this many random colour hints per picture. `progress` is called with 1 for each picture done.
-    Where the task adds colour, originals without colours are set apart: there is nothing to compare with.
+    If the task adds colour, originals without colours are set apart, because there is nothing to compare with.
 
     Raises:
         RecipeError: the model takes no hints. DataError: no pictures, or only grey ones for a task that adds colour.
@@ -161,7 +161,7 @@ def originals(sets: Sequence[PictureSet]) -> Iterator[tuple[str, Photo]]:
 
 
 def treated(model: Model, original: Photo, number: int, hints: int = 0, seed: int = 0) -> tuple[Floats, Photo]:
-    """What the model is given of picture `number`, as it would look untreated (3, H, W), and its result."""
+    """The model's input for picture `number`, as a picture (3, H, W), and its result."""
     rgb = original.rgb()
     damaged = model.task.degrade(rgb[None], PictureRng(seed, 0, np.array([number])))[0]
     seen = original if damaged is rgb or np.array_equal(damaged, rgb) else original.with_rgb(damaged)
@@ -172,9 +172,9 @@ def treated(model: Model, original: Photo, number: int, hints: int = 0, seed: in
 
 
 def hints_from_original(rgb: Floats, count: int, seen: tuple[int, int], rng: PictureRng) -> list[Hint]:
-    """The colours at `count` random places of a picture (3, H, W) that the network sees at the size `seen`.
+    """The colours at `count` random positions of a picture (3, H, W) that the network sees at the size `seen`.
 
-    Each is the mean of what a hint covers there.
+    Each is the mean of the area that a hint covers.
     """
     height, width = rgb.shape[1:]
     reach_y, reach_x = ((2 * RADIUS + 1) * side / small / 2 for side, small in zip(rgb.shape[1:], seen, strict=True))
@@ -194,7 +194,7 @@ def _grey(sets: Sequence[PictureSet]) -> dict[int, str]:
 
 
 def _mean_chroma(sets: Sequence[PictureSet], grey: Mapping[int, str]) -> Floats:
-    """Mean Cb and Cr of all pictures in colour, each counting the same: (2, 1, 1)."""
+    """Mean Cb and Cr of all colour pictures, equally weighted: (2, 1, 1)."""
     means = np.stack([color.chroma(photo.rgb()).mean(axis=(1, 2)) for _, _, photo in _jobs(sets, grey)])
     mean: Floats = means.mean(axis=0)[:, None, None].astype(np.float32)
     return mean

@@ -67,13 +67,13 @@ def write_page(
     """Writes one self-contained HTML file.
 
     Args:
-        evaluation: what `evaluate` gave for `model` and `sets` with the same `seed`.
+        evaluation: the result of `evaluate` for `model` and `sets` with the same `seed`.
         model: the model.
         sets: the pictures.
         path: the file.
-        each: most pictures of each kind: best, typical and worst by how much closer to the original (CIEDE2000) the result is
+        each: most pictures per heading: best, typical and worst by how much closer to the original (CIEDE2000) the result is
             than the input. No picture is shown twice.
-        seed: what is random.
+        seed: for random choices.
     """
     count = len(evaluation.scores)
     page = Page(
@@ -110,7 +110,7 @@ def groups_of(evaluation: Evaluation, each: int) -> dict[Words, list[Scores]]:
 
 
 def table_of(evaluation: Evaluation, model: Model) -> tuple[list[str], list[tuple[str, list[str]]]]:
-    """(names of measures, rows): each row a part and its means as text, "–" where a value is the same by definition."""
+    """(names of measures, rows): each row is a part and its means as text, "–" if a value is constant by definition."""
     names = shown_metrics(model.task)
     parts = [part for part in evaluation.scores[0].parts if part != "input" or evaluation.has_input]
     rows = []

@@ -1,4 +1,4 @@
-"""Picture files and their pixels: the only place that knows files, uint8, rows of pixels, EXIF, colour profiles and alpha."""
+"""Picture files and their pixels: the only place that knows about files, uint8, rows of pixels, EXIF, colour profiles and alpha."""
 
 from __future__ import annotations
 

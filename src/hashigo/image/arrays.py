@@ -1,4 +1,4 @@
-"""Arrays of pictures as people have them: which axis is which, and the result in the same layout."""
+"""Arrays of pictures in any layout: which axis is which, and results in the same layout."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Layout:
         return np.broadcast_to(first, (3, *first.shape[1:])) if len(first) == 1 else first
 
     def joined(self, photos: Sequence[Photo]) -> NDArray[np.generic]:
-        """The photos in this layout, floats as float32; they are of one size. Grey ones have three equal channels."""
+        """The photos, all of one size, in this layout, floats as float32. Grey ones have three equal channels."""
         parts = [self._joined(photo) for photo in photos]
         return np.stack(parts) if self.several else parts[0]
 
@@ -58,11 +58,11 @@ class Layout:
 def layout_of(array: NDArray[np.generic]) -> Layout:
     """The layout of an array of pictures.
 
-    Where a shape could be two, channels last goes before channels first for uint8 and after it for floats, and one picture
-    before several.
+    If a shape is ambiguous, uint8 is taken as channels last and floats as channels first, and one picture is preferred
+    to several.
 
     Raises:
-        PictureError: it is of no known layout or type.
+        PictureError: unknown layout or type.
     """
     floats = array.dtype.kind == "f"
     if (floats or array.dtype == np.uint8) and array.ndim in (2, 3, 4) and array.size:

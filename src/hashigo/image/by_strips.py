@@ -1,5 +1,5 @@
-"""JPEG, PNG and TIFF files written strip by strip: colour of 16 bits, which Pillow cannot write, and photos so large that Pillow's own
-copy of all pixels, four bytes each, would not fit beside them."""
+"""JPEG, PNG and TIFF files written in strips: for 16-bit colour, which Pillow cannot write, and for photos so large that Pillow's
+own copy of all pixels, four bytes each, would take too much memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Layers(NamedTuple):
 
     @property
     def channels(self) -> int:
-        """1 to 4, the alpha counted."""
+        """1 to 4, including alpha."""
         return (1 if self.pixels.ndim == 2 else 3) + (self.alpha is not None)
 
     @property
@@ -35,7 +35,7 @@ class Layers(NamedTuple):
         return 8 * self.pixels.dtype.itemsize
 
     def strips(self, rows: int = STRIP) -> Iterator[Values]:
-        """(rows, W, channels) from top to bottom, the alpha last."""
+        """(rows, W, channels) from top to bottom, alpha last."""
         for top in range(0, len(self.pixels), rows):
             strip = self.pixels[top : top + rows]
             strip = strip[..., None] if strip.ndim == 2 else strip
@@ -61,14 +61,14 @@ def write_by_strips(layers: Layers, kind: str, quality: int, metadata: Metadata,
 
 
 BY_STRIPS = ("JPEG", "PNG", "TIFF")
-"""Formats that can be written so."""
+"""Formats that can be written this way."""
 
 
 # --- PNG ----------------------------------------------------------------------------------------------
 
 
 def _write_png(layers: Layers, metadata: Metadata, stream: BinaryIO) -> None:
-    """The chunks that Pillow writes around one grey pixel, with our header and our pixels (PNG, third edition, 11.2)."""
+    """The chunks that Pillow writes for a single grey pixel, with our header and pixels (PNG, third edition, 11.2)."""
     around = encode_image(Image.new("L", (1, 1)), "PNG", 100, metadata)
     colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[layers.channels]
     height, width = layers.pixels.shape[:2]
@@ -91,7 +91,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _compressed(layers: Layers) -> Iterator[bytes]:
-    """Deflated rows, each as differences from its left neighbours (PNG's filter 1)."""
+    """Deflated rows, each as differences from the pixels to the left (PNG's filter 1)."""
     packer = zlib.compressobj(1)
     for strip in layers.strips():
         values = strip.astype(strip.dtype.newbyteorder(">")).reshape(len(strip), -1).view(np.uint8)
@@ -150,11 +150,11 @@ _MOST_BLOCKS = 65_535
 """Blocks of pixels between two restart markers."""
 
 _BLOCK = 16
-"""Rows of a block, at most: what is encoded apart from what is above it."""
+"""Most rows per independently encoded strip."""
 
 
 def _write_jpeg(pixels: Values, quality: int, metadata: Metadata, stream: BinaryIO) -> None:
-    """Strips that Pillow encodes one by one, joined by restart markers, after which a JPEG begins anew (ITU-T T.81, B.2.1, E.1.4)."""
+    """Strips encoded separately by Pillow and joined by restart markers, which reset a JPEG decoder (ITU-T T.81, B.2.1, E.1.4)."""
     height, width = pixels.shape[:2]
     if max(height, width) > 65_535:
         raise ValueError("a JPEG has at most 65,535 rows and columns")
@@ -173,7 +173,7 @@ def _write_jpeg(pixels: Values, quality: int, metadata: Metadata, stream: Binary
 
 
 def _parts(jpeg: bytes) -> tuple[bytes, int, memoryview]:
-    """What is before the scan's data, the side of its blocks in pixels, and the scan's data, without the marker of the end."""
+    """The part before the scan's data, the side of its blocks in pixels, and the scan's data without the end marker."""
     place = 2
     side = 8
     while True:
@@ -186,7 +186,7 @@ def _parts(jpeg: bytes) -> tuple[bytes, int, memoryview]:
 
 
 def _with_height(head: bytes, height: int, interval: int) -> bytes:
-    """The head of a strip's file as that of all strips: with their height, and with how many blocks are between restarts."""
+    """A strip's header as the header of the whole file, with its height and the number of blocks between restarts."""
     place = 2
     while head[place + 1] != 0xC0:
         place += 2 + int.from_bytes(head[place + 2 : place + 4], "big")

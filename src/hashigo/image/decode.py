@@ -1,4 +1,4 @@
-"""From a file of any allowed format to plain arrays; the half of `hashigo.image` that reads.
+"""The reading half of `hashigo.image`: files of all known formats to plain arrays.
 
 Nothing here changes Pillow's global state, so many threads may read at once.
 """
@@ -29,7 +29,7 @@ from hashigo.image.profiles import IGNORED, STRIP, Meaning, Values
 
 
 class Decoded(NamedTuple):
-    """What a file held: `hashigo.image.Photo` in plain parts."""
+    """The contents of a file: `hashigo.image.Photo` in plain parts."""
 
     pixels: Values
     alpha: NDArray[np.uint8] | None
@@ -39,12 +39,12 @@ class Decoded(NamedTuple):
 
 
 def decode(image: Image.Image, stream: BinaryIO | None = None, *, first_of_several: bool = True) -> Decoded:
-    """All that `hashigo` keeps of a Pillow picture: upright, in sRGB or grey, with 8 or 16 bits, alpha apart.
+    """Everything that `hashigo` keeps of a Pillow picture: upright, in sRGB or grey, with 8 or 16 bits, alpha separate.
 
-    stream: the seekable file from which `image` was opened, for the 16 bits of colour pictures, of which Pillow alone gives 8.
-    first_of_several: whether further pages or frames are left out, which a warning says.
+    stream: the seekable file from which `image` was opened, for 16-bit colour, of which Pillow reads only 8.
+    first_of_several: whether to warn that further pages or frames are left out.
 
-    Raises PictureError for values that are not finite; Pillow's own errors (of many kinds) pass through.
+    Raises PictureError for values that are not finite; Pillow's own errors (many kinds) pass through.
     """
     warnings = [more] if first_of_several and (more := further_pictures(image)) else []
     low = _low_bytes(image, stream)  # before loading, which forgets how the file's values are packed
@@ -63,7 +63,7 @@ def decode(image: Image.Image, stream: BinaryIO | None = None, *, first_of_sever
 
 
 def _bits(image: Image.Image, packed: str) -> int:
-    """Bits per channel that a file has, whatever Pillow gives of them."""
+    """Bits per channel in the file, however many Pillow returns."""
     return 16 if ";16" in packed else int(image.info.get("bit_depth") or 8)
 
 
@@ -88,7 +88,7 @@ def _shallow(image: Image.Image, orientation: int, warnings: list[str]) -> Layer
 
 
 def _deep(image: Image.Image, low: Image.Image | None, orientation: int, warnings: list[str]) -> Layers | None:
-    """16 bits, None for a picture that has only 8."""
+    """16 bits; None for a picture that has only 8."""
     if low is not None:
         values = np.left_shift(to_array(image, orientation), 8, dtype=np.uint16)
         np.bitwise_or(values, to_array(low, orientation), out=values)
@@ -108,7 +108,7 @@ def _deep(image: Image.Image, low: Image.Image | None, orientation: int, warning
 def _without_depth(
     values: NDArray[np.uint16], mask: NDArray[np.uint8] | None, profile: bytes | None, error: PictureError, warnings: list[str]
 ) -> Layers:  # fmt: skip
-    """8 bits of a picture whose profile only LittleCMS can apply; all 16 where it cannot either."""
+    """8 bits of a picture whose profile only LittleCMS can apply; all 16 if it cannot either."""
     said: list[str] = []  # the values are upright already
     turned = to_array(profiles.to_srgb(Image.fromarray(to_8_bits(values)), profile, said))
     if said:
@@ -118,7 +118,7 @@ def _without_depth(
 
 
 def stated_meaning(image: Image.Image) -> Meaning | None:
-    """What a file without a profile says about its values (PNG's gAMA and cHRM, TIFF's and EXIF's tags); None for sRGB."""
+    """The colour space of a file without a profile (PNG's gAMA and cHRM, TIFF's and EXIF's tags); None for sRGB."""
     info, tags = image.info, getattr(image, "tag_v2", {})
     if image.format == "PNG":
         if "srgb" in info or not ("gamma" in info or "chromaticity" in info):
@@ -149,7 +149,7 @@ def _transfer_tables(values: object) -> list[NDArray[np.generic]]:
 
 
 def upright(pixels: Any, orientation: int) -> Any:
-    """Rows and columns (H, W) or (H, W, 3) turned as EXIF's orientation, 1 to 8, says."""
+    """Pixels (H, W) or (H, W, 3) turned according to EXIF's orientation, 1 to 8."""
     if orientation == 1 or pixels is None:
         return pixels
     turned = {
@@ -176,9 +176,9 @@ _TRANSPOSE = {
 
 
 def to_array(image: Image.Image, orientation: int = 1) -> NDArray[np.uint8]:
-    """The pixels of an "L", "RGB" or "RGBA" picture, uint8 (H, W) or (H, W, 3), turned upright, the alpha left out.
+    """The pixels of an "L", "RGB" or "RGBA" picture, uint8 (H, W) or (H, W, 3), turned upright, without alpha.
 
-    Strip by strip: four times as fast as NumPy's own conversion and without a second full-size copy.
+    Converts in strips: four times as fast as NumPy's own conversion and without a second full-size copy.
     """
     width, height = image.size
     turned = orientation >= 5
@@ -230,9 +230,9 @@ def _grey_palette(image: Image.Image) -> bool:
 
 
 def _low_bytes(image: Image.Image, stream: BinaryIO | None) -> Image.Image | None:
-    """The low bytes of a colour picture of 16 bits, of which Pillow reads the high ones; None for other pictures.
+    """The low bytes of a 16-bit colour picture, of which Pillow reads the high ones; None for other pictures.
 
-    Read with the bytes in the wrong order, the low ones come where Pillow looks for the high ones.
+    If the byte order is reversed, Pillow takes the low bytes for the high ones.
     """
     if stream is None or image.format not in ("PNG", "TIFF") or image.mode not in ("RGB", "RGBA"):
         return None
@@ -252,7 +252,7 @@ _OTHER_ORDER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "
 
 
 def _swapped_tiles(image: Image.Image) -> list[Any]:
-    """The picture's tiles with the two bytes of each value taken in the other order; [] for one that has not 16 bits."""
+    """The picture's tiles with the byte order of its values reversed; [] if it does not have 16 bits."""
     packed = _packed_as(image)
     if packed[:-1] not in ("RGB;16", "RGBA;16", "RGBX;16"):
         return []
@@ -264,7 +264,7 @@ def _swapped_tiles(image: Image.Image) -> list[Any]:
 
 
 def _packed_as(image: Image.Image) -> str:
-    """How a file that is not yet loaded has its values packed, by Pillow's name, for instance "RGB;16B"; "" if unknown."""
+    """Pillow's name for the packing of a file's values before it is loaded, for instance "RGB;16B"; "" if unknown."""
     tiles = getattr(image, "tile", [])
     arguments = tiles[0].args if tiles else ""
     packed = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
@@ -290,7 +290,7 @@ def _scaled(image: Image.Image, warnings: list[str]) -> tuple[NDArray[np.uint16]
 
 
 def _from_uint16(values: NDArray[np.integer], bits: int) -> NDArray[np.uint16]:
-    """Numbers of so many bits, spread over 16."""
+    """Scales numbers with this many bits to 16 bits."""
     if bits == 16:
         return values.astype(np.uint16)
     full = 2**bits - 1

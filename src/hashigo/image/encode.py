@@ -1,4 +1,4 @@
-"""From a photo's parts to the bytes of a file; the half of `hashigo.image` that writes."""
+"""The writing half of `hashigo.image`: a photo's parts to the bytes of a file."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from PIL import Image, PngImagePlugin
 from hashigo.image.metadata import IPTC_TAG, XMP_TAG, Metadata, photoshop_block, with_resolution
 
 _JPEG_SEGMENT = 65_533
-"""What a segment of a JPEG file holds: 65,535 bytes with its length."""
+"""Capacity of a JPEG segment: 65,535 bytes minus its length field."""
 
 _JPEG_OVERHEAD = {"exif": 0, "xmp": 29, "iptc": len(photoshop_block(b"")) + 1, "comment": 0}
-"""What else is in the segment; EXIF comes with its name."""
+"""Bytes of the segment's identifier; EXIF already contains it."""
 
 OPAQUE = ("JPEG", "BMP")
 """Formats that hold no alpha."""
@@ -41,9 +41,9 @@ _NAMES = {"exif": "EXIF", "iptc": "IPTC", "xmp": "XMP", "dpi": "resolution", "co
 def encode_image(
     image: Image.Image, kind: str, quality: int, metadata: Metadata, further: Sequence[Image.Image] = ()
 ) -> bytes:
-    """The picture (L, LA, RGB or RGBA) as a file of format `kind`, with as much metadata as it can hold.
+    """The picture (L, LA, RGB or RGBA) as a file of format `kind`, with as much metadata as the format can hold.
 
-    A format of `OPAQUE` takes no alpha. further: more pages or frames, for a format of `PAGED`. Pillow's own errors pass
+    Formats in `OPAQUE` take no alpha. further: more pages or frames, for formats in `PAGED`. Pillow's own errors pass
     through.
     """
     pages = [page.convert("RGBA") if kind == "GIF" and page.mode == "LA" else page for page in (image, *further)]
@@ -60,7 +60,7 @@ def _times(kind: str, metadata: Metadata) -> Metadata:
 
 
 def settings(kind: str, quality: int) -> Metadata:
-    """Fast ones: measured on 12 megapixels, the next better setting costs twice the time for a few percent."""
+    """Fast settings: for 12 megapixels, the next better setting takes twice as long and saves a few per cent."""
     if kind == "JPEG":  # 4:2:0 as cameras write; full chroma for those who ask for quality, 1.6 times the size
         return {"quality": quality, "subsampling": "4:4:4" if quality >= 95 else "4:2:0"}
     if kind == "WEBP":
@@ -73,7 +73,7 @@ def settings(kind: str, quality: int) -> Metadata:
 
 
 def carried(kind: str, metadata: Metadata) -> Metadata:
-    """The metadata that a format can hold, as arguments of Pillow's `save`."""
+    """The metadata that a format can hold, as arguments for Pillow's `save`."""
     kept = {key: metadata[key] for key in HOLDS[kind] if key in metadata and _fits(kind, key, metadata[key])}
     if kind == "JPEG" and "iptc" in kept:
         block = photoshop_block(kept.pop("iptc"))
@@ -88,7 +88,7 @@ def carried(kind: str, metadata: Metadata) -> Metadata:
 
 
 def lost(kind: str, metadata: Metadata) -> list[str]:
-    """What a format cannot hold of a photo's metadata, for people: for instance ["IPTC", "XMP (over 64 kB)"]."""
+    """The metadata that a format cannot hold, for people, for instance ["IPTC", "XMP (over 64 kB)"]."""
     return [
         name + (" (over 64 kB)" if key in HOLDS[kind] else "")
         for key, name in _NAMES.items()

@@ -1,4 +1,4 @@
-"""Which picture formats there are, and opening a file with the reader for its first bytes.
+"""The known picture formats, and opening a file with the reader that matches its first bytes.
 
 Nothing here changes Pillow's global state, so many threads may read at once.
 """
@@ -35,7 +35,7 @@ FORMATS: dict[str, tuple[str, ...]] = {
     "GIF": (".gif",),
     "AVIF": (".avif",),
 }
-"""Every format that is both read and written, by Pillow's name, with its suffixes; the first is the usual one."""
+"""All formats that are both read and written, by Pillow's names, with their suffixes, the usual one first."""
 
 READ_ONLY: dict[str, tuple[str, ...]] = {
     "MPO": (".mpo",),
@@ -44,19 +44,19 @@ READ_ONLY: dict[str, tuple[str, ...]] = {
     "TGA": (".tga",),
     "HEIF": (".heic", ".heif", ".hif"),
 }
-"""Formats that are read and not written; HEIF needs the extra `heic`."""
+"""Formats that are only read; HEIF needs the extra `heic`."""
 
 _INSTEAD = {"MPO": ".jpg", "HEIF": ".jpg", "JPEG2000": ".png", "PPM": ".png", "TGA": ".png", "GIF": ".png"}
 
 WRITE_SUFFIXES: frozenset[str] = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
-"""The suffixes of the formats that are written, lower case with dot."""
+"""The suffixes of formats that can be written, lower case with dot."""
 
 SUFFIXES: frozenset[str] = WRITE_SUFFIXES | {suffix for suffixes in READ_ONLY.values() for suffix in suffixes}
-"""The suffixes of the formats that are read, lower case with dot."""
+"""The suffixes of formats that can be read, lower case with dot."""
 
 
 def suffix_for_output(suffix: str) -> str:
-    """The suffix of the file that is made from one with `suffix`: the same where that format is written.
+    """The suffix of the result for a file with `suffix`: the same if that format can be written.
 
     A GIF becomes a PNG, since 256 colours are too few for a coloured photo.
 
@@ -71,7 +71,7 @@ def suffix_for_output(suffix: str) -> str:
 
 
 def format_for_output(kind: str) -> str:
-    """The format, by Pillow's name, in which a photo that was read from `kind` is written where nothing else is said.
+    """The default output format, by Pillow's name, for a photo read from `kind`.
 
     >>> format_for_output("JPEG"), format_for_output("HEIF"), format_for_output("")
     ('JPEG', 'JPEG', 'PNG')
@@ -82,7 +82,7 @@ def format_for_output(kind: str) -> str:
 
 
 def format_of(name: str) -> str:
-    """Pillow's name of a format that can be written, given that name or a suffix with or without dot, in any case.
+    """Pillow's name of a format that can be written, given that name or a suffix, with or without dot, in any case.
 
     Raises PictureError, listing what can be written.
 
@@ -99,7 +99,7 @@ def format_of(name: str) -> str:
 
 
 class _TiffFile(TiffImagePlugin.TiffImageFile):
-    """Pillow's TIFF reader without its own bomb check at loading, which warns below our bound."""
+    """Pillow's TIFF reader without its own check for decompression bombs, which warns below our limit."""
 
     def load_prepare(self) -> None:
         if self._im is None:
@@ -193,7 +193,7 @@ def open_image(stream: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
 
 
 LONGEST_SIDE = 1 << 20
-"""No scanner or panorama makes longer pictures; files made to fill the memory do."""
+"""No scanner or panorama makes longer pictures; only files made to exhaust memory do."""
 
 
 def check_pixels(size: tuple[int, int], max_pixels: int, pixels: int = 0) -> None:

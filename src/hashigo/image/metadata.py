@@ -1,4 +1,4 @@
-"""What a file carries beside its pixels: EXIF, IPTC, XMP, resolution, comments, and what it says about its own colours."""
+"""Metadata: EXIF, IPTC, XMP, resolution, comments, and statements about the file's own colours."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 from PIL import ExifTags, Image, TiffImagePlugin
 
 Metadata = dict[str, Any]  # bytes, numbers and texts, by what Pillow calls them
-"""What a file carries beside its pixels, by Pillow's names."""
+"""A file's metadata, by Pillow's names."""
 
 ORIENTATION = int(ExifTags.Base.Orientation)
 IPTC_TAG = 33723
 XMP_TAG = 700
 _GAMMA_TAG = int(ExifTags.Base.Gamma)
 
-# What IFD 0 of a TIFF file says about its own pixels (and ICC, Photoshop blocks, XMP, IPTC), TIFF 6.0 section 8.
+# Tags in IFD 0 of a TIFF file that describe its own pixels (and ICC, Photoshop blocks, XMP, IPTC), TIFF 6.0 section 8.
 STRUCTURAL_TAGS = frozenset(
     {*range(254, 260), 262, 263, 266, 273, 277, 278, 279, *range(280, 282), 284, 301, 317, 318, 319, 320}
     | {*range(322, 326), 330, 332, 338, 339, 340, 341, 347, *range(512, 533), XMP_TAG, IPTC_TAG, 34377, 34675, 37724}
@@ -24,7 +24,7 @@ STRUCTURAL_TAGS = frozenset(
 
 
 def metadata_of(image: Image.Image, warnings: list[str]) -> tuple[Metadata, int]:
-    """What to write back (exif, iptc, xmp, dpi, comment, text), and the EXIF orientation, 1 to 8."""
+    """The metadata to write back (exif, iptc, xmp, dpi, comment, text), and the EXIF orientation, 1 to 8."""
     exif, orientation = _exif(image, warnings)
     metadata: Metadata = {"exif": exif} if exif else {}
     if iptc := _iptc(image):
@@ -43,7 +43,7 @@ def metadata_of(image: Image.Image, warnings: list[str]) -> tuple[Metadata, int]
 
 
 def _texts(image: Image.Image) -> Metadata:
-    """The texts of a PNG file; its EXIF, XMP and comment are kept apart."""
+    """The texts of a PNG file; its EXIF, XMP and comment are stored separately."""
     texts = getattr(image, "text", {}) if image.format == "PNG" else {}
     left_out = (
         "XML:com.adobe",
@@ -58,7 +58,7 @@ def _texts(image: Image.Image) -> Metadata:
 
 
 def _exif(image: Image.Image, warnings: list[str]) -> tuple[bytes, int]:
-    """EXIF to write back, orientation 1 and without its thumbnail (which shows the old picture)."""
+    """EXIF to write back, with orientation 1 and without the thumbnail (which shows the old picture)."""
     try:
         exif = image.getexif()
         orientation = exif.get(ORIENTATION, 1)
@@ -82,26 +82,26 @@ _IPTC_RESOURCE = 0x0404
 
 
 def _iptc(image: Image.Image) -> bytes:
-    """The IPTC record of a JPEG's APP13 segment or of a TIFF's tag, b"" where there is none."""
+    """The IPTC record in a JPEG's APP13 segment or a TIFF's tag; b"" if there is none."""
     resources = image.info.get("photoshop")
     if isinstance(resources, dict) and isinstance(record := resources.get(_IPTC_RESOURCE), bytes):
         return record
-    # The bytes as they lie in the file, also where the tag calls them LONGs; Pillow's own reading keeps the first number only.
+    # The bytes as in the file, even if the tag calls them LONGs; Pillow itself keeps only the first number.
     record = getattr(getattr(image, "tag_v2", None), "_tagdata", {}).get(IPTC_TAG, b"")
     return record.rstrip(b"\0") if isinstance(record, bytes) else b""
 
 
 def photoshop_block(iptc: bytes) -> bytes:
-    """An IPTC record as the content of a JPEG's APP13 segment (Adobe, Photoshop File Formats, "Image Resources")."""
+    """An IPTC record as the contents of a JPEG's APP13 segment (Adobe, Photoshop File Formats, "Image Resources")."""
     head = b"Photoshop 3.0\0" + b"8BIM" + struct.pack(">HHI", _IPTC_RESOURCE, 0, len(iptc))
     return head + iptc + b"\0" * (len(iptc) % 2)
 
 
-# --- what is more in a file than one picture -------------------------------------------------------------
+# --- further pictures in a file -------------------------------------------------------------------------
 
 
 def further_pictures(image: Image.Image) -> str:
-    """What a file holds besides its first picture, for people; "" where there is nothing."""
+    """The contents of a file besides its first picture, for people; "" if there are none."""
     frames = getattr(image, "n_frames", 1) if getattr(image, "is_animated", False) else 1
     if image.format == "MPO":
         if _has_gain_map(image):
@@ -120,27 +120,27 @@ def _has_gain_map(image: Image.Image) -> bool:
 
 
 def has_extended_xmp(image: Image.Image) -> bool:
-    """Whether a JPEG's XMP goes on in further segments, which Pillow does not read."""
+    """Whether a JPEG's XMP continues in further segments, which Pillow does not read."""
     return any(
         kind == "APP1" and data.startswith(b"http://ns.adobe.com/xmp/extension/")
         for kind, data in getattr(image, "applist", ())
     )
 
 
-# --- what a file says about its colours -------------------------------------------------------------------
+# --- statements about colours ----------------------------------------------------------------------------
 
 
 def exif_gamma(image: Image.Image) -> float | None:
-    """The exponent that EXIF's Gamma tag gives for turning values into light, None where it says nothing."""
+    """The exponent from values to light according to EXIF's Gamma tag; None if there is none."""
     try:
         value = image.getexif().get_ifd(ExifTags.IFD.Exif).get(_GAMMA_TAG)
         return None if value is None else float(value)
-    except Exception:  # whatever is wrong with EXIF is told of elsewhere
+    except Exception:  # faults of EXIF are reported elsewhere
         return None
 
 
 def tiff_chromaticities(image: Image.Image) -> tuple[float, ...] | None:
-    """x and y of white, red, green and blue by a TIFF's tags WhitePoint and PrimaryChromaticities, None without both."""
+    """x and y of white, red, green and blue from a TIFF's tags WhitePoint and PrimaryChromaticities; None without both."""
     tags = getattr(image, "tag_v2", {})
     try:
         values = tuple(float(value) for tag in (318, 319) for value in tags.get(tag, ()))

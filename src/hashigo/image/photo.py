@@ -1,7 +1,7 @@
-"""The one place that knows of files, uint8, rows of pixels, EXIF, colour profiles and alpha.
+"""Photos: the only place that knows about files, uint8, rows of pixels, EXIF, colour profiles and alpha.
 
 Everywhere else a *picture* is float32, shape (3, H, W), sRGB, values 0..1. Here a file becomes a `Photo`
-(uint8, as small in memory as can be), a photo gives pictures, whole or strip by strip, and goes back to a file.
+(uint8, small in memory); a photo gives pictures, whole or in strips, and becomes a file again.
 
 >>> photo = photo_of(np.zeros((2, 4), np.uint8))
 >>> photo.size, photo.is_grey, photo.rgb().shape
@@ -40,7 +40,7 @@ __all__ = [
 ]  # fmt: skip
 
 MAX_PIXELS = 178_000_000
-"""The largest photo that is read by default; two hundred bytes can claim more than any memory holds."""
+"""The largest photo that is read by default; a file of two hundred bytes can claim more pixels than fit in memory."""
 
 Pages = Literal["first", "all"]
 """Which pages or frames of a file are read."""
@@ -52,24 +52,24 @@ _RANGE = (-0.01, 1.01)
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """A photo as it came from a file: upright, 8 or 16 bits, grey or sRGB, its alpha apart.
+    """A photo as read from a file: upright, 8 or 16 bits, grey or sRGB, alpha separate.
 
-    Raises PictureError when the arrays have another type or shape.
+    Raises PictureError if the arrays have another type or shape.
     """
 
     pixels: Values
     """uint8 or uint16, (H, W) for grey or (H, W, 3) for sRGB."""
     alpha: NDArray[np.uint8] | None = None
-    """uint8 (H, W), 255 where opaque; None for a photo without."""
+    """uint8 (H, W), 255 is opaque; None without alpha."""
     format: str = ""
     """Pillow's name of the file's format, "" for a photo made from an array."""
     metadata: Metadata = field(default_factory=dict)
-    """What is written back where the format allows: exif, iptc, xmp, comment (bytes), dpi (two floats), text (dict), and of several
-    frames duration (milliseconds) and loop; icc_profile is that of sRGB where the file had one, for `image.pillow.Picture`."""
+    """Metadata to write back if the format allows: exif, iptc, xmp, comment (bytes), dpi (two floats), text (dict), and for several
+    frames duration (milliseconds) and loop; icc_profile is sRGB's if the file had a profile, for `image.pillow.Picture`."""
     warnings: tuple[str, ...] = ()
-    """What the user should know, for instance that only the first frame of an animation is used."""
+    """Warnings for the user, for instance that only the first frame of an animation is used."""
     further: tuple[Photo, ...] = ()
-    """The file's further pages or frames, where all were read."""
+    """The file's further pages or frames, if all were read."""
 
     def __post_init__(self) -> None:
         shape = self.pixels.shape
@@ -84,7 +84,7 @@ class Photo:
         return f"Photo({', '.join([*parts, *sorted(self.metadata)])})"
 
     def _repr_png_(self) -> bytes:
-        """The photo as a notebook shows it."""
+        """PNG bytes, which notebooks display."""
         return encode(self, "PNG")
 
     @property
@@ -113,13 +113,13 @@ class Photo:
         return bool(self.pixels.dtype == np.uint16)
 
     def rgb(self, top: int = 0, bottom: int | None = None) -> NDArray[np.float32]:
-        """The picture of the rows from `top` up to `bottom` (all by default): float32 (3, rows, W), 0..1; read-only if grey."""
+        """The rows from `top` to `bottom` (all by default) as a picture: float32 (3, rows, W), 0..1; read-only if grey."""
         return from_pixels(self.pixels[top:bottom])
 
     def resized(self, height: int, width: int) -> NDArray[np.float32]:
         """The whole photo at another size, antialiased and with 8 bits: float32 (3, height, width), 0..1.
 
-        Far larger photos are first averaged over whole blocks to about twice the size, then Lanczos.
+        Much larger photos are first averaged over whole blocks to about twice the size, then resized with Lanczos.
         """
         check_size(height, width)
         down, across = max(1, self.height // (2 * height)), max(1, self.width // (2 * width))
@@ -128,8 +128,8 @@ class Photo:
         return from_uint8(np.asarray(image.resize((width, height), Image.Resampling.LANCZOS, box)))
 
     def sample(self, side: int = 64) -> NDArray[np.float32]:
-        """A rough small picture of at most `side` rows and columns, float32 (3, h, w), 0..1: each pixel the mean of up to 16 spread
-        over its place. Far quicker than `resized`, for questions about the photo as a whole."""
+        """A rough small picture of at most `side` rows and columns, float32 (3, h, w), 0..1: each pixel is the mean of up to 16 spread
+        over its area. Much faster than `resized`, for questions about the photo as a whole."""
         down, across = (max(1, -(-length // side)) for length in self.size)
         offsets = [(row, column) for row in _spread(down) for column in _spread(across)]
         height, width = (length // step for length, step in zip(self.size, (down, across), strict=True))
@@ -138,17 +138,17 @@ class Photo:
         return mean
 
     def with_rgb(self, picture: NDArray[np.floating]) -> Photo:
-        """A photo of `picture` (float, (3, H, W), 0..1) with this one's depth, alpha and metadata."""
+        """A photo from `picture` (float, (3, H, W), 0..1) with this photo's depth, alpha and metadata."""
         return self.with_pixels(to_pixels(picture, self.empty(*picture.shape[1:])))
 
     def empty(self, height: int, width: int) -> Values:
-        """Room for sRGB pixels of this photo's depth: (height, width, 3)."""
+        """An empty array for sRGB pixels of this photo's depth: (height, width, 3)."""
         return np.empty((height, width, 3), self.pixels.dtype)
 
     def with_pixels(self, pixels: Values) -> Photo:
-        """A photo of `pixels` (uint8 or uint16, (H, W, 3) or (H, W)) with this one's alpha and metadata.
+        """A photo from `pixels` (uint8 or uint16, (H, W, 3) or (H, W)) with this photo's alpha and metadata.
 
-        The alpha is resized when the pixels have another size.
+        Alpha is resized if the pixels have another size.
         """
         alpha = self.alpha
         if alpha is not None and alpha.shape != pixels.shape[:2]:
@@ -156,7 +156,7 @@ class Photo:
         return replace(self, pixels=pixels, alpha=alpha)
 
     def on_white(self) -> NDArray[np.uint8]:
-        """The pixels, with 8 bits, as they look on white paper: what lies under transparent ones is arbitrary."""
+        """The pixels, with 8 bits, on white: the values of transparent pixels are arbitrary."""
         pixels = to_8_bits(self.pixels)
         if self.alpha is None:
             return pixels
@@ -172,7 +172,7 @@ class Photo:
 
 
 def _spread(step: int) -> list[int]:
-    """Up to four places spread over `step`."""
+    """Up to four positions spread over `step`."""
     return sorted({step * (2 * i + 1) // 8 for i in range(4)})
 
 
@@ -182,13 +182,13 @@ def _spread(step: int) -> list[int]:
 def read(source: str | Path | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS, pages: Pages = "first") -> Photo:
     """The photo in a file (path), in bytes or in an open binary stream (which stays open).
 
-    The first bytes decide on the format, not the name; see `SUFFIXES` for what there is. The size is checked
-    from the header before anything is decoded (above 178.9 megapixels WebP is refused whatever `max_pixels`
-    says: Pillow's own bound). EXIF orientation is applied; colour profiles, and a gamma or primaries that the file states, are
+    The first bytes decide the format, not the name; see `SUFFIXES` for the known ones. The size is checked
+    in the header before anything is decoded (above 178.9 megapixels WebP is refused whatever `max_pixels`
+    is: Pillow's own limit). EXIF orientation is applied; colour profiles, and a gamma or primaries stated in the file, are
     converted to sRGB; 10 to 32 bits become 16. pages: with "all" the photo's `further` holds the pages or frames after the first;
-    together they may have `max_pixels` pixels. Safe to call from many threads.
+    together they may have `max_pixels` pixels. Thread-safe.
 
-    Raises PictureError, and nothing else, when the file is missing, unreadable, too large, cut short or no picture.
+    Raises PictureError, and nothing else, if the file is missing, unreadable, too large, truncated or not a picture.
     """
     name = _name_of(source)
     try:
@@ -203,7 +203,7 @@ def read(source: str | Path | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS,
 
 
 def pixels_of(path: str | Path) -> int:
-    """How many pixels a file's first picture has by its header, 0 where that cannot be told."""
+    """The number of pixels of a file's first picture according to its header; 0 if unknown."""
     try:
         with _stream_of(path) as stream, open_image(stream, sys.maxsize) as image:
             return int(image.width * image.height)
@@ -212,7 +212,7 @@ def pixels_of(path: str | Path) -> int:
 
 
 def _all_pages(image: Image.Image, stream: BinaryIO, max_pixels: int) -> Photo:
-    """The first page with the others as its `further`. They are counted as they come, since a count may claim anything."""
+    """The first page with the others as its `further`. They are counted while reading, because a header may claim any number."""
     photos: list[Photo] = []
     durations: list[int] = []
     pixels = 0
@@ -239,7 +239,7 @@ def _name_of(source: object) -> str:
 
 
 def _stream_of(source: str | Path | bytes | BinaryIO) -> AbstractContextManager[BinaryIO]:
-    """A seekable stream; only one that was opened here is closed at the end."""
+    """A seekable stream; it is closed at the end only if it was opened here."""
     if isinstance(source, (str, os.PathLike)):
         return open_file(Path(os.fsdecode(source)))
     if isinstance(source, (bytes, bytearray, memoryview)):
@@ -250,16 +250,16 @@ def _stream_of(source: str | Path | bytes | BinaryIO) -> AbstractContextManager[
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, for people: the system's words for missing files, else Pillow's."""
+    """An error message for people: the system's for missing files, otherwise Pillow's."""
     if isinstance(error, OSError) and error.strerror:
         return f"got none that can be opened: {error.strerror}"
     return f"got one that is damaged or cut short ({type(error).__name__}: {error})"
 
 
 def photo_of(picture: object) -> Photo:
-    """A photo from what people have at hand.
+    """A photo from any kind of picture.
 
-    A `Photo` (as it is), a Pillow picture, a uint8 array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), a float
+    Accepts a `Photo` (unchanged), a Pillow picture, a uint8 array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), a float
     array (3, H, W) with values 0..1, a path, bytes or a binary stream.
 
     Raises PictureError for anything else.
@@ -299,7 +299,7 @@ def _photo_of_array(array: NDArray[Any]) -> Photo:  # of any type; the checks he
 def encode(photo: Photo, format: str, quality: int = 92) -> bytes:
     """The photo as the bytes of a file; `format` is "JPEG", "PNG", … or a suffix, `quality` is 1..100.
 
-    Depth, metadata, alpha and further pages go where the format allows (`losses` says what does not); JPEG and BMP are put on
+    Depth, metadata, alpha and further pages are kept if the format allows (`losses` lists the others); JPEG and BMP are composed on
     white. GIF keeps 256 colours.
 
     Raises PictureError for an unknown format and for a photo that the format cannot hold (a JPEG has at
@@ -311,7 +311,7 @@ def encode(photo: Photo, format: str, quality: int = 92) -> bytes:
 
 
 LARGE = 1 << 26
-"""From this many pixels on, about 67 million, a photo is written strip by strip where its format allows: less memory, the same pixels."""
+"""From this many pixels, about 67 million, photos are written in strips if the format allows: less memory, same pixels."""
 
 
 def _encode_into(stream: BinaryIO, photo: Photo, kind: str, quality: int) -> None:
@@ -344,7 +344,7 @@ def _keeps_depth(photo: Photo, kind: str) -> bool:
 
 
 def losses(photo: Photo, format: str) -> str:
-    """What a format cannot hold of a photo, as a line for people; "" where it holds everything.
+    """What a format cannot keep of a photo, as a line for people; "" if it keeps everything.
 
     Raises PictureError for an unknown format.
 
@@ -363,9 +363,9 @@ def losses(photo: Photo, format: str) -> str:
 
 
 def write(photo: Photo, path: str | Path, *, quality: int = 92, format: str | None = None) -> None:
-    """Write the photo to `path`, whole or not at all; the format comes from the suffix unless given.
+    """Writes the photo to `path`, whole or not at all; the format follows from the suffix unless given.
 
-    See `encode` for what is kept. Folders are made as needed.
+    See `encode` for what is kept. Folders are created as needed.
 
     Raises PictureError for a wrong suffix, a photo that the format cannot hold, or a failing disk.
     """

@@ -1,4 +1,4 @@
-"""Pillow pictures that keep what a photo carries: Pillow's own `save` writes little of it unless it is told to."""
+"""Pillow pictures that keep a photo's metadata: by default, Pillow's own `save` writes little of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hashigo.image.formats import FORMATS
 from hashigo.image.photo import Photo
 
 QUALITY = 92
-"""Of JPEG, WebP and AVIF files, unless `save` is given another."""
+"""Default quality of JPEG, WebP and AVIF files."""
 
 
 class Picture(Image.Image):
@@ -25,7 +25,7 @@ class Picture(Image.Image):
         format: str | None = None,
         **params: object,
     ) -> None:
-        """Like Pillow's, with what the photo carried where the format can hold it; `params` of one's own win."""
+        """Like Pillow's, with the photo's metadata if the format can hold it; explicit `params` take precedence."""
         kind = format or _format_of(fp)
         if kind in FORMATS:
             profile = {"icc_profile": self.info["icc_profile"]} if "icc_profile" in self.info else {}
@@ -39,7 +39,7 @@ class Picture(Image.Image):
 
 
 def _format_of(target: object) -> str:
-    """Pillow's name of the format that a path's suffix stands for, "" where that is not known."""
+    """Pillow's name of the format for a path's suffix; "" if unknown."""
     if not isinstance(target, str | bytes | os.PathLike):
         return ""
     suffix = Path(os.fsdecode(target)).suffix.lower()
@@ -47,8 +47,8 @@ def _format_of(target: object) -> str:
 
 
 def to_pillow(photo: Photo) -> Picture:
-    """The photo as a picture of mode L, LA, RGB or RGBA; `info` has its exif, xmp, dpi, comment and, where the file had a
-    colour profile, that of sRGB, to which the pixels were brought."""
+    """The photo as a picture of mode L, LA, RGB or RGBA; `info` has its exif, xmp, dpi, comment and, if the file had a
+    colour profile, that of sRGB, to which the pixels were converted."""
     image = photo.to_pil()
     picture = Picture()
     picture.im = image.im

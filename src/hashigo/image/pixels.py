@@ -1,4 +1,4 @@
-"""Pixels as files hold them, uint8 or uint16 (H, W) or (H, W, 3), and pictures, float32 (3, H, W), 0..1: from one to the other."""
+"""Conversion between pixels in files, uint8 or uint16 (H, W) or (H, W, 3), and pictures, float32 (3, H, W), 0..1."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from hashigo.image.profiles import STRIP, Values
 
 
 def check_values(pixels: NDArray[np.generic]) -> None:
-    """Raises PictureError unless it is an array as this file's functions take it."""
+    """Raises PictureError unless this file's functions accept the array."""
     shape = pixels.shape
     if pixels.dtype not in (np.uint8, np.uint16) or 0 in shape or not (pixels.ndim == 2 or shape[2:] == (3,)):
         raise PictureError(f"expected uint8 or uint16 pixels (H, W) or (H, W, 3), got {pixels.dtype} {shape}")
 
 
 def from_pixels(pixels: Values) -> NDArray[np.float32]:
-    """The picture, float32 (3, H, W), 0..1, of uint8 or uint16 pixels (H, W, 3) or (H, W).
+    """Pixels, uint8 or uint16 (H, W, 3) or (H, W), as a picture, float32 (3, H, W), 0..1.
 
-    Of grey pixels the three channels are one, read-only, in memory only once: an album of grey photos is 3 % faster for it.
+    For grey pixels, the three channels share memory and are read-only, which makes an album of grey photos 3 % faster.
     """
     check_values(pixels)
     to_unit = np.float32(1 / _top(pixels))
@@ -38,14 +38,14 @@ def _top(pixels: NDArray[np.generic]) -> int:
 
 
 def from_uint8(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The picture, float32 (3, H, W), 0..1, of uint8 pixels (H, W, 3) or, three times the same, (H, W)."""
+    """uint8 pixels (H, W, 3) or (H, W), repeated three times, as a picture, float32 (3, H, W), 0..1."""
     if pixels.dtype != np.uint8:
         raise PictureError(f"expected uint8 pixels (H, W) or (H, W, 3), got {pixels.dtype} {pixels.shape}")
     return from_pixels(pixels)
 
 
 def to_uint8(picture: NDArray[np.floating], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
-    """Pixels, uint8 (H, W, 3), of a float picture (3, H, W), 0..1: rounded half up, clipped to 0..255.
+    """A float picture (3, H, W), 0..1, as pixels, uint8 (H, W, 3): rounded half up, clipped to 0..255.
 
     `out` may be rows of a larger array; it is filled and returned. Works in cache-sized blocks.
 
@@ -85,7 +85,7 @@ def _check_picture(picture: NDArray[np.floating]) -> None:
 
 
 def to_8_bits(values: Values) -> NDArray[np.uint8]:
-    """round(v / 257) of 16-bit values, strip by strip; 8-bit ones as they are."""
+    """16-bit values as round(v / 257), in strips; 8-bit ones unchanged."""
     if values.dtype == np.uint8:
         return values  # type: ignore[return-value]
     result = np.empty(values.shape, np.uint8)

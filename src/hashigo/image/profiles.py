@@ -1,6 +1,6 @@
-"""Colour profiles, gamma and primaries: from what a file says its values mean to sRGB.
+"""Colour profiles, gamma and primaries: conversion of a file's values to sRGB.
 
-8-bit pictures with an ICC profile go through LittleCMS. What LittleCMS cannot do through Pillow is done here: 16 bits, and
+LittleCMS converts 8-bit pictures with an ICC profile. This file does what LittleCMS cannot do through Pillow: 16 bits, and
 files that state a gamma or primaries without a profile (PNG's gAMA and cHRM chunks, TIFF's and EXIF's tags).
 """
 
@@ -34,7 +34,7 @@ _PROBE = np.stack(np.meshgrid(_LEVELS, _LEVELS, _LEVELS), -1).reshape(1, -1, 3)
 
 @cache
 def srgb_profile() -> bytes:
-    """The ICC profile of sRGB, to which the pixels of a file with a profile are brought."""
+    """The ICC profile of sRGB, to which the pixels of files with a profile are converted."""
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
@@ -42,7 +42,7 @@ def srgb_profile() -> bytes:
 
 
 def to_srgb(image: Image.Image, profile: bytes | None, warnings: list[str]) -> Image.Image:
-    """An L, RGB, CMYK or LAB picture as L or RGB in sRGB, by its profile; a broken one gives a warning."""
+    """An L, RGB, CMYK or LAB picture converted by its profile to L or RGB in sRGB; a broken profile gives a warning."""
     if image.mode == "LAB":
         return _apply(image, _transform(Profile(ImageCms.createProfile("LAB")), "LAB"))
     if profile:
@@ -67,7 +67,7 @@ def _by_profile(image: Image.Image, data: bytes) -> Image.Image:
         return image.point(np.asarray(curve)[0, :, 1].tolist())
     transform = _transform(profile, "RGB")
     probed = np.asarray(_apply(Image.fromarray(_PROBE), transform)).astype(np.int16)
-    if np.abs(probed - _PROBE).max() <= 2:  # sRGB under any name: what differs is its rounding
+    if np.abs(probed - _PROBE).max() <= 2:  # sRGB under any name: only rounding differs
         return image
     return _apply(image, transform)
 
@@ -94,10 +94,10 @@ def _apply(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.I
 
 @dataclass(frozen=True)
 class Meaning:
-    """What values mean: a curve from value to light for each channel, and the primaries.
+    """The meaning of values: a curve from value to light for each channel, and the primaries.
 
     curves: one or three functions of values 0..1, each given as light at equally spaced values, or as an exponent.
-    matrix: linear light in these primaries to that in sRGB's, None where they are the same.
+    matrix: from linear light in these primaries to sRGB's; None if they are the same.
     """
 
     curves: tuple[Floats | float, ...]
@@ -142,20 +142,20 @@ def _encoded(linear: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def of_gamma(exponent: float, chromaticities: Sequence[float] | None = None) -> Meaning | None:
-    """Values whose light is value ** exponent, or sRGB's own curve where the exponent is close to 2.2.
+    """Values with light = value ** exponent, or with sRGB's own curve if the exponent is close to 2.2.
 
-    chromaticities: x and y of white, red, green and blue; None for sRGB's. Returns None for what is sRGB, or makes no sense.
+    chromaticities: x and y of white, red, green and blue; None for sRGB's. Returns None for sRGB and for nonsensical values.
     """
     matrix = None if chromaticities is None else _matrix(chromaticities)
     if not 0.1 <= exponent <= 10:
         return None
-    curve = _srgb_curve() if 2.1 <= exponent <= 2.3 else float(exponent)  # 5 %, as libpng has it
+    curve = _srgb_curve() if 2.1 <= exponent <= 2.3 else float(exponent)  # 5 %, as in libpng
     meaning = Meaning((curve,), matrix)
     return None if meaning.is_srgb else meaning
 
 
 def of_tables(tables: Sequence[NDArray[np.generic]], chromaticities: Sequence[float] | None = None) -> Meaning | None:
-    """Values whose light is in tables of 16-bit numbers, one or three (TIFF's TransferFunction); None for what is sRGB."""
+    """Values whose light is given by one or three tables of 16-bit numbers (TIFF's TransferFunction); None for sRGB."""
     matrix = None if chromaticities is None else _matrix(chromaticities)
     meaning = Meaning(tuple(np.asarray(table, np.float64) / 65535 for table in tables), matrix)
     return None if meaning.is_srgb else meaning
@@ -185,7 +185,7 @@ def _xyz(chromaticities: Sequence[float]) -> Floats:
 
 
 def _matrix(chromaticities: Sequence[float]) -> Floats | None:
-    """Linear light in these primaries to sRGB's; None where they are the same or impossible."""
+    """The matrix from linear light in these primaries to sRGB's; None if they are the same or impossible."""
     values = np.array(chromaticities, np.float64)
     if values.shape != (8,) or not np.isfinite(values).all() or (values[1::2] <= 0).any() or (values > 1).any():
         return None
@@ -206,7 +206,7 @@ _SRGB_D50 = np.array([[0.43607, 0.38515, 0.14307], [0.22249, 0.71687, 0.06061], 
 
 
 def of_icc(data: bytes, grey: bool) -> Meaning | None:
-    """What values mean by an ICC profile made of curves and a matrix (ICC.1:2022, 8.3.3 and 8.4.4).
+    """The meaning of values according to an ICC profile made of curves and a matrix (ICC.1:2022, 8.3.3 and 8.4.4).
 
     Raises PictureError for a profile of another kind (tables, another colour space) or a broken one.
     """

@@ -1,4 +1,4 @@
-"""Pictures at another size: float pictures with any number of channels, whole or only some rows of the result."""
+"""Resizing float pictures with any number of channels, whole or only some rows of the result."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def resize(
     rows: tuple[int, int] | None = None,
     method: Method = "bilinear",
 ) -> NDArray[np.float32]:
-    """A float picture (C, H, W), any number of channels, at another size: float32 (C, rows, width).
+    """Resizes a float picture (C, H, W) with any number of channels: float32 (C, rows, width).
 
-    With `rows=(top, bottom)` only these rows of the full result (height, width) are computed; strips put
-    together equal the full result (bit by bit when bilinear enlarges, else to about 1e-5). Antialiased
-    when it reduces.
+    With `rows=(top, bottom)` only these rows of the full result (height, width) are computed; strips joined
+    together equal the full result (bit for bit when bilinear enlarges, else to about 1e-5). Antialiased
+    when reducing.
     """
     check_size(height, width)
     if method not in get_args(Method):
@@ -94,7 +94,7 @@ def check_size(height: int, width: int) -> None:
 
 
 def block_means(pixels: NDArray[np.uint8], down: int, across: int) -> NDArray[np.uint8]:
-    """Means over blocks of `down` x `across` pixels, strip by strip: no full-size copy."""
+    """Means over blocks of `down` x `across` pixels, in strips, without a full-size copy."""
     if down == across == 1:
         return pixels
     rows = max(1, STRIP // down) * down

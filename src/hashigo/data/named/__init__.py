@@ -1,1 +1,1 @@
-"""The datasets that have a name: one file each, which finds, reads and describes its set, and where they are downloaded."""
+"""Named datasets: one file each, which finds, reads and describes its dataset; and downloads."""

@@ -1,6 +1,6 @@
 """CIFAR-10 in its binary form, the archive or the unpacked folder (https://www.cs.toronto.edu/~kriz/cifar.html).
 
-The Python form is a pickle, which can run any code when it is loaded: it is not read.
+The Python form is a pickle, which can run any code when loaded, so it is not read.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def find(place: Path) -> Path | None:
 
 
 def splits_in(where: Path) -> tuple[str, ...]:
-    """The splits of which at least one file is there."""
+    """The splits with at least one file."""
     sizes = file_sizes(where, [name for names in _FILES.values() for name in names])
     return tuple(split for split in SPLITS if any(name in sizes for name in _FILES[split]))
 

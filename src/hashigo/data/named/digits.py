@@ -1,4 +1,4 @@
-"""The 1,797 handwritten digits of 8 × 8 that scikit-learn brings along: real data without a download."""
+"""The 1,797 handwritten digits of 8 × 8 that come with scikit-learn: real data without a download."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TRAIN = 1437  # the first four fifths
 
 
 def find(place: Path) -> Path | None:
-    """`place`: there are no files to be found, scikit-learn has them."""
+    """Ignores `place`: scikit-learn contains the digits."""
     return place
 
 
@@ -28,7 +28,7 @@ def splits_in(_where: Path) -> tuple[str, ...]:
 def read_split(where: Path, split: str, limit: int | None = None) -> PictureSet:
     """8 × 8 grey pictures (0..16 stretched to 0..255) and labels; the first 1,437 are "train".
 
-    There is nothing at `where`. Raises MissingExtraError without scikit-learn.
+    `where` is ignored. Raises MissingExtraError without scikit-learn.
     """
     del where
     try:

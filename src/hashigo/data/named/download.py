@@ -17,20 +17,20 @@ from hashigo.errors import DownloadError
 
 _CHUNK = 1 << 20
 _TIMEOUT = 30.0  # seconds without a byte
-_TRIES = 20  # per address, each going on where the last one stopped
+_TRIES = 20  # per address, each continuing where the last one stopped
 _NETWORK_ERRORS = (urllib.error.URLError, http.client.HTTPException, ssl.SSLError, TimeoutError, ConnectionError)
 
 
 @dataclass(frozen=True)
 class Remote:
-    """A file of a dataset: its name, its addresses, its size in bytes if fixed, its MD5."""
+    """A file of a dataset: name, addresses, size in bytes if fixed, MD5."""
 
     name: str
     urls: tuple[str, ...]
     md5: str
     size: int | None = None
     unpacked: bool = False
-    """Whether the MD5 is that of the gzip file's content: compressors differ, contents do not."""
+    """Whether the MD5 is for the gzip file's content, which is the same for all compressors."""
 
 
 def download(
@@ -42,12 +42,12 @@ def download(
     unpacked: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Fetches one file from the first of `urls` that gives it; an existing `destination` is kept.
+    """Downloads one file from the first of `urls` that has it; an existing `destination` is kept.
 
-    What has arrived lies in `destination` + ".part", and a later call goes on from there. The file gets
-    its name only when size (bytes) and checksum are right; with `unpacked` the checksum is of the gzip
-    file's content. `progress` is called with the bytes there are and the bytes there will be (0: unknown).
-    Raises DownloadError, which tells each address with its reason and where to put the file by hand.
+    Partial downloads are in `destination` + ".part", from which a later call continues. The file gets
+    its name only when size (bytes) and checksum are correct; with `unpacked` the checksum is for the gzip
+    file's content. `progress` is called with the bytes so far and the total (0: unknown).
+    Raises DownloadError, which names each address with its error and where to put the file manually.
     """
     destination = Path(destination)
     if destination.is_file():
@@ -78,7 +78,7 @@ def _from_one(
     unpacked: bool,
     progress: Callable[[int, int], None] | None,
 ) -> str | None:
-    """Brings `part` to its full size from one address. Returns the reason of a failure, or None."""
+    """Completes `part` from one address. Returns the reason of a failure, or None."""
     reason: str | None = None
     for _ in range(_TRIES):
         resumed = part.exists()
@@ -96,13 +96,13 @@ def _from_one(
         if reason is None:
             return None
         part.unlink()
-        if not resumed:  # a resumed file may have begun as another one: that deserves a second try
+        if not resumed:  # the partial file may be a different one: try again from the start
             return reason
     return reason
 
 
 def _fetch(url: str, part: Path, progress: Callable[[int, int], None] | None) -> None:
-    """One request; appends to `part` where the server can go on from its end, else starts again."""
+    """One request; appends to `part` if the server can continue, else starts again."""
     have = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": "hashigo", "Accept-Encoding": "identity"}
     if have:
@@ -111,7 +111,7 @@ def _fetch(url: str, part: Path, progress: Callable[[int, int], None] | None) ->
     try:
         response = urllib.request.urlopen(request, timeout=_TIMEOUT)
     except urllib.error.HTTPError as error:
-        if error.code == 416 and have:  # nothing left to send: whole, or to be found wrong by its checksum
+        if error.code == 416 and have:  # nothing left to send: complete, or wrong according to its checksum
             return
         raise
     with response:

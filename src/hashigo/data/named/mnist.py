@@ -44,7 +44,7 @@ def file_names(split: str) -> tuple[str, str]:
 
 
 def find(place: Path) -> Path | None:
-    """The folder that holds IDX files with MNIST's names: `place`, its `raw`, or that of such a file."""
+    """The folder with IDX files named like MNIST's: `place`, its `raw`, or the folder of such a file."""
     if place.is_file():
         return find(place.parent) if place.name.removesuffix(".gz").endswith("-ubyte") else None
     for folder in (place, place / "raw", place / "MNIST" / "raw"):
@@ -118,7 +118,7 @@ def _shape(file: IO[bytes]) -> tuple[int, ...]:
 
 def _loaded(file: IO[bytes]) -> NDArray[np.uint8]:
     shape = _shape(file)
-    data = bytearray(file.read())  # a bytearray, since torch warns of arrays that cannot be written
+    data = bytearray(file.read())  # a bytearray, because torch warns about read-only arrays
     if len(data) != int(np.prod(shape, dtype=np.int64)):
         raise ValueError(f"{len(data):,} bytes for the shape {shape}")
     return np.frombuffer(data, np.uint8).reshape(shape)

@@ -1,7 +1,7 @@
 """Binary files of fixed-length records, in a folder or inside a (compressed) tar archive.
 
-STL-10 and CIFAR-10 come as such. An archive is read as a stream, piece by piece: nothing is unpacked
-onto the disk and memory holds only the records that are wanted.
+STL-10 and CIFAR-10 have this form. An archive is read as a stream: nothing is unpacked
+to disk, and only the requested records are in memory.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ STREAM_ERRORS = (tarfile.TarError, EOFError, OSError, zlib.error)
 
 
 def find_files(place: Path, folder: str, archive: str, markers: Sequence[str]) -> Path | None:
-    """Where a dataset is: `place` itself, its sub-folder `folder` or the file `archive` in it.
+    """The location of a dataset: `place` itself, its sub-folder `folder` or the file `archive` in it.
 
-    `markers` are file names of which one is enough. `place` may be the archive, whatever its name.
+    One of the file names `markers` is enough. `place` may be the archive, under any name.
     """
     if place.is_file():
         return place if _first_member(place) & {folder, *markers} else None
@@ -36,7 +36,7 @@ def find_files(place: Path, folder: str, archive: str, markers: Sequence[str]) -
 
 
 def _first_member(archive: Path) -> set[str]:
-    """The first member's path, in parts: enough to know an archive, without unpacking gigabytes."""
+    """The first member's path, in parts: enough to identify an archive without unpacking gigabytes."""
     try:
         with tarfile.open(archive, "r:*") as tar:
             member = tar.next()
@@ -46,14 +46,14 @@ def _first_member(archive: Path) -> set[str]:
 
 
 def file_sizes(where: Path, names: Sequence[str]) -> dict[str, int]:
-    """The sizes in bytes of those of the named files that a folder or archive has."""
+    """The sizes in bytes of the named files that a folder or archive contains."""
     if where.is_dir():
         return {name: (where / name).stat().st_size for name in names if (where / name).is_file()}
     return {name: size for name, size, _ in _archived(where, names)}
 
 
 def open_each(where: Path, names: Sequence[str]) -> Iterator[tuple[str, IO[bytes]]]:
-    """Opens the named files of a folder or archive, in its order; those that are missing are left out."""
+    """Opens the named files of a folder or archive, in its order, except missing ones."""
     if where.is_dir():
         for name in names:
             if (where / name).is_file():
@@ -65,7 +65,7 @@ def open_each(where: Path, names: Sequence[str]) -> Iterator[tuple[str, IO[bytes
 
 
 def _archived(archive: Path, names: Sequence[str]) -> Iterator[tuple[str, int, IO[bytes]]]:
-    """Name, size and stream of the named files in an archive; stops at the last one that is wanted."""
+    """Name, size and stream of the named files in an archive; stops after the last one."""
     remaining = set(names)
     try:
         with tarfile.open(archive, "r:*") as tar:
@@ -100,7 +100,7 @@ def records(
 ) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
     """The `chosen` records (sorted; counted over all files in the order of `counts`), in pieces.
 
-    Each piece is the places within `chosen` that it fills, and the records, uint8 (k, length).
+    Each piece consists of positions within `chosen` and the records there, uint8 (k, length).
     """
     starts = dict(zip(counts, np.cumsum([0, *counts.values()]).tolist(), strict=False))
     for name, file in open_each(where, list(counts)):
@@ -126,7 +126,7 @@ def _exactly(file: IO[bytes], size: int, where: Path, name: str) -> bytes:
 
 
 def parts_of(split: str, known: Sequence[str], dataset: str) -> list[str]:
-    """The parts of a split such as "train+test". "val" means the test part where there is no other.
+    """The parts of a split such as "train+test". "val" means the test part if there is no other.
 
     Raises DataError for an unknown one.
     """
@@ -141,6 +141,6 @@ def parts_of(split: str, known: Sequence[str], dataset: str) -> list[str]:
 
 
 def numbered(parts: Sequence[str], counts: Sequence[int], chosen: NDArray[np.int64]) -> tuple[str, ...]:
-    """Names such as "train/00042" for the chosen of all the parts' pictures, counted one after another."""
+    """Names such as "train/00042" for the chosen pictures, counted over all parts."""
     names = [f"{part}/{i:05d}" for part, count in zip(parts, counts, strict=True) for i in range(count)]
     return tuple(names[i] for i in chosen)

@@ -1,4 +1,4 @@
-"""The datasets that have a name: where they are looked for, how they are read, how they are got."""
+"""Named datasets: where they are searched for, how they are read, and how they are downloaded."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Dataset:
     """A dataset with a name. To add one: a file like `cifar10.py`, and an entry in `DATASETS`."""
 
     about: str
-    """One line for people: what it is, how large the download is."""
+    """One line for people: description and download size."""
     splits: tuple[str, ...]
     find: Callable[[Path], Path | None]
-    """Where the dataset is in or at a path, or None. It is called with every path that a user names, so it must say None
+    """The dataset's location in or at a path, or None. It is called with every path that a user names, so it must return None
     unless the files are certainly its own."""
     splits_in: Callable[[Path], tuple[str, ...]]
     """The splits that are there."""
@@ -38,7 +38,7 @@ class Dataset:
     files: tuple[Remote, ...] = ()
     """What to download; nothing for datasets that come with a dependency."""
     published: Mapping[str, int] = field(default_factory=dict)
-    """Pictures of each split as published. Other numbers are reported, but no fault: small sets in the same format are usual."""
+    """Published number of pictures per split. Other numbers are reported but are no fault: small sets in the same format are common."""
     enlarges: bool = False
     """Whether a `size` above the pictures' own enlarges them."""
 
@@ -100,7 +100,7 @@ def dataset(name: str) -> Dataset:
 
 
 def find_local(name: str, root: str | Path | None = None) -> Path | None:
-    """Where a named dataset is: in `root/name`, in `root` or in a folder `root/name*`; None if nowhere."""
+    """The location of a named dataset: in `root/name`, in `root` or in a folder `root/name*`; None if nowhere."""
     named, base = dataset(name), data_root(root)
     if not named.files:
         return named.find(base)
@@ -118,15 +118,15 @@ def get(
     *,
     split: str | None = None,
 ) -> Path:
-    """Where the dataset is; what is nowhere yet is downloaded into `root/name`.
+    """The location of the dataset, which is downloaded to `root/name` if it is nowhere yet.
 
-    `split`: the only one that has to be there. `progress` is called with bytes.
+    `split`: the only one that must be there. `progress` is called with bytes.
     Raises DataError for an unknown name, DownloadError when it cannot be downloaded.
     """
     named = dataset(name)
     needed = named.splits if split is None else parts_of(split, named.splits, name)
     where = find_local(name, root)
-    # Of a set in several files (MNIST) some may be missing; an archive is there or not.
+    # A set of several files (MNIST) may lack some; an archive is either there or not.
     if where is not None and (len(named.files) < 2 or set(needed) <= set(named.splits_in(where))):
         return where
     folder = data_root(root) / name

@@ -49,7 +49,7 @@ def splits_in(where: Path) -> tuple[str, ...]:
 def read_split(where: Path, split: str, limit: int | None = None) -> PictureSet:
     """96 × 96 colour pictures; labels 0..9, -1 for the unlabelled ones in a sum with labelled ones.
 
-    The files hold each channel column by column; the pictures here are row by row.
+    The files store each channel column by column; the pictures here are row by row.
     Raises DataError for missing or damaged files, and for `unlabelled` where that file is missing.
     """
     parts = parts_of(split, SPLITS, "stl10")
@@ -66,7 +66,7 @@ def read_split(where: Path, split: str, limit: int | None = None) -> PictureSet:
 
 
 def _labels(where: Path, parts: list[str], counts: list[int]) -> NDArray[np.int64]:
-    """(N,) the parts' labels one after another: 1..10 in the files, 0..9 here, -1 where there are none."""
+    """(N,): the parts' labels one after another: 1..10 in the files, 0..9 here, -1 where there are none."""
     wanted = {f"{part}_y.bin": part for part in parts if part != "unlabelled"}
     stored = {wanted[name]: np.frombuffer(file.read(), np.uint8) for name, file in open_each(where, list(wanted))}
     labels = []
@@ -82,7 +82,7 @@ def _labels(where: Path, parts: list[str], counts: list[int]) -> NDArray[np.int6
 
 
 def _classes(where: Path) -> tuple[str, ...]:
-    """The classes are the same ten in every copy, but a file of names, where there is one, is right."""
+    """The ten classes. If there is a file of names, it takes precedence."""
     if where.is_dir() and (where / "class_names.txt").is_file():
         return tuple((where / "class_names.txt").read_text(encoding="utf-8").split())
     return CLASSES
