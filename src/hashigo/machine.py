@@ -1,4 +1,4 @@
-"""Everything known about this computer: cores, memory, bfloat16, compilers, versions. Imports no heavy package at once."""
+"""Everything known about this computer: cores, memory, bfloat16, compilers, versions. Importing it loads no heavy package."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ PACKAGES = ("hashigo", "torch", "lightning", "numpy", "scikit-learn", "scikit-im
 
 
 def cores() -> int:
-    """Processor cores that this process may use: fewer than the machine has where its affinity is set."""
+    """Processor cores that this process may use: fewer than the machine has if its affinity is limited."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def state_folder() -> Path:
-    """Where hashigo keeps what it remembers between runs: HASHIGO_STATE, or where the system has such things."""
+    """The folder for what hashigo remembers between runs: HASHIGO_STATE, or the system's usual place."""
     if own := os.environ.get("HASHIGO_STATE"):
         return Path(own).expanduser()
     if sys.platform == "win32":
@@ -36,7 +36,7 @@ def state_folder() -> Path:
 
 
 def quarter_of_memory() -> int:
-    """A quarter of the machine's memory in bytes: what a single array may take before it is kept on disk instead."""
+    """A quarter of the machine's memory in bytes: larger arrays are kept on disk."""
     if not hasattr(os, "sysconf"):  # Windows
         return 1 << 32
     return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4)
@@ -62,7 +62,7 @@ def has_compiler() -> bool:
 
 
 def processor_name() -> str:
-    """The processor as torch or the system names it."""
+    """The processor's name according to torch or the system."""
     import torch
 
     return str(torch.cpu.get_capabilities().get("cpu_name") or platform.processor() or platform.machine())
@@ -94,17 +94,17 @@ class Environment:
 
     @property
     def device(self) -> str:
-        """What trains here: the GPU, or the processor where there is none."""
+        """The device that trains here: the GPU, or the processor if there is none."""
         return self.processor if self.gpu == "none" else self.gpu
 
     def as_dict(self) -> dict[str, str | int]:
-        """Plain values, the packages' versions beside the rest."""
+        """Plain values, including the packages' versions."""
         values = asdict(self)
         return {**{name: value for name, value in values.items() if name != "packages"}, **self.packages}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> Environment:
-        """The environment that `as_dict` gave these values for; what an older version did not store is "unknown" or 0."""
+        """The environment from the values of `as_dict`; values that an older version did not store are "unknown" or 0."""
         text = {name: str(value) for name, value in values.items()}
         named = ("processor", "cores", "threads", "gpu", "system", "python")
         return cls(
@@ -134,9 +134,9 @@ def environment() -> Environment:
 
 
 def peak_memory() -> float:
-    """The most memory that this process has held since it started, in MB: its resident set, without a GPU's; NaN on Windows.
+    """The process's peak resident memory since its start, in MB, without GPU memory; NaN on Windows.
 
-    On Linux from /proc: `getrusage` there passes a parent's peak on to the program that it starts.
+    On Linux it comes from /proc, because `getrusage` there inherits the parent's peak.
     """
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii")
@@ -152,9 +152,9 @@ def peak_memory() -> float:
 
 
 def peak_gpu_memory() -> float:
-    """The most memory that this process's tensors have taken on the GPU that torch uses, in MB; 0 where it uses none.
+    """The peak memory of this process's tensors on torch's GPU, in MB; 0 without one.
 
-    What CUDA itself and torch's cache take comes on top.
+    Memory of CUDA itself and of torch's cache is not included.
     """
     import torch
 

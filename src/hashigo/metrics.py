@@ -1,6 +1,6 @@
-"""Measures of pictures: what a result is worth, seen only as pictures.
+"""Measures of pictures: how good a result is, judged by pictures alone.
 
-Every measure takes an original and a result, floating point, (..., 3, H, W), sRGB 0..1, NumPy or torch, and gives one
+Every measure takes an original and a result, floating point, (..., 3, H, W), sRGB 0..1, NumPy or torch, and returns one
 number per picture, shape (...). To add one: one function and one line in `METRICS`; evaluation and reports pick it up.
 """
 
@@ -25,7 +25,7 @@ def psnr(original: Array, result: Array) -> Array:
 
 
 def delta_e(original: Array, result: Array) -> Array:
-    """Mean CIEDE2000 over all pixels (L*a*b*, D65); 0 is equal, about 1 just noticeable, lower is better."""
+    """Mean CIEDE2000 over all pixels (L*a*b*, D65); 0 for equal pictures, about 1 is just noticeable, lower is better."""
     xp = array_namespace(original, result)
     return xp.mean(color.ciede2000(color.lab(original), color.lab(result)), axis=(-2, -1))
 
@@ -34,9 +34,9 @@ def ssim(original: Array, result: Array) -> Array:
     """Structural similarity of the lumas (BT.601), 1 for equal pictures, hardly ever below 0; higher is better.
 
     Wang, Bovik, Sheikh & Simoncelli 2004: Gaussian window of 11 taps and sigma 1.5, K1 = 0.01, K2 = 0.03, peak 1,
-    population covariance, mean over the places where the window lies wholly within the picture. Along a side of less
-    than 11 pixels the window has as many taps as fit, an odd number. On the luma alone, as the paper has it; a mean
-    over R, G and B comes out a little different.
+    population covariance, mean over the positions where the window is completely inside the picture. Along a side of less
+    than 11 pixels the window has as many taps as fit, an odd number. On the luma alone, as in the paper; a mean
+    over R, G and B is slightly different.
     """
     xp = array_namespace(original, result)
     x, y = color.luma(original), color.luma(result)
@@ -50,11 +50,11 @@ def ssim(original: Array, result: Array) -> Array:
 
 
 def sharpness(original: Array, result: Array) -> Array:
-    """Share of the original's fine detail that the result has: 1 is as sharp, 0 all blurred, above 1 sharper or noisier.
+    """Share of the original's fine detail in the result: 1 is as sharp, 0 is completely blurred, above 1 is sharper or noisier.
 
-    Fine detail is the luma (BT.601) less its Gaussian blur (sigma 1.5, the window of `ssim`, within the picture); the
-    share is that of its energy, so detail of half the contrast counts 0.25. What detail it is does not matter, noise
-    counts too: read it together with PSNR. A flat original (below 1e-4 of contrast) gives 1 if the result is flat too.
+    Fine detail is the luma (BT.601) minus its Gaussian blur (sigma 1.5, the window of `ssim`, inside the picture); the
+    share is that of its energy, so detail of half the contrast counts 0.25. Any detail counts, even noise, so
+    read it together with PSNR. A flat original (contrast below 1e-4) gives 1 if the result is flat too.
     """
     xp = array_namespace(original, result)
 
@@ -66,14 +66,14 @@ def sharpness(original: Array, result: Array) -> Array:
 
 
 def _taps(length: int) -> list[float]:
-    """Weights of the Gaussian window along a side of so many pixels: 11, or the largest odd number that fits."""
+    """Weights of the Gaussian window for a side of this many pixels: 11, or the largest odd number that fits."""
     reach = min(5, (length - 1) // 2)
     weights = [math.exp(-0.5 * (i / 1.5) ** 2) for i in range(-reach, reach + 1)]
     return [weight / sum(weights) for weight in weights]
 
 
 def _smooth(x: Array) -> Array:
-    """Gaussian blur of (..., H, W) where the window lies wholly within: (..., H - 10, W - 10), or smaller windows' sizes."""
+    """Gaussian blur of (..., H, W) where the window is completely inside: (..., H - 10, W - 10), or larger for smaller windows."""
     for axis in (-2, -1):
         taps = _taps(x.shape[axis])
         count = x.shape[axis] - len(taps) + 1
@@ -101,10 +101,10 @@ def colourfulness(original: Array, result: Array) -> Array:
 
 
 def chroma_distance(original: Array, result: Array) -> Array:
-    """How far apart the colours' distributions are, wherever they are in the picture: 0 the same, 1 none in common.
+    """The distance between the colours' distributions, wherever they are in the picture: 0 for equal, 1 for disjoint.
 
     Half the sum of absolute differences (total variation) of histograms of Cb and Cr in cells of 1/24 (about ten levels
-    of 255), to whose four neighbours each pixel adds its bilinear shares, so that a tiny change makes a tiny difference.
+    of 255). Each pixel is shared bilinearly by the four nearest cells, so that a tiny change makes a tiny difference.
     """
     xp = array_namespace(original, result)
     difference = xp.abs(_histogram(original) - _histogram(result))
@@ -112,7 +112,7 @@ def chroma_distance(original: Array, result: Array) -> Array:
 
 
 def _histogram(rgb: Array) -> Array:
-    """Share of the pixels in each cell of Cb by Cr: (..., 3, H, W) → (..., 25, 25)."""
+    """The share of pixels in each cell of Cb by Cr: (..., 3, H, W) → (..., 25, 25)."""
     xp = array_namespace(rgb)
     cells = xp.astype(xp.arange(-12, 13, device=device(rgb)), rgb.dtype)[:, None]
     total: Array = 0.0
@@ -127,13 +127,13 @@ def _histogram(rgb: Array) -> Array:
 
 @dataclass(frozen=True)
 class Metric:
-    """A measure with what a reader of its values needs to know. Called like its function."""
+    """A measure with the information that its readers need. Called like its function."""
 
     function: Callable[[Array, Array], Array]
     label: str
     """Its name and unit in tables."""
     better: Literal["lower", "higher", "same"]
-    """Which values are better; "same": those near the original's own."""
+    """Which values are better; "same": those close to the original's own."""
 
     def __call__(self, original: Array, result: Array) -> Array:
         """(..., 3, H, W) twice → (...)."""
@@ -151,11 +151,11 @@ METRICS: dict[str, Metric] = {
 """Every measure by its name."""
 
 LUMA_ONLY = ("ssim", "sharpness")
-"""Measures that see nothing but the luma: the same for every result of a task that leaves the luma as it is."""
+"""Measures of the luma alone: constant for every result of a task that keeps the luma."""
 
 
 def colour_spread(rgb: Array) -> float:
-    """How far a picture's chroma (3, H, W) strays from one tone: the root mean square of what a curve in luma does not explain.
+    """How much a picture's chroma (3, H, W) differs from a single tone: the root mean square of what no curve over luma explains.
 
     About 0 for a grey, sepia or otherwise toned photo, whatever its tone; chroma runs from -0.5 to 0.5.
     """
@@ -169,17 +169,17 @@ def colour_spread(rgb: Array) -> float:
 
 
 GREY = 0.002
-"""Up to this `colour_spread` a picture has one tone only: grey, or evenly toned. Of 1,000 colour photos the least has 0.003."""
+"""Up to this `colour_spread` a picture has only one tone: grey, or evenly toned. The minimum of 1,000 colour photos is 0.003."""
 
 COLOURED = 0.012
-"""From this `colour_spread` on a photo counts as one in colour (`benchmarks/coloured.py`)."""
+"""From this `colour_spread` a photo counts as a colour photo (`benchmarks/coloured.py`)."""
 
 
 def is_grey(rgb: Array) -> bool:
-    """Whether a picture has no colours to compare with; NumPy, (3, H, W)."""
+    """Whether a picture has no colours; NumPy, (3, H, W)."""
     return colour_spread(rgb) <= GREY
 
 
 def is_coloured(rgb: Array) -> bool:
-    """Whether a photo is in colour, and not grey, sepia or toned; NumPy, (3, H, W), 64 x 64 pixels are enough."""
+    """Whether a photo is in colour, not grey, sepia or toned; NumPy, (3, H, W); 64 x 64 pixels are enough."""
     return colour_spread(rgb) > COLOURED

@@ -1,7 +1,7 @@
 """Randomness that depends only on (seed, epoch, index), for NumPy and torch arrays alike.
 
-Augmentation must be the same for a picture whatever batch, device or resumed run it comes in. So each picture of a
-batch has its own key, and the numbers are a hash of key and counter: no state to save, no loop per picture.
+Augmentation of a picture must not depend on its batch, the device or a resumed run. So each picture in a
+batch has its own key, and the numbers are a hash of key and counter: no state to save and no loop over pictures.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class PictureRng:
     """A source of random numbers with one independent stream for each picture of a batch.
 
     indices: int64 (N,), the pictures' positions in their set. Two streams of the same (seed, epoch, index) are equal,
-    whatever else is in the batch.
+    whatever the rest of the batch is.
     """
 
     def __init__(self, seed: int, epoch: int, indices: Array) -> None:
         xp = array_namespace(indices)
-        # Python's integers up to here: NumPy warns where a product of two scalars leaves 64 bits, not where arrays do
+        # Python integers up to here: NumPy warns about overflow of scalar products, but not of arrays
         start = _hash((seed * 0x9E3779B1 + 0x7F4A7C15) & _MASK)
         self._key = _hash(_hash(start ^ (epoch & _MASK)) ^ (indices & _MASK))
         self._count = 0
@@ -47,7 +47,7 @@ class PictureRng:
         xp, size = self._xp, math.prod(shape)
         counter = xp.arange(self._count, self._count + size, dtype=xp.int64, device=device(self._key))
         self._count += size
-        # two rounds with the key mixed in twice, so that neighbouring keys do not give shifted copies of one stream
+        # two rounds, with the key mixed in twice, so that neighbouring keys do not give shifted copies of a stream
         bits = _hash((_hash((counter * 0x9E3779B1) & _MASK)[None, :] + self._key[:, None]) & _MASK)
         bits = _hash(bits ^ self._key[:, None])
         unit = xp.astype(bits >> 8, xp.float32) * (1 / (1 << 24))

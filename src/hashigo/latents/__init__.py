@@ -1,1 +1,1 @@
-"""Latents: what a layer of a network makes of pictures, as rows of numbers (`hashigo.latents.extract`)."""
+"""Latents: the output of a network's layer for each picture, as rows of numbers (`hashigo.latents.extract`)."""

@@ -1,6 +1,6 @@
-"""Latents: what a network makes of pictures in its middle, or in any other layer, as one row of numbers per picture.
+"""Latents: the output of a network's middle, or of any other layer, as one row of numbers per picture.
 
-`features` takes what people have at hand and gives an array for scikit-learn; `extract` does it for a network and a
+`features` accepts any kind of pictures and returns an array for scikit-learn; `extract` does this for a network and a
 `PictureSet`; `gather` does it for several sets and keeps their names and labels.
 """
 
@@ -36,21 +36,21 @@ LATENT = "latent"
 """The layer that `encode` of a network gives."""
 
 BATCH_PIXELS = 1 << 20
-"""A batch has at most so many pixels: 256 large pictures at once would need gigabytes and be no faster."""
+"""Most pixels per batch: 256 large pictures at once would need gigabytes and be no faster."""
 
 ModelLike = str | Path | ModelFolder | Model | tuple[nn.Module, Task]
 
 
 @dataclass(frozen=True, eq=False)
 class Latents:
-    """N pictures as a layer of a network sees them, with what is known of the pictures."""
+    """A layer's output for N pictures, with the pictures' names and labels."""
 
     features: NDArray[np.float32]
     """(N, D): a row per picture; the layer flattened (channels first), or its means over height and width."""
     names: tuple[str, ...]
-    """N names, as the pictures' sources give them."""
+    """N names from the pictures' sources."""
     labels: NDArray[np.int64] | None
-    """(N,): each picture's place in `classes`, -1 where it is not known; None where none is known."""
+    """(N,): each picture's index in `classes`, -1 if unknown; None if all are unknown."""
     classes: tuple[str, ...]
     """What the labels mean."""
     layer: str
@@ -63,16 +63,16 @@ class Latents:
 
 
 def layer_names(network: nn.Module) -> list[str]:
-    """Every layer whose output can be had: "latent" first, then the network's submodules in their order.
+    """All layers whose output can be extracted: "latent" first, then the network's submodules in their order.
 
-    Submodules that only hold others, such as lists of blocks, give no output and are left out.
+    Submodules that only contain others, such as lists of blocks, have no output and are left out.
     """
     runs = [name for name, module in network.named_modules() if name and type(module).forward is not nn.Module.forward]
     return list(dict.fromkeys([LATENT, *runs]))
 
 
 def check_layer(network: nn.Module, layer: str) -> None:
-    """Raises RecipeError, with the right names, unless the network has the layer."""
+    """Raises RecipeError with the right names unless the network has the layer."""
     names = layer_names(network)
     if layer not in names:
         raise RecipeError(f"the network has no layer {layer!r}; {did_you_mean(layer, names)}")
@@ -80,7 +80,7 @@ def check_layer(network: nn.Module, layer: str) -> None:
 
 @contextmanager
 def _reader(network: nn.Module, layer: str) -> Iterator[Callable[[Tensor], Tensor]]:
-    """A function from the network's input to what the layer gives: (N, C, H, W) → (N, …)."""
+    """A function from the network's input to the layer's output: (N, C, H, W) → (N, …)."""
     if layer == LATENT:
         if not isinstance(network, Network):
             raise RecipeError(
@@ -114,7 +114,7 @@ def _reader(network: nn.Module, layer: str) -> Iterator[Callable[[Tensor], Tenso
 
 @contextmanager
 def _evaluating(network: nn.Module, device: torch.device) -> Iterator[None]:
-    """The network on `device`, in evaluation mode, without gradients, in float32; then all is as it was."""
+    """The network on `device`, in evaluation mode, without gradients, in float32; afterwards its state is restored."""
     modes = [(module, module.training) for module in network.modules()]
     home = next((value.device for value in network.parameters()), device)
     try:
@@ -142,27 +142,27 @@ def extract(
     device: str = "cpu",
     progress: Callable[[int], None] | None = None,
 ) -> tuple[NDArray[np.float32], tuple[int, ...]]:
-    """The pictures through `task.encode` and the network, which stays as it is: one row of float32 per picture.
+    """Runs the pictures through `task.encode` and the network, which is not changed: one row of float32 per picture.
 
     Args:
         network: any network; its mode and device are restored.
-        task: what the network was trained for; its damage (`degrade`) is not applied.
+        task: the network's task; its damage (`degrade`) is not applied.
         pictures: grey or colour.
         layer: "latent", which is `network.latent(x)`, or the dotted name of a submodule, whose output in
-            `network(x)` is taken; of a submodule that runs several times it is the last.
-        pool: the mean over height and width of each channel instead of all values.
-        size: side of the central square of each picture; of smaller pictures the edge is repeated. 0: whole pictures.
-        batch_size: most pictures at once; large ones go through in smaller batches.
-        device: a torch device. On GPUs torch's own setting decides whether convolutions may use TF32.
+            `network(x)` is used; if a submodule runs several times, its last output.
+        pool: use each channel's mean over height and width instead of all values.
+        size: side of the central square of each picture; smaller pictures are padded by repeating the edge. 0: whole pictures.
+        batch_size: most pictures per batch; large pictures have smaller batches.
+        device: a torch device. On GPUs, torch's own setting decides whether convolutions may use TF32.
         progress: called with the number of pictures after each batch.
 
     Returns:
-        features (N, D), and the layer's own shape without N: (C, h, w), or (units,) of a bottleneck, pooled or not. Where
-        nothing is pooled, `features.reshape(N, *shape)` undoes the flattening; otherwise D is C.
+        features (N, D), and the layer's own shape without N: (C, h, w), or (units,) for a bottleneck, pooled or not. If
+        not pooled, `features.reshape(N, *shape)` undoes the flattening; otherwise D is C.
 
     Raises:
         RecipeError: no such layer, no height and width to pool over, pictures of several sizes without `size`, or
-        sizes or channels that the network does not take.
+        sizes or channels that the network does not accept.
     """
     latents = gather(
         network, task, [pictures], layer=layer, pool=pool, size=size, resize=False,
@@ -186,11 +186,11 @@ def gather(
 ) -> Latents:
     """The features of several sets, one after another, with names and labels.
 
-    `resize`: the short side of each picture is first brought to `size`, reduced or enlarged, so that its central square
-    shows as much of it as can be. `device`: empty takes the GPU if there is one. The rest is as for `extract`.
+    `resize`: resizes the short side of each picture to `size` first, so that its central square
+    shows as much of it as possible. `device`: empty takes the GPU if there is one. Otherwise as for `extract`.
 
     Raises:
-        DataError: the sets' labels mean different things. RecipeError: see `extract`, or a size for which the memory is too small.
+        DataError: the sets have different classes. RecipeError: see `extract`, or a size for which memory is too small.
     """
     check_layer(network, layer)
     _check_settings(network, task, size, batch_size)
@@ -208,7 +208,7 @@ def gather(
     shape: tuple[int, ...] = ()
     with _evaluating(network, where), _reader(network, layer) as read:
         for batch in chain.from_iterable(loaders):
-            # channels last suits convolutions on the CPU too; their values stay the same up to rounding
+            # channels last suits convolutions on the CPU too; values stay the same up to rounding
             output = read(task.encode(batch.rgb).contiguous(memory_format=torch.channels_last))
             flat = (_pooled(output, layer) if pool else output).flatten(1).float().cpu().numpy()
             if not done:
@@ -223,11 +223,11 @@ def gather(
 
 
 BYTES_PER_PIXEL = 256
-"""What a network takes for each pixel that it sees, roughly: 64 channels of float32, as in the article's first level."""
+"""Approximate bytes that a network needs per pixel: 64 channels of float32, as in the article's first level."""
 
 
 def _check_memory(sets: Sequence[PictureSet], size: int) -> None:
-    """Raises RecipeError where pictures brought to a short side of `size` would not fit into the memory."""
+    """Raises RecipeError if pictures with a short side of `size` would not fit into memory."""
     sides = np.concatenate([pictures.sizes for pictures in sets]).astype(np.float64)
     stored = 3 * float((sides * (size / sides.min(axis=1, keepdims=True))).prod(axis=1).sum())
     needed, there = stored + BYTES_PER_PIXEL * size**2, 4 * quarter_of_memory()
@@ -250,7 +250,7 @@ def _check_settings(network: nn.Module, task: Task, size: int, batch_size: int) 
 
 
 def _common_size(sets: Sequence[PictureSet], size: int) -> tuple[int, int]:
-    """(H, W) of what the network sees. Raises RecipeError without pictures, or for several sizes and no `size`."""
+    """The (H, W) that the network sees. Raises RecipeError without pictures, or for several sizes and no `size`."""
     if not sets or not all(map(len, sets)):
         raise RecipeError("expected at least one picture, got none")
     if size:
@@ -263,7 +263,7 @@ def _common_size(sets: Sequence[PictureSet], size: int) -> tuple[int, int]:
 
 
 def _device(name: str) -> torch.device:
-    """The torch device of that name. Raises RecipeError where there is none."""
+    """The torch device of that name. Raises RecipeError if there is none."""
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
@@ -281,7 +281,7 @@ def _pooled(output: Tensor, layer: str) -> Tensor:
 
 
 def empty_rows(count: int, values: int) -> NDArray[np.float32]:
-    """Room for float32 (count, values): in memory, or in a temporary file that goes with the array where that would take
+    """An empty array, float32 (count, values): in memory, or in a temporary file that is deleted with the array if it would take
     more than a quarter of the machine's memory. k-means reads such an array in blocks (`cluster`'s "minibatch")."""
     if 4 * count * values <= quarter_of_memory():
         return np.empty((count, values), np.float32)
@@ -289,7 +289,7 @@ def empty_rows(count: int, values: int) -> NDArray[np.float32]:
         return np.memmap(file, np.float32, "w+", shape=(count, values))
 
 
-# --- models and pictures as people have them --------------------------------------------------------
+# --- models and pictures in any form ----------------------------------------------------------------
 
 
 def features(
@@ -302,19 +302,19 @@ def features(
     batch_size: int = 256,
     device: str = "",
 ) -> NDArray[np.float32]:
-    """What a model makes of pictures: an array (N, D), float32, ready for scikit-learn.
+    """The features of pictures: an array (N, D), float32, ready for scikit-learn.
 
     Args:
-        model: name or folder of a model, folder of a training run, an opened one, or a (network, task) pair.
+        model: name or folder of a model, folder of a training run, an opened model, or a (network, task) pair.
         pictures: a `PictureSet`; an array (N, H, W) or (N, H, W, 3), uint8 or float 0..1 (rounded to 8 bits), or a float
             batch (N, 3, H, W); or a list of paths, Pillow pictures or single arrays as `hashigo.load(…)` takes them.
         layer, pool, batch_size: see `extract`.
-        size: short side to which each picture is brought, of which the central square is taken; 0: the size that the
-            model was trained on; whole pictures where that is unknown, as of a pair.
+        size: each picture is resized to this short side and its central square is used; 0: the size that the
+            model was trained on, or whole pictures if that is unknown, as for a pair.
         device: a torch device; empty takes the GPU if there is one.
 
     Raises:
-        ModelError: no such model. PictureError, DataError: no pictures, or such as cannot be read. RecipeError: see
+        ModelError: no such model. PictureError, DataError: no pictures, or unreadable ones. RecipeError: see
         `extract`. MissingExtraError: torch is not installed.
     """
     network, task, side = _opened(model, size)
@@ -327,7 +327,7 @@ def features(
 
 
 def side_of(folder: ModelFolder, size: int = 0) -> int:
-    """Side of the squares that a model sees: `size`, else what it was trained on, else 0 for whole pictures."""
+    """Side of the squares that a model sees: `size`, else the size it was trained on, else 0 for whole pictures."""
     if size or folder.fixed_size is None:
         return size or folder.size
     height, width = folder.fixed_size
@@ -348,7 +348,7 @@ def _opened(model: ModelLike, size: int) -> tuple[nn.Module, Task, int]:
 
 
 def _labels(sets: Sequence[PictureSet]) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
-    """Labels (N,) over all sets, and what they mean; None where no picture has one."""
+    """Labels (N,) over all sets, and their classes; None if no picture has a label."""
     known = [pictures for pictures in sets if pictures.labels is not None and (pictures.labels >= 0).any()]
     if not known:
         return None, ()
@@ -381,7 +381,7 @@ def _set_of(pictures: PictureSet | NDArray[np.generic] | Sequence[object], side:
 
 
 def _bytes_of(array: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """uint8 (N, H, W) or (N, H, W, 3) of the arrays that `features` takes."""
+    """Arrays that `features` accepts, as uint8 (N, H, W) or (N, H, W, 3)."""
     floats = array.dtype.kind == "f"
     if floats and array.ndim == 4 and array.shape[1] == 3 and array.shape[3] not in (1, 3):
         array = np.moveaxis(array, 1, 3)
@@ -404,7 +404,7 @@ def _bytes_of(array: NDArray[np.generic]) -> NDArray[np.uint8]:
 
 
 def _set_of_list(pictures: Sequence[object], side: int) -> PictureSet:
-    """Reads what is a file, in threads, reducing at once so that memory holds small pictures only."""
+    """Reads files in threads and reduces them immediately, so that only small pictures are in memory."""
     if not pictures:
         raise DataError("expected at least one picture, got an empty list")
     prepare = preparer(side if side > 0 else None)

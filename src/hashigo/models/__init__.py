@@ -1,4 +1,4 @@
-"""A model on disk: its folder, and the network as ONNX."""
+"""Models on disk: the model folder, and the network as ONNX."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Model folders: config.json + model.safetensors + model.onnx + README.md (the model card). Never a pickle.
 
-`config.json` holds the network's keyword arguments, as Hugging Face's hub mixin writes and reads them, and under
+`config.json` contains the network's keyword arguments, as Hugging Face's hub mixin writes and reads them, and under
 "hashigo" the task and the size of the pictures that the network was trained on. Reading a folder needs no torch;
 `load_network` and `save_model` do.
 """
@@ -28,10 +28,10 @@ MODELS: dict[str, str] = {"colorizer": "colorizer", "tiny": "tiny"}
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """What a model folder says of itself.
+    """The description of a model in its folder.
 
     task: what the network does. network: its name in `NETWORKS`. options: its keyword arguments.
-    contract: what it says of its inputs and answers. size: side of the pictures that it was trained on, 0 where unknown; applying reduces photos to about this.
+    contract: its inputs and answers. size: side of the pictures that it was trained on, 0 if unknown; photos are reduced to about this size.
     """
 
     path: Path
@@ -58,15 +58,15 @@ class ModelFolder:
 
     @property
     def fixed_size(self) -> tuple[int, int] | None:
-        """(H, W) where the network takes only this size (it has a bottleneck)."""
+        """(H, W) if the network accepts only this size (it has a bottleneck)."""
         return self.contract.fixed_size
 
 
 def open_model(name_or_path: str | Path) -> ModelFolder:
-    """A model by the name of a bundled one, its folder, or the folder of a training run.
+    """Opens a model by the name of a bundled one, its folder, or the folder of a training run.
 
     Raises:
-        ModelError: nothing of that name, or not a model folder; the message says what was looked for.
+        ModelError: no such model, or not a model folder; the message says what was expected.
     """
     if not isinstance(name_or_path, str | os.PathLike):
         raise ModelError(f"expected a model's name or folder, got {name_or_path!r}")
@@ -84,11 +84,11 @@ def open_model(name_or_path: str | Path) -> ModelFolder:
 
 
 MOST_BYTES = 16 << 20
-"""A config.json has some kilobytes; whatever is larger than this is none of ours."""
+"""Largest config.json in bytes. A real one has a few kilobytes."""
 
 
 def _read_folder(path: Path) -> ModelFolder:
-    """The folder's config.json, every value checked: a broken one must neither end an album nor fill the memory later."""
+    """The folder's config.json, with every value checked, so that a damaged one can neither stop an album nor exhaust memory later."""
     try:
         config = _config(path / "config.json")
         about = config.pop("hashigo")
@@ -98,7 +98,7 @@ def _read_folder(path: Path) -> ModelFolder:
             raise ModelError(f"size: expected a whole number from 0 to {LARGEST_SIDE:,}, got {size!r}")
         if name in CHECKS:
             CHECKS[name](config)
-        contract = unet_contract(config) if stored is None else contract_of(stored)  # folders from before have none
+        contract = unet_contract(config) if stored is None else contract_of(stored)  # older folders have none
         return ModelFolder(path, make_task(task.pop("name"), **task), name, config, size, contract)
     except (OSError, KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         reason = str(error) if isinstance(error, HashigoError | OSError) else f"{type(error).__name__}: {error}"
@@ -108,7 +108,7 @@ def _read_folder(path: Path) -> ModelFolder:
         ) from error
 
 
-def _config(path: Path) -> dict[str, Any]:  # whatever a JSON file holds; its reader checks it
+def _config(path: Path) -> dict[str, Any]:  # any JSON; its reader checks it
     with open_file(path) as file:
         content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
@@ -123,7 +123,7 @@ def load_network(folder: ModelFolder) -> Network:
     """The folder's network with its weights, in float32, in evaluation mode, on the CPU.
 
     Raises:
-        ModelError: the network is none of `NETWORKS`, or the weights are missing, broken or do not fit it.
+        ModelError: the network is not in `NETWORKS`, or the weights are missing, damaged or do not match.
         MissingExtraError: torch is not installed.
     """
     try:
@@ -159,16 +159,16 @@ def save_model(
     """Writes a model folder, each file whole or not at all.
 
     Args:
-        path: the folder; made if needed.
+        path: the folder; created if needed.
         network: a network of `NETWORKS`.
-        task: what it was trained for.
-        size: side of the pictures that it was trained on, 0 where unknown.
+        task: its task.
+        size: side of the pictures that it was trained on, 0 if unknown.
         card: text of the model card, Markdown.
         half: stores floating-point weights as float16.
-        onnx: writes model.onnx too; otherwise the one of an earlier model is removed.
+        onnx: also write model.onnx; otherwise that of an earlier model is removed.
 
     Raises:
-        ModelError: the network's class is none of `NETWORKS`.
+        ModelError: the network's class is not in `NETWORKS`.
     """
     from importlib.metadata import version
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def export_onnx(network: Network, path: str | Path, *, half: bool = False) -> Path:
     """Writes `network` as ONNX with input "input" (N, C, H, W) and output "output", float32, N, H and W free.
 
-    A network of a fixed size keeps its H and W. `half` stores the weights as float16; runtimes turn
-    them back when they load the file, and compute as they would have anyway.
+    A network of a fixed size keeps its H and W. `half` stores the weights as float16; runtimes convert
+    them back when they load the file, and compute as usual.
 
     Raises:
         MissingExtraError: torch, onnx or onnxscript is not installed.
@@ -37,7 +37,7 @@ def export_onnx(network: Network, path: str | Path, *, half: bool = False) -> Pa
         raise MissingExtraError("ONNX export", "train", error.name or "") from error
     plain = copy.deepcopy(network).cpu().float().eval()
     fixed = plain.fixed_size
-    # neither 1 nor a multiple of anything, so that the exporter takes no size for a constant
+    # neither 1 nor a multiple of anything, so that the exporter treats no size as a constant
     example = torch.zeros(2, plain.in_channels, *(fixed or (50, 70)))
     free = torch.export.Dim.DYNAMIC
     dims = {0: free} if fixed else {0: free, 2: free, 3: free}
@@ -58,7 +58,7 @@ def export_onnx(network: Network, path: str | Path, *, half: bool = False) -> Pa
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Hushes the exporter's progress prints and its notes on torchvision, which hashigo does not use."""
+    """Silences the exporter's progress output and its notes about torchvision, which hashigo does not use."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -71,7 +71,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Drops what the exporter notes of the Python source: paths of the exporting machine, and twice the size."""
+    """Removes the exporter's references to Python source, which reveal paths and double the size."""
     for node in model.graph.node:
         del node.metadata_props[:]
         node.doc_string = ""

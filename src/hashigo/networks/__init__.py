@@ -1,7 +1,7 @@
-"""Networks: tensors in, tensors out. They know nothing of tasks, colour or files.
+"""Networks: tensors in, tensors out. They know nothing about tasks, colour or files.
 
-Importing this folder costs nothing: what needs torch is imported when its name is first used, so that a model's folder can
-be read (`contract`) without torch. To add a network: one file with a class of `base.Network`, and one line in `NETWORKS`
+Importing this package is cheap: names that need torch are imported on first use, so that a model's folder can
+be read (`contract`) without torch. To add a network: one file with a subclass of `base.Network`, and one line in `NETWORKS`
 (`networks/registry.py`).
 """
 

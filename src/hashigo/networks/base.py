@@ -1,4 +1,4 @@
-"""The contract of every network: what it says of itself, and its way from a picture to its latent and back."""
+"""The base class of networks: their contract, and their way from a picture to the latent and back."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ class Network(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["au
     """The base of all networks: (N, in_channels, H, W) → (N, out_channels, H/answer_scale, W/answer_scale), rounded up.
 
     A network takes keyword arguments only, which the hub mixin saves, calls `super().__init__()`, sets `in_channels` and
-    `out_channels`, and defines `forward`. Where the defaults below are not true of it, it sets `contract`. With a latent it
-    defines `encode` and `decode`, which take every size that `forward` takes.
+    `out_channels`, and defines `forward`. If the defaults below are wrong for it, it sets `contract`. With a latent it
+    defines `encode` and `decode`, which accept every size that `forward` accepts.
     """
 
     in_channels: int
     out_channels: int
     contract: Contract = Contract()
-    """By default any size is taken, the answer has the input's size and may depend on the whole picture."""
+    """By default, any size is accepted, and the answer has the input's size and may depend on the whole picture."""
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> Self:  # as the mixin's
         """A network with the options and weights of a model folder, or of a repository on the Hugging Face hub.
 
         Raises:
-            ModelError: nothing there, or a config.json or model.safetensors that is damaged or of another network.
+            ModelError: nothing is there, or config.json or model.safetensors is damaged or belongs to another network.
         """
         try:
             return super().from_pretrained(pretrained_model_name_or_path, **options)
@@ -53,12 +53,12 @@ class Network(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["au
 
     @property
     def fixed_size(self) -> tuple[int, int] | None:
-        """The only (H, W) that is taken, or None."""
+        """The only accepted (H, W), or None."""
         return self.contract.fixed_size
 
     @property
     def context_pixels(self) -> int | None:
-        """How far an answer looks around; None where it sees the whole picture and must not be tiled."""
+        """How far an answer looks around; None if it sees the whole picture and must not be tiled."""
         return self.contract.context_pixels
 
     @property
@@ -67,7 +67,7 @@ class Network(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["au
         return None
 
     def encode(self, x: Tensor) -> tuple[Tensor, object]:
-        """(N, in_channels, H, W) → the latent (N, …) and whatever else `decode` takes.
+        """(N, in_channels, H, W) → the latent (N, …) and everything else that `decode` needs.
 
         Raises:
             RecipeError: the network has no latent.
@@ -83,5 +83,5 @@ class Network(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["au
         return self.encode(x)[0]
 
     def own_loss(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The answer to x, and a loss of the network's own to be added to the task's, such as a VAE's KL divergence; a scalar, or None."""
+        """The answer to x, and the network's own loss, which is added to the task's, such as a VAE's KL divergence: a scalar, or None."""
         return self(x), None

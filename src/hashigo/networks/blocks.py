@@ -1,4 +1,4 @@
-"""Blocks that networks are made of."""
+"""Building blocks of networks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 class Block(nn.Module):
     """Two 3×3 convolutions, each with BatchNorm and an activation: (N, in, H, W) → (N, out, H, W).
 
-    The last activation can be another one; with `residual`, a 1×1 projection of the input is added before it.
+    The last activation can be different; with `residual`, a 1×1 projection of the input is added before it.
     """
 
     def __init__(self, inputs: int, outputs: int, last: str = "relu", residual: bool = False) -> None:

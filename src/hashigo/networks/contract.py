@@ -1,4 +1,4 @@
-"""What code that applies, exports, tiles, studies or trains a network must know of it, and nothing else. Needs no torch."""
+"""What code that applies, exports, tiles, studies or trains a network must know about it. Needs no torch."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from hashigo.errors import ModelError, RecipeError
 
 @dataclass(frozen=True)
 class Contract:
-    """What a network says of its inputs and answers; saved in a model's config.json.
+    """A network's requirements for inputs and properties of its answers; saved in a model's config.json.
 
     Raises:
-        ModelError: a value that no network can have.
+        ModelError: an impossible value.
     """
 
     multiple: int = 1
@@ -22,9 +22,9 @@ class Contract:
     answer_scale: int = 1
     """The answer's height and width are the input's divided by this, rounded up."""
     fixed_size: tuple[int, int] | None = None
-    """The only (H, W) that the network takes, or None."""
+    """The only (H, W) that the network accepts, or None."""
     context_pixels: int | None = None
-    """How many pixels around a block of `multiple` × `multiple` decide on its answer; None: the whole picture, which then
+    """How many pixels around a block of `multiple` × `multiple` influence its answer; None: the whole picture, which then
     must not be cut into tiles."""
 
     def __post_init__(self) -> None:
@@ -53,14 +53,14 @@ LARGEST = 1 << 20
 """No side of a picture is larger."""
 
 LARGEST_SIDE = 1 << 14
-"""The largest side at which a network may be asked to see a picture; beyond it no network here has the memory."""
+"""The largest side at which a network may see a picture; no network has enough memory for more."""
 
 LARGEST_STEP = 1 << 12
-"""Every picture is padded to a multiple of at most this."""
+"""The largest `multiple`."""
 
 
 def contract_of(values: Mapping[str, object]) -> Contract:
-    """The contract that `Contract.as_dict` gave, read from JSON.
+    """The contract from the values of `Contract.as_dict`, read from JSON.
 
     Raises:
         ModelError: an unknown key or an invalid value.
@@ -81,10 +81,10 @@ MOST_BOTTLENECK = 1 << 31
 
 
 def check_unet_options(options: Mapping[str, object]) -> None:
-    """Types and bounds of a U-Net's options, far beyond use, before anything is built; needs no torch.
+    """Checks types and (very wide) limits of a U-Net's options before anything is built; needs no torch.
 
     Raises:
-        RecipeError: an option of another type, or one for which no memory would do.
+        RecipeError: an option of the wrong type, or beyond any memory.
     """
     for name, most in _NUMBERS.items():
         if name in options and not is_whole(options[name], 1, most):
@@ -105,7 +105,7 @@ def check_unet_options(options: Mapping[str, object]) -> None:
 
 
 CHECKS: dict[str, Callable[[Mapping[str, object]], None]] = {"unet": check_unet_options}
-"""By a network's name what checks its options before anything is built, for those that have such a check."""
+"""Checks of options before anything is built, by the network's name, for networks that have one."""
 
 
 def _check_middle(options: Mapping[str, object], channels: int, depth: int) -> None:
@@ -136,7 +136,7 @@ def _check_skips(skips: object) -> None:
 
 
 def is_whole(value: object, least: int, most: int) -> bool:
-    """Whether a value from outside is a whole number (and no truth value) from `least` to `most`."""
+    """Whether an untrusted value is a whole number (not a bool) from `least` to `most`."""
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
@@ -146,7 +146,7 @@ def _shown(value: object) -> str:
 
 
 def unet_contract(options: Mapping[str, object]) -> Contract:
-    """The contract of a U-Net with these options, for model folders from before it was stored.
+    """The contract of a U-Net with these options, for model folders older than the stored contract.
 
     Raises:
         ModelError: options that no U-Net can have.
@@ -162,5 +162,5 @@ def unet_contract(options: Mapping[str, object]) -> Contract:
 
 
 UNET_REACH = 6
-"""Around a block of `multiple` × `multiple` a plain U-Net looks less than so many times `multiple` far: two 3×3 convolutions
+"""A plain U-Net sees less than this many times `multiple` around a block of `multiple` × `multiple`: two 3×3 convolutions
 on each level on the way down, two in the middle and two on each level on the way up, 6·2**depth - 4 pixels in all."""

@@ -1,4 +1,4 @@
-"""Every network by its name, and how one is made. To add a network: one file, and one line in `NETWORKS`."""
+"""The registry of networks, and how to create one. To add a network: one file, and one line in `NETWORKS`."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def make_network(name: str, **options: object) -> Network:
     """The network called `name` with its options, freshly initialized.
 
     Raises:
-        RecipeError: no such network, or an option that it does not have or cannot take.
+        RecipeError: no such network, or an unknown or invalid option.
     """
     known = options_of(name)
     for option in options:
@@ -65,7 +65,7 @@ def make_network(name: str, **options: object) -> Network:
 
 
 def load_pretrained(network: Network) -> None:
-    """Gives the part of a network that has pretrained weights these weights.
+    """Loads pretrained weights into the part of a network that has them.
 
     Raises:
         RecipeError: it has no such part. MissingExtraError: the weights' package is missing.
@@ -74,7 +74,7 @@ def load_pretrained(network: Network) -> None:
 
 
 def check_pretrained(network: Network) -> Pretrained:
-    """The part of the network that has pretrained weights, which are at hand.
+    """The part of the network that has pretrained weights, after checking that they are available.
 
     Raises:
         RecipeError: it has none. MissingExtraError: their package is not installed.

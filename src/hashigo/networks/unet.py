@@ -5,7 +5,7 @@
                      └ pool ─ middle ─ up ┘
                               (latent)
 
-Tensors travel by argument: `encode(x) → (latent, skips)`, `decode(latent, skips) → y`.
+Tensors travel as arguments: `encode(x) → (latent, skips)`, `decode(latent, skips) → y`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Bottleneck(nn.Module):
 
 
 class Context(nn.Module):
-    """What the whole picture is about, given to each place of it: (N, C, H, W) → the same shape.
+    """Adds a summary of the whole picture to every position: (N, C, H, W) → the same shape.
 
     The mean over the picture goes through two dense layers and is added everywhere (Iizuka et al. 2016 join a whole
     branch of such features; squeeze-and-excitation multiplies by them).
@@ -70,18 +70,18 @@ class UNet(Network, tags=["unet", "autoencoder"]):
     """U-Net autoencoder: (N, in_channels, H, W) → (N, out_channels, H/stem, W/stem), any H and W unless there is a bottleneck.
 
     Args:
-        in_channels: Channels in.
-        out_channels: Channels out.
+        in_channels: Input channels.
+        out_channels: Output channels.
         width: Channels of the outermost level (of the decoder); each deeper level has twice as many.
         depth: Number of times the sides are halved after the stem, which is also the number of possible skip connections.
         skips: "concat", "none" or "zeroed" (the parameters of concat, but zeros instead of the features), for all levels or one for each,
             outermost first.
         bottleneck: Units of a dense bottleneck in the middle, or None. Fixes the picture size to `size`.
-        size: (H, W) of the pictures; only needed with a bottleneck.
+        size: (H, W) of the pictures; needed only with a bottleneck.
         latent_activation: Activation of the latent if there is no bottleneck (the bottleneck uses tanh).
         output_activation: Activation after the last 1×1 convolution: "sigmoid", "linear", "tanh" or "relu".
         residual: Adds each block's input to its output through a 1×1 projection.
-        stem: Reduction before the first level: the network works at, and answers in, 1/stem of the height and width (space to
+        stem: Reduction before the first level: the network's height and width, and its answer's, are 1/stem of the input's (space to
             depth). 2 is four times as fast as 1.
         context: Add a summary of the whole picture to the latent.
         encoder: "plain", one block per level, or "efficientnet-lite0" (`networks.encoders.efficientnet`), which can have pretrained
@@ -163,10 +163,10 @@ class UNet(Network, tags=["unet", "autoencoder"]):
     def encode(self, x: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
         """(N, in_channels, H, W), padded to `multiple` → the latent and the skips, outermost first.
 
-        The latent is (N, width·2**depth, H/multiple, W/multiple) of the plain encoder, or (N, bottleneck) with a bottleneck.
+        The latent is (N, width·2**depth, H/multiple, W/multiple) with the plain encoder, or (N, bottleneck) with a bottleneck.
 
         Raises:
-            RecipeError: x is no such batch.
+            RecipeError: x has another shape.
         """
         self._check_batch(x)
         latent, skips = self._encode(self.pad(x))
@@ -179,12 +179,12 @@ class UNet(Network, tags=["unet", "autoencoder"]):
         return (x if self.bottleneck is None else self.bottleneck.encode(x)), skips
 
     def decode(self, latent: Tensor, skips: Sequence[Tensor]) -> Tensor:
-        """A latent and skips as `encode` gives them → (N, out_channels, H/stem, W/stem), rounded up.
+        """A latent and skips, as `encode` returns them → (N, out_channels, H/stem, W/stem), rounded up.
 
-        Skips that do not come from `encode`, such as a list of changed ones, do not know of padding: nothing is cut off then.
+        Skips that do not come from `encode`, such as a modified list, have no record of padding: nothing is cropped then.
 
         Raises:
-            RecipeError: the latent or the skips have other shapes than those that `encode` gives.
+            RecipeError: the latent or the skips have different shapes from those that `encode` returns.
         """
         self._check_encoded(latent, skips)
         x = latent if self.bottleneck is None else self.bottleneck.decode(latent)
@@ -202,7 +202,7 @@ class UNet(Network, tags=["unet", "autoencoder"]):
         """(N, in_channels, H, W) → (N, out_channels, H/stem, W/stem), rounded up: padded to `multiple`, cropped back.
 
         Raises:
-            RecipeError: x is no such batch, or with a bottleneck of another size than the network's.
+            RecipeError: x has another shape, or with a bottleneck, another size than the network's.
         """
         self._check_batch(x)
         height, width = self._answer_size(x)
@@ -232,7 +232,7 @@ class UNet(Network, tags=["unet", "autoencoder"]):
 
     @property
     def pretrainable(self) -> nn.Module | None:
-        """The encoder, where it is a network of its own."""
+        """The encoder, if it can be pretrained."""
         return None if isinstance(self.encoder, PlainEncoder) else self.encoder
 
     def pad(self, x: Tensor) -> Tensor:
@@ -256,7 +256,7 @@ def _shape_of(x: object) -> str:
 
 
 class Skips(tuple[Tensor, ...]):
-    """Skips, outermost first, and the (height, width) that the answer has without padding."""
+    """Skips, outermost first, with the (height, width) of the answer without padding."""
 
     size: tuple[int, int]
 
@@ -267,14 +267,14 @@ class Skips(tuple[Tensor, ...]):
 
 
 def _rename_plain_encoder(_network: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
-    """Weights from before the plain encoder was a part of its own: `down.0…` is `encoder.down.0…` now."""
+    """Renames weights from before the plain encoder was a separate module: `down.0…` is now `encoder.down.0…`."""
     for name in list(state):
         if name.startswith((f"{prefix}down.", f"{prefix}middle.")):
             state[f"{prefix}encoder.{name.removeprefix(prefix)}"] = state.pop(name)
 
 
 ENCODERS: dict[str, type[FixedEncoder]] = {"efficientnet-lite0": EfficientNetLite0}
-"""Encoders that may take the place of a U-Net's plain one, which has a block for each level."""
+"""Encoders that can replace the plain one, which has a block per level."""
 
 
 def _up_to(length: int, step: int) -> int:
@@ -285,9 +285,7 @@ def _up_to(length: int, step: int) -> int:
 def _keras_initialize(module: nn.Module) -> None:
     if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         return
-    if (
-        isinstance(module, nn.Conv2d) and module.groups > 1
-    ):  # each channel by itself, while Glorot would count all of them
+    if isinstance(module, nn.Conv2d) and module.groups > 1:  # depthwise: Glorot would count all channels
         nn.init.kaiming_normal_(module.weight)
     else:
         nn.init.xavier_uniform_(module.weight)
@@ -310,7 +308,7 @@ def _skips_per_level(skips: str | Sequence[str], depth: int) -> tuple[str, ...]:
 def _make_encoder(
     name: str, in_channels: int, depth: int, stem: int, bottleneck: int | None, latent: str
 ) -> FixedEncoder:
-    """The encoder called `name`, which is not the plain one."""
+    """The encoder called `name`, other than the plain one."""
     if not isinstance(name, str) or name not in ENCODERS:
         raise RecipeError(
             f"expected the name of an encoder, got {name!r}; {did_you_mean(str(name), ['plain', *ENCODERS])}"

@@ -1,1 +1,1 @@
-"""Pages and pictures for people: texts in two languages, plots, panels, and self-contained HTML pages."""
+"""Reports: texts in two languages, plots, panels, and self-contained HTML pages."""

@@ -1,4 +1,4 @@
-"""What the plots draw on: a matplotlib figure that becomes SVG text, with labels in both languages of the reports."""
+"""The canvas of plots: a matplotlib figure that becomes SVG text, with labels in both languages of the reports."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ INK = "#123456"
 """Stands for the page's text colour while matplotlib draws; replaced by `currentColor` in the SVG."""
 
 GRID = "#80808040"
-"""Lines that should hardly be seen, on light and dark."""
+"""Colour of faint lines, on light and dark."""
 
 WIDTH = 324
-"""The width of all drawings in units, of which an inch has 72. With letters of 10, it can be read on a phone."""
+"""The width of all drawings in units of 1/72 inch. With letters of 10, they can be read on a phone."""
 
 _LETTER = 0.634  # the width of an "n", which stands for all letters while matplotlib draws, in ems
 
-_SMALLEST = 0.65  # of its size, to which a long label may be reduced; what is still too long is cut off at the edge
+_SMALLEST = 0.65  # smallest factor for a long label; what is still too long is cut off at the edge
 _EDGE = ' style="stroke: var(--paper, none); stroke-width: 4px; stroke-linejoin: round; paint-order: stroke"'
 
 
 class Drawing:
     """A figure `WIDTH` wide whose labels are put in after matplotlib has drawn it.
 
-    Matplotlib only ever sees stand-ins, rows of "n" as wide as the wider language: its fonts need no Japanese letters, the
+    Matplotlib sees only placeholders, rows of "n" as wide as the wider language: its fonts need no Japanese letters, the
     layout has room for both languages, and "$" or "_" in a label mean nothing to it.
 
     figure: the matplotlib figure.
@@ -53,7 +53,7 @@ class Drawing:
     def say(self, artist: TextArtist, text: Text, room: float, *, over_lines: bool = False) -> None:
         """Makes a matplotlib text artist show `text`, in smaller letters if it needs more than `room` ems.
 
-        over_lines: the text lies over lines, so it gets an edge of the page's paper.
+        over_lines: the text is drawn over lines, so it gets an outline in the page's background colour.
         """
         name = f"words-{len(self._texts)}{'-over' if over_lines else ''}"
         self._texts[name] = text
@@ -62,12 +62,12 @@ class Drawing:
         artist.set_fontsize(float(artist.get_fontsize()) * min(1.0, max(_SMALLEST, room / max(1.0, _ems(text)))))
 
     def label(self, axes: Axes, x: Text, y: Text) -> None:
-        """Says what the axes show."""
+        """Labels the axes."""
         self.say(axes.set_xlabel(""), x, room=0.08 * WIDTH)
         self.say(axes.set_ylabel(""), y, room=6.6 * self.figure.get_figheight())
 
     def ticks(self, axis: Axis, labels: Sequence[Text], room: float) -> None:
-        """Labels in the middle of the cells 0..1, 1..2 … of an axis; slanted where one of a row's is wider than `room`.
+        """Labels in the middle of the cells 0..1, 1..2 … of an axis; slanted if one in a row is wider than `room`.
 
         room: in units, of which the drawing has `WIDTH`.
         """
@@ -100,12 +100,12 @@ class Drawing:
         self.figure.set_figheight(self.figure.get_figheight() + 0.18 * math.ceil(len(entries) / columns))
 
     def svg(self) -> str:
-        """The bare <svg> element, as wide as its place, in the page's colours and fonts; equal figures, equal bytes."""
+        """The <svg> element, as wide as its container, in the page's colours and fonts; equal figures give equal bytes."""
         file = io.StringIO()
         no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         self.figure.savefig(file, format="svg", transparent=True, dpi=150, metadata=no_metadata)
         svg = _bare(file.getvalue())
-        # a page holds several drawings, and ids hold for the whole page
+        # a page has several drawings, and ids apply to the whole page
         mark = "plot-" + hashlib.sha256((svg + repr(self._texts)).encode()).hexdigest()[:8]
         return self._with_texts(_with_own_ids(svg, mark))
 
@@ -120,14 +120,14 @@ class Drawing:
 
 @contextmanager
 def drawing(height: float) -> Iterator[Drawing]:
-    """A `Drawing` with matplotlib's settings for as long as it is drawn; `height` in inches, without the legend."""
+    """A `Drawing`, with matplotlib's settings in effect while it is drawn; `height` in inches, without the legend."""
     import matplotlib as mpl
 
     with mpl.rc_context(
         {
             "text.color": INK, "axes.edgecolor": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK,
             "svg.fonttype": "none", "svg.hashsalt": "hashigo", "font.family": "sans-serif",
-            "figure.constrained_layout.w_pad": 0.07,  # Japanese letters are higher than the stand-ins
+            "figure.constrained_layout.w_pad": 0.07,  # Japanese letters are taller than the placeholders
             "font.size": 10, "xtick.labelsize": 9, "ytick.labelsize": 9,
         }
     ):  # fmt: skip
@@ -135,7 +135,7 @@ def drawing(height: float) -> Iterator[Drawing]:
 
 
 def _ems(text: Text) -> float:
-    """About how wide the text is in the wider of its languages, in ems: 1 for a full-width letter, 0.6 for others."""
+    """The approximate width of the text in the wider of its languages, in ems: 1 for a full-width letter, 0.6 for others."""
     wide = (
         sum(1.0 if unicodedata.east_asian_width(c) in "WF" else 0.6 for c in s) for s in (english(text), japanese(text))
     )
@@ -147,10 +147,10 @@ def _stand_in(text: Text, room: float) -> str:
 
 
 def _columns(widths: Sequence[float]) -> int:
-    """In how many columns things of these widths, in units, fit beside one another; filled evenly, one after another."""
+    """The number of columns in which items of these widths, in units, fit side by side; filled evenly in order."""
     for rows in range(1, len(widths)):
         columns = math.ceil(len(widths) / rows)
-        # matplotlib makes the first columns one longer where the number does not divide
+        # matplotlib makes the first columns one longer if the number does not divide
         heights = [len(widths) // columns + (column < len(widths) % columns) for column in range(columns)]
         starts = [sum(heights[:column]) for column in range(columns)]
         if sum(max(widths[a : a + height]) for a, height in zip(starts, heights, strict=True)) <= WIDTH:
@@ -179,7 +179,7 @@ def _bare(svg: str) -> str:
 
 
 def _with_own_ids(svg: str, mark: str) -> str:
-    """Drops the ids that nothing refers to, and puts `mark` before the others; those of labels stay."""
+    """Removes unreferenced ids and puts `mark` before the others; those of labels stay."""
     used = set(re.findall(r'(?:url\(|href=")#([^)"]+)', svg))
 
     def rename(match: re.Match[str]) -> str:

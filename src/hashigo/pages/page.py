@@ -25,15 +25,15 @@ VERDICTS = {
     "does not hold": ("fails", "✗", Words("does not hold", "成り立たない")),
     "within noise": ("noise", "≈", Words("within noise", "誤差の範囲")),
 }
-"""Each verdict's class in the style, its sign and its text; so colour is not the only sign."""
+"""Each verdict's CSS class, symbol and text, so that colour is not the only sign."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """Pictures that belong together, small, with a line below them.
+    """A group of small pictures with a line below them.
 
-    title: shown below, as a link if there is a `link` (relative to the page). note: in softer ink behind it. summary and command: what
-    unfolds, if any.
+    title: shown below, as a link if there is a `link` (relative to the page). note: follows it in softer colour. summary and command:
+    content that unfolds, if any.
     """
 
     pictures: Sequence[tuple[Text, Photo | Path]]
@@ -46,11 +46,11 @@ class Card:
 
 @dataclass
 class Page:
-    """A page put together part by part, then written as one file.
+    """A page that is built part by part, then written as one file.
 
-    title: shown on top and in the browser's tab. Texts are plain; they are escaped. If any of them is `Words`, the page
-    has a switch between English and Japanese: it starts with what `#en` or `#ja` in its address asks for, else with what
-    was chosen last, else with the browser's language; without JavaScript it is in English.
+    title: shown at the top and in the browser's tab. Texts are plain and are escaped. If any of them is `Words`, the page
+    can switch between English and Japanese: it starts with the language in its address (`#en` or `#ja`), else with the one
+    chosen last, else with the browser's; without JavaScript it is in English.
     """
 
     title: Text
@@ -61,7 +61,7 @@ class Page:
         self.parts.append(f"<h2>{markup(text)}</h2>")
 
     def text(self, text: Text, soft: bool = False) -> None:
-        """A paragraph, in softer ink if `soft`."""
+        """A paragraph, in softer colour if `soft`."""
         self.parts.append(f"<p{' class=soft' if soft else ''}>{markup(text)}</p>")
 
     def plot(self, svg: str, caption: Text = "") -> None:
@@ -69,7 +69,7 @@ class Page:
         self.parts.append(_figure(svg, caption))
 
     def plots(self, plots: Sequence[tuple[Text, str]], caption: Text = "") -> None:
-        """Plots (label, SVG), each under its label: side by side on wide screens, below one another on narrow ones."""
+        """Plots (label, SVG), each under its label: side by side on wide screens, one per line on narrow ones."""
         cells = "".join(f"<div><div class=label>{markup(label)}</div>{svg}</div>" for label, svg in plots)
         columns = 2 if len(plots) == 4 else min(3, max(1, len(plots)))
         self.parts.append(_figure(f'<div class=plots style="--n: {columns}">{cells}</div>', caption))
@@ -77,7 +77,7 @@ class Page:
     def row(self, pictures: Sequence[tuple[Text, Photo | Path]], caption: Text = "", pixels: bool = False) -> None:
         """Pictures side by side, each under its label; `pixels` keeps small ones sharp when they are enlarged.
 
-        More than 3 take several lines on a phone, more than 8 everywhere; panels of many small pictures always have a line each there.
+        More than 3 take several lines on a phone, more than 8 everywhere; panels of many small pictures get a line each on a phone.
         """
         photos = [(label, read(picture) if isinstance(picture, Path) else picture) for label, picture in pictures]
         cells = "".join(
@@ -92,7 +92,7 @@ class Page:
         self.parts.append(_figure(f'<div class=row style="--n: {wide}; --few: {narrow}">{cells}</div>', caption))
 
     def cards(self, cards: Sequence[Card]) -> None:
-        """Groups of pictures, as many side by side as fit; each picture can be enlarged."""
+        """Groups of pictures, as many per line as fit; each picture can be enlarged."""
         self.parts.append(f"<div class=cards>{''.join(map(_card, cards))}</div>")
 
     def table(self, head: Sequence[Text], rows: Sequence[Sequence[Text]], caption: Text = "") -> None:
@@ -103,7 +103,7 @@ class Page:
         self.parts.append(_figure(table, caption))
 
     def verdict(self, claim: Text, verdict: str, evidence: Text) -> None:
-        """A claim with a badge that says what became of it, and the evidence.
+        """A claim with a badge for its verdict, and the evidence.
 
         verdict: "holds", "does not hold" or "within noise".
 
@@ -123,7 +123,7 @@ class Page:
         self.parts.append(f"<pre class=command><code>{markup(text)}</code></pre>")
 
     def details(self, summary: Text, text: Text) -> None:
-        """Text as it is, line by line, that unfolds from its summary."""
+        """Preformatted text that unfolds from its summary."""
         self.parts.append(
             f"<details><summary>{markup(summary)}</summary><pre tabindex=0>{markup(text)}</pre></details>"
         )
@@ -131,7 +131,7 @@ class Page:
     def write(self, path: Path) -> None:
         """Writes the page, whole or not at all."""
         body = f"<h1>{markup(self.title)}</h1>{''.join(self.parts)}"
-        # escaped texts hold no tags, so these come from `Words`, in texts or in plots
+        # escaped texts contain no tags, so these come from `Words`, in texts or plots
         both = "<span class=ja lang=ja>" in body or '<tspan class="ja" lang="ja">' in body
         style, switch = _beside("page.css"), _SWITCH if both else ""
         script = f"<script>\n{_beside('page.js')}</script>"
@@ -146,12 +146,12 @@ class Page:
 
 
 PANEL = 100
-"""From this width on a picture whose pixels are shown is taken for a panel of several pictures, which a phone shows alone."""
+"""From this width, a pixelated picture is treated as a panel of several pictures, which gets a line of its own on a phone."""
 
 
 @cache
 def _beside(name: str) -> str:
-    """The text of a file beside this module."""
+    """The text of a file in this module's folder."""
     return files("hashigo.pages").joinpath(name).read_text(encoding="utf-8")
 
 
@@ -183,7 +183,7 @@ def _cells(row: Sequence[Text]) -> str:
 
 
 def _both(text: Text) -> str:
-    """Both languages as attributes, for places that hold no markup; the page's script puts the right one in."""
+    """Both languages as attributes, for places without markup; the page's script inserts the right one."""
     return f' data-en="{escaped(text.en)}" data-ja="{escaped(text.ja)}"' if isinstance(text, Words) else ""
 
 

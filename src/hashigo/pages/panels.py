@@ -1,4 +1,4 @@
-"""Panels: many pictures in one, to see at a glance what a network gives back."""
+"""Panels: many pictures in one, to see a network's results at a glance."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAPER = 1.0
 
 
 def grid(parts: Sequence[NDArray[np.generic]], columns: int = 0) -> NDArray[np.float32]:
-    """Square-ish grids side by side, one for each part: parts (N, 3, h, w), 0..1 → one picture (3, H, W).
+    """Nearly square grids side by side, one for each part: parts (N, 3, h, w), 0..1 → one picture (3, H, W).
 
     Small pictures are enlarged (each pixel a square), so that a digit of 28 pixels can be seen.
     """
@@ -48,9 +48,9 @@ def save_png(picture: NDArray[np.floating], path: Path) -> None:
 
 
 def save_animation(frames: Sequence[Path], path: Path, *, most: int = 60, seconds: float = 0.4) -> None:
-    """Writes an animated WebP of picture files, `seconds` each, the last one longer; at most `most` frames, evenly spread.
+    """Writes an animated WebP of picture files, `seconds` each, the last one longer; at most `most` frames, evenly spaced.
 
-    An animation has one size, the last frame's: frames of another are left out.
+    All frames must have the size of the last one; others are left out.
     """
     sizes = [_size(frame) for frame in frames]
     alike = [frame for frame, size in zip(frames, sizes, strict=True) if size == sizes[-1]]

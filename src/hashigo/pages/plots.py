@@ -1,9 +1,9 @@
-"""Plots as SVG text that fits light and dark pages: lines and letters take the page's own text colour.
+"""Plots as SVG text for light and dark pages: lines and letters use the page's text colour.
 
-Each function gives one <svg> element to put into a page: real text, no network, ids of its own, and the same bytes for
+Each function returns one <svg> element for a page: real text, no network, unique ids, and the same bytes for
 the same input. Labels may be `Words`; the SVG then holds both languages, as <tspan class="en"> and <tspan class="ja">,
 and the page's style hides one of them. Drawings are 324 units wide with letters of 9 and 10, so that they can be read on
-a phone: 30 Japanese or 50 Latin letters fit into one line, half as many more in the smaller letters that they then get.
+a phone: 30 Japanese or 50 Latin letters fit into one line, half as many more in smaller letters.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 COLOURS = (
     "#0a7fbf", "#e78c77", "#d30076", "#136749", "#99730c", "#5801ff", "#75b50b", "#a42700", "#be88fb", "#1eb7ae",
 )  # fmt: skip
-"""Colours with a contrast of at least 2.4 to both papers of the pages, near-white and near-black, none of them greyish (Lab
+"""Colours with a contrast of at least 2.4 to both backgrounds of the pages, near-white and near-black, none greyish (Lab
 chroma 30 at least), found by a search for ten that differ most: by 29 in CIEDE2000 for most readers, by 10.9 in each kind
 of colour blindness (Machado et al. 2009); the first four by 13."""
 
@@ -43,7 +43,7 @@ LEGEND = (
     Words("mean", "平均"),
     Words("the article's figure", "記事の値"),
 )
-"""What `intervals` calls its signs unless told otherwise."""
+"""The default legend of `intervals`."""
 
 Points = Sequence[tuple[float, float]]
 """(x, y) values of a line."""
@@ -55,16 +55,16 @@ Labelled = Mapping[str, _Value] | Mapping[Words, _Value] | Mapping[Text, _Value]
 
 @dataclass(frozen=True)
 class Row:
-    """One row of `intervals`; what is not known is nan or None and is left out."""
+    """One row of `intervals`; unknown values are nan or None and are left out."""
 
     label: Text
     points: Sequence[float]
     """The single runs."""
     low: float
-    """Where the interval of the mean begins."""
+    """Lower end of the interval of the mean."""
     mean: float
     high: float
-    """Where the interval of the mean ends."""
+    """Upper end of the interval of the mean."""
     reference: float | None = None
     """A value from elsewhere to compare with, such as the article's."""
 
@@ -85,8 +85,8 @@ def curves(
 
     series: label → points. x, y: what the axes show, with units. bands: label of a line → (x, low, high), shaded in the
     line's colour. marks: label → single points; in the line's colour where it is the label of a line, else as diamonds
-    with an entry of their own in the legend. log, log_x: logarithmic axes, where there is anything above 0. y_limits: where the
-    vertical axis begins and ends, so that several plots can be compared. A line whose label is "" is not in the legend.
+    with a separate entry in the legend. log, log_x: logarithmic axes, if any value is above 0. y_limits: range of the
+    vertical axis, so that several plots can be compared. A line with the label "" is not in the legend.
 
     Raises:
         RecipeError: a band names no line.
@@ -124,10 +124,10 @@ def intervals(
     """One row per condition: single runs as dots, the mean with its interval, and a value from elsewhere as a diamond.
 
     x: what the values are, with units. references: (label, value) of dashed vertical lines. legend: what dots, interval,
-    mean and diamond are called, by default `LEGEND`; only those that occur are shown.
+    mean and diamond are called, by default `LEGEND`; only those used are shown.
 
     Raises:
-        RecipeError: `legend` has not four texts.
+        RecipeError: `legend` does not have four texts.
     """
     names = tuple(legend) or LEGEND
     if len(names) != len(LEGEND):
@@ -138,7 +138,7 @@ def intervals(
         for place, row in enumerate(rows):
             handles |= _row(axes, place, row)
             label = axes.text(0, place - 0.2, "", transform=axes.get_yaxis_transform(), va="bottom")
-            label.set_in_layout(False)  # long ones would make the axes smaller
+            label.set_in_layout(False)  # long labels would shrink the axes
             page.say(label, row.label, room=0.095 * WIDTH, over_lines=True)
         entries = [(handles[sign], name) for sign, name in zip(_SIGNS, names, strict=True) if sign in handles]
         dashes = ("--", ":", "-.")
@@ -156,12 +156,12 @@ def intervals(
 
 
 def matrix(values: ArrayLike, *, rows: Sequence[Text], columns: Sequence[Text], x: Text, y: Text) -> str:
-    """A table of counts as tiles, coloured by their share of the row; up to 12×12 with the numbers in them.
+    """A table of counts as tiles, coloured by their share of the row; up to 12×12 with numbers.
 
     values: (R, C), not negative. rows, columns: R and C labels. x, y: what columns and rows are.
 
     Raises:
-        DataError: the labels do not fit the table, or it holds something negative or not finite.
+        DataError: the labels do not match the table, or a value is negative or not finite.
     """
     table = np.asarray(values)
     if table.ndim != 2 or table.shape != (len(rows), len(columns)) or not table.size:
@@ -173,7 +173,7 @@ def matrix(values: ArrayLike, *, rows: Sequence[Text], columns: Sequence[Text], 
     with drawing(0.9 + min(4.0, 0.3 * len(rows))) as page:
         axes = page.figure.subplots()
         few = max(table.shape) <= 12
-        deepest = 0.62 if few else 1.0  # numbers stay readable on it, dark on light and light on dark
+        deepest = 0.62 if few else 1.0  # numbers stay readable on it in light and dark mode
         axes.pcolormesh(_depth(share), cmap=_shades(deepest), vmin=0, vmax=1, rasterized=not few)
         if few:
             _numbers(axes, table)
@@ -188,12 +188,12 @@ def matrix(values: ArrayLike, *, rows: Sequence[Text], columns: Sequence[Text], 
 
 
 def scatter(points: ArrayLike, labels: ArrayLike, *, classes: Sequence[Text]) -> str:
-    """A map of points coloured by class, without axes; the points are pixels within the SVG, so that it stays small.
+    """A map of points coloured by class, without axes; the points are pixels in the SVG, so that it stays small.
 
-    points: (N, 2). labels: (N,), whole numbers, each an index into `classes`; the points' order decides which lie on top.
+    points: (N, 2). labels: (N,), whole numbers, each an index into `classes`; later points are drawn on top.
 
     Raises:
-        DataError: points and labels do not fit each other, or a label has no class.
+        DataError: points and labels do not match, or a label has no class.
     """
     places, kinds = np.asarray(points, np.float64), np.asarray(labels)
     if places.ndim != 2 or places.shape[1] != 2 or kinds.shape != places.shape[:1]:
@@ -203,7 +203,7 @@ def scatter(points: ArrayLike, labels: ArrayLike, *, classes: Sequence[Text]) ->
     with drawing(3.2) as page:
         axes = page.figure.subplots()
         size = float(np.clip(16000 / max(1, len(places)), 3, 16))
-        slices = 16  # drawn in turns, so that no class hides those before it
+        slices = 16  # in random order, so that no class hides the others
         for turn in range(slices):
             for kind in range(len(classes)):
                 chosen = places[turn::slices][kinds[turn::slices] == kind]
@@ -233,7 +233,7 @@ def _line_colours(series: Labelled[Points], dashed: Sequence[Text]) -> dict[Text
 
 def _line(axes: Axes, points: Points, colour: str, dashed: bool) -> Line2D:
     xs, ys = np.asarray(points, np.float64).reshape(-1, 2).T
-    marker = "o" if len(xs) <= 12 else ""  # few measurements should be seen as such
+    marker = "o" if len(xs) <= 12 else ""  # a few measurements should be visible as such
     style = ":" if dashed else "-"
     return axes.plot(xs, ys, color=colour, linestyle=style, linewidth=1.8, marker=marker, markersize=3)[0]
 
@@ -261,7 +261,7 @@ def _set_scales(axes: Axes, lines: Sequence[Points], log_x: bool, log_y: bool) -
 
 
 def _set_ticks(axes: Axes, xs: Sequence[float]) -> None:
-    """Ticks at the x values themselves where these are few whole numbers, and plain numbers on logarithmic axes."""
+    """Ticks at the x values themselves if these are a few whole numbers, and plain numbers on logarithmic axes."""
     from matplotlib.ticker import MaxNLocator, NullLocator
 
     for axis in (axes.xaxis, axes.yaxis):
@@ -279,7 +279,7 @@ def _set_ticks(axes: Axes, xs: Sequence[float]) -> None:
 
 
 def _apart(values: Sequence[float], place: Callable[[float], float]) -> list[float]:
-    """Those of the sorted values whose labels do not run into one another; the last one stays."""
+    """The sorted values whose labels do not overlap; the last one stays."""
     room = 0.09 * (place(values[-1]) - place(values[0]))
     labelled = [values[-1]]
     for value in reversed(values[:-1]):
@@ -336,7 +336,7 @@ def _shades(deepest: float) -> Colormap:
 
 
 def _depth(share: _Share) -> _Share:
-    """How deep the colour of a share is, 0..1: more than in proportion, so that small ones can be seen."""
+    """The opacity for a share, 0..1: more than proportional, so that small shares are visible."""
     depth: _Share = share**0.7
     return depth
 

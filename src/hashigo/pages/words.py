@@ -19,26 +19,26 @@ class Words(NamedTuple):
 
 
 Text = str | Words
-"""What reports and plots take wherever they show a text: a `str` is shown as it is in both languages."""
+"""The type of all texts in reports and plots: a `str` is shown unchanged in both languages."""
 
 
 def english(text: Text) -> str:
-    """The text for readers of English."""
+    """The English text."""
     return text.en if isinstance(text, Words) else text
 
 
 def japanese(text: Text) -> str:
-    """The text for readers of Japanese."""
+    """The Japanese text."""
     return text.ja if isinstance(text, Words) else text
 
 
 def filled(template: Words, **values: object) -> Words:
     """The template in both languages with `values` in its places, as `str.format` puts them there.
 
-    A value that is `Words` gives each language its own.
+    A value that is `Words` is inserted in each language.
 
     Raises:
-        KeyError: the template has a place for which there is no value.
+        KeyError: the template has a place without a value.
     """
 
     def fill(language: str) -> str:
@@ -49,14 +49,14 @@ def filled(template: Words, **values: object) -> Words:
 
 
 def escaped(text: str) -> str:
-    """Plain text as HTML; control characters, which file names may hold, become visible escapes. Line breaks and tabs stay."""
+    """Plain text as HTML; control characters, which file names may contain, become visible escapes. Line breaks and tabs stay."""
     return html.escape(
         "".join(part if part in ("\n", "\t") else printable(part) for part in re.split(r"([\n\t])", text))
     )
 
 
 def markup(text: Text) -> str:
-    """The text as HTML, escaped: `Words` as one span per language, of which a page's style hides one; else as it is."""
+    """The text as escaped HTML: `Words` as one span per language, one of which the page's style hides."""
     if not isinstance(text, Words):
         return escaped(text)
     return "".join(

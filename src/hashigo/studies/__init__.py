@@ -1,7 +1,7 @@
-"""Studies: the article's experiments on anyone's pictures, with statistics, each as one folder with one page.
+"""Studies: the article's experiments on your own pictures, with statistics, each in one folder with one report.
 
-`STUDIES` lists them; each has settings, presets, and a function that runs or continues it in a folder.
-Nothing heavy is imported here, since the help of a command needs no torch: a study is imported when it is used.
+`STUDIES` lists them. Each has settings, presets, and a function that runs or continues it in a folder.
+Nothing heavy is imported here, because a command's help must not need torch; a study is imported when it is used.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ class Study:
     """One study.
 
     Args:
-        name: What it is called.
-        about: What it asks.
-        presets_at: Where its presets are, as "module:NAME". Importing the module costs little.
-        run_at: Where its function (settings, folder, say) → report.html is. Importing the module takes torch.
+        name: Its name.
+        about: Its question.
+        presets_at: The location of its presets, as "module:NAME". Importing the module is cheap.
+        run_at: The location of its function (settings, folder, say) → report.html. Importing the module needs torch.
     """
 
     name: str
@@ -36,13 +36,13 @@ class Study:
 
     @property
     def presets(self) -> Mapping[str, Settings]:
-        """Its settings by the name of the preset."""
+        """Its presets by name."""
         presets: Mapping[str, Settings] = _imported(self.presets_at)
         return presets
 
     @property
     def run(self) -> Run:
-        """What runs it.
+        """The function that runs it.
 
         Raises:
             ModuleNotFoundError: a package that the study needs is not installed.
@@ -51,7 +51,7 @@ class Study:
         return run
 
 
-def _imported(place: str) -> Any:  # Any: the caller knows what the place holds
+def _imported(place: str) -> Any:  # Any: the caller knows the type
     module, _, name = place.partition(":")
     return getattr(importlib.import_module(module), name)
 

@@ -1,8 +1,8 @@
-"""Verdicts: what a study's numbers say of a claim, with an interval instead of a feeling.
+"""Verdicts on claims, based on confidence intervals.
 
-Every comparison is a 95 % confidence interval of a difference (Student's t). A claim holds when the whole interval is on
-its side, does not hold when the whole interval is on the other side, and is within noise otherwise. NaN among the values
-makes the interval NaN, and so the claim "within noise": what could not be measured decides nothing.
+Every comparison is a 95 % confidence interval of a difference (Student's t). A claim holds if the whole interval
+supports it, does not hold if the whole interval contradicts it, and is within noise otherwise. NaN among the values
+makes the interval NaN and the claim "within noise".
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Verdict = Literal["holds", "does not hold", "within noise"]
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence that can be true or false, the verdict on it, and the evidence in words and numbers."""
+    """A claim, the verdict, and the evidence in words and numbers."""
 
     text: Words
     verdict: Verdict
@@ -34,7 +34,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its confidence interval; `sd` is the values' own standard deviation (n - 1)."""
+    """A mean with its confidence interval; `sd` is the standard deviation of the values (n - 1)."""
 
     mean: float
     low: float
@@ -49,7 +49,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference:
-    """The means of two samples, mean(a) - mean(b), and the bounds of its confidence interval (NaN where there is none)."""
+    """The means of two samples, their difference mean(a) - mean(b), and the ends of its confidence interval (NaN if there is none)."""
 
     a: float
     b: float
@@ -58,12 +58,12 @@ class Difference:
     high: float
 
     def numbers(self, name: str = "") -> dict[str, float]:
-        """The five numbers for a claim, their keys beginning with `name_` if there are several differences."""
+        """The five numbers for a claim; their keys start with `name_` if there are several differences."""
         return {f"{name}_{key}" if name else key: value for key, value in asdict(self).items()}
 
 
 def interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
-    """The mean of `values` with its Student's t interval; of one value low, high and sd are NaN.
+    """The mean of `values` with its Student's t interval; for one value low, high and sd are NaN.
 
     Raises:
         DataError: there are no values.
@@ -78,9 +78,9 @@ def interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
 
 
 def higher(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95) -> tuple[Verdict, Difference]:
-    """Whether mean(a) > mean(b), for samples that have nothing to do with each other (Welch 1947).
+    """Whether mean(a) > mean(b), for independent samples (Welch 1947).
 
-    A sample of one value has no spread and gives "within noise".
+    A sample of one value has no spread and results in "within noise".
 
     Raises:
         DataError: a sample is empty.
@@ -93,7 +93,7 @@ def higher(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95) -> tuple[Ver
         total = sum(parts)
         freedom = math.inf
         if total > 0:
-            shares = (part / total for part in parts)  # squares of the parts themselves could be too small for a float
+            shares = (part / total for part in parts)  # squares of the parts themselves could underflow
             lengths = (len(first), len(second))
             freedom = 1 / sum(share**2 / (length - 1) for share, length in zip(shares, lengths, strict=True))
         reach = _reach(math.sqrt(total), freedom, confidence)
@@ -102,10 +102,10 @@ def higher(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95) -> tuple[Ver
 
 
 def paired_higher(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95) -> tuple[Verdict, Difference]:
-    """Like `higher` for pairs: a[i] and b[i] belong together, such as two networks' PSNR of the same picture.
+    """Like `higher`, for pairs a[i] and b[i], such as two networks' PSNR for the same picture.
 
     Raises:
-        DataError: no pairs, or not as many in `a` as in `b`.
+        DataError: no pairs, or different lengths of `a` and `b`.
     """
     first, second = _pairs(a, b)
     gap = interval(first - second, confidence)
@@ -114,7 +114,7 @@ def paired_higher(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95) -> tu
 
 
 def both(verdicts: Iterable[Verdict]) -> Verdict:
-    """The verdict on a claim of several parts: it holds if all hold, does not hold if one does not."""
+    """The verdict on a claim with several parts: it holds if all hold, and does not hold if one does not."""
     different = set(verdicts)
     return "does not hold" if "does not hold" in different else "within noise" if different != {"holds"} else "holds"
 
@@ -138,5 +138,5 @@ def _reach(error: float, freedom: float, confidence: float) -> float:
 
 
 def _verdict_of(low: float, high: float) -> Verdict:
-    """What an interval says, by the side of 0 on which it lies; NaN is on none."""
+    """The verdict for an interval, by its side of 0; NaN is on neither."""
     return "holds" if low > 0 else "does not hold" if high < 0 else "within noise"

@@ -1,7 +1,7 @@
-"""A study's folder: finished parts stay finished, so that a stopped study continues where it was.
+"""A study's folder: finished parts are stored, so that an interrupted study can continue.
 
-The folder holds `settings.json`, `parts/…/NAME.json` (one for each finished condition), and at the end `results.json`
-and `report.html`; what else lies there belongs to the study.
+The folder contains `settings.json`, `parts/…/NAME.json` (one per finished condition), and at the end `results.json`
+and `report.html`; all other files in it belong to the study.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ S = TypeVar("S")
 
 
 def alone(run: Callable[[S, str | Path, Say], Path]) -> Callable[..., Path]:
-    """A study's function that holds its folder while it runs; a second one for the same folder raises BusyError at once."""
+    """Locks a study's folder while its function runs; a second run in the same folder raises BusyError immediately."""
 
     @wraps(run)
     def held(settings: S, folder: str | Path, say: Say = lambda _: None) -> Path:
@@ -40,29 +40,29 @@ def alone(run: Callable[[S, str | Path, Say], Path]) -> Callable[..., Path]:
 
 
 class AboutPictures(Protocol):
-    """What a study tells of its pictures: a dataclass with at least these two."""
+    """What a study stores about its pictures: a dataclass with at least these two fields."""
 
     @property
     def source(self) -> str:
-        """Where they are from."""
+        """Their source."""
 
     @property
     def digest(self) -> str:
-        """A text that changes with them."""
+        """A checksum."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """How a study's results came about.
+    """How a study's results were obtained.
 
     Args:
         study: Its name.
         settings: Its settings as plain values.
-        environment: Machine and versions of the sitting that finished the last part.
-        seconds: What it took, over all sittings.
-        peak_memory_mb: The most memory it held, over all sittings; None where that is not known.
-        peak_gpu_memory_mb: The most memory its tensors took on a GPU; 0 where none was used.
-        earlier_environments: Those of other parts, where they differ.
+        environment: Machine and versions of the session that finished the last part.
+        seconds: Total duration, over all sessions.
+        peak_memory_mb: Peak memory over all sessions; None if unknown.
+        peak_gpu_memory_mb: Peak memory of its tensors on a GPU; 0 without a GPU.
+        earlier_environments: Those of other parts, if they differ.
     """
 
     study: str
@@ -89,7 +89,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class _Sittings:
-    """What time.json keeps: the seconds and the memory of all sittings so far, and where they were."""
+    """The contents of time.json: duration and memory of all sessions so far, and their environments."""
 
     seconds: float = 0.0
     memory_mb: float = 0.0
@@ -101,17 +101,17 @@ class StudyFolder:
     """The folder of one study with one set of settings.
 
     Args:
-        folder: made if needed.
+        folder: created if needed.
         study: the study's name.
-        settings: everything that decides on the numbers, a dataclass or a mapping.
-        may_grow: settings that may differ from those that the folder was started with, because the finished parts stay
-            right (more training seeds, for instance).
-        pictures: what the pictures are; kept for later sittings.
-        defaults: what a setting had been before it could be set, for a folder that was started then and does not hold it.
+        settings: everything that influences the numbers, as a dataclass or a mapping.
+        may_grow: settings that may differ from those that the folder was started with, because finished parts remain
+            valid (more training seeds, for instance).
+        pictures: the pictures' description, stored for later sessions.
+        defaults: values of settings that older versions did not store.
 
     Raises:
-        RecipeError: the folder holds another study, or this one with other settings. DataError: the study was begun with
-            other pictures. What is refused leaves the folder as it was.
+        RecipeError: the folder contains another study, or this one with other settings. DataError: the study was started with
+            other pictures. After an error, the folder is unchanged.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class StudyFolder:
         self.path, self.study = Path(folder), study
         self.settings = _every_setting(settings)
         self._start = time.monotonic()
-        self._here = environment().as_dict()  # before anything changes the number of threads
+        self._here = environment().as_dict()  # before the number of threads changes
         before = self._read("settings.json")
         if before is not None:
             held, started = before.get("study"), before.get("settings")
@@ -153,10 +153,10 @@ class StudyFolder:
             )
 
     def finished(self, name: str, kind: type[T]) -> T | None:
-        """The dataclass that `finish` stored under the name, or None if that part is still to be done.
+        """The dataclass that `finish` stored under the name, or None if that part is not finished.
 
         Raises:
-            RecipeError: the file is not what a study wrote.
+            RecipeError: the file was not written by a study.
         """
         values = self._read(f"parts/{name}.json")
         if values is None:
@@ -173,7 +173,7 @@ class StudyFolder:
         self.keep(name, part)
 
     def keep(self, name: str, part: object) -> None:
-        """Like `finish`, for what only the page shows: the results do not name the machine that made it."""
+        """Like `finish`, for parts that only the page shows: the results do not name their machine."""
         self._write(f"parts/{name}.json", json_object(part))
         self._note_time()
 
@@ -191,24 +191,24 @@ class StudyFolder:
 
     @property
     def seconds(self) -> float:
-        """Seconds that the study took, over all sittings, up to the last finished part and since this one's start."""
+        """The study's duration in seconds over all sessions: up to the last finished part, plus this session."""
         return self._before.seconds + time.monotonic() - self._start
 
     @property
     def memory(self) -> float:
-        """The most memory that the study has held, over all sittings, in MB; see `peak_memory`."""
-        return max(peak_memory(), self._before.memory_mb)  # of NaN and a number, the NaN: it comes first
+        """The study's peak memory over all sessions, in MB; see `peak_memory`."""
+        return max(peak_memory(), self._before.memory_mb)  # max returns NaN if it comes first
 
     @property
     def gpu_memory(self) -> float:
-        """The most memory that the study's tensors have taken on a GPU, over all sittings, in MB; 0 where none was used."""
+        """The peak memory of the study's tensors on a GPU, over all sessions, in MB; 0 without a GPU."""
         return max(peak_gpu_memory(), self._before.gpu_memory_mb)
 
     def facts(self) -> Facts:
-        """How the results came about.
+        """How the results were obtained.
 
-        Machine and versions are those of the sitting that finished the last part, which a later sitting that only writes
-        the page again does not replace.
+        Machine and versions are those of the session that finished the last part; a later session that only writes
+        the page again does not replace them.
         """
         *earlier, last = map(Environment.from_dict, self._environments or [self._here])
         return Facts(
@@ -250,5 +250,5 @@ class StudyFolder:
 
 
 def _every_setting(settings: Settings | Mapping[str, object] | None) -> dict[str, Json]:
-    """The settings as plain values, those that have their default too: it may change with a later version."""
+    """All settings as plain values, including defaults, which a later version may change."""
     return json_object(asdict(settings) if is_dataclass(settings) else settings or {})

@@ -1,4 +1,4 @@
-"""What the pages of all studies say: the claims, how far the settings are from the article's, how it was made."""
+"""Parts of all studies' pages: claims, differences from the article's settings, and how the results were obtained."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def departures(ours: S, article: S, labels: Mapping[str, Words]) -> list[Departu
 
 
 def say_departures(page: Page, quick: bool, differing: Sequence[Departure], flags: str = "--preset article") -> None:
-    """Tells on the page what differs from the article's setting, or that nothing does, and the `flags` that give it."""
+    """Lists on the page what differs from the article's setting, if anything, and the `flags` for that setting."""
     if not differing:
         page.text(Words("This is the article's full setting.", "記事の設定そのものである。"))
         return
@@ -61,7 +61,7 @@ def _grouped(value: object) -> str:
 
 
 def command(name: str, settings: S, presets: Mapping[str, S]) -> str:
-    """The command line that does the study again: the preset and each setting that differs from it."""
+    """The command line that repeats the study: the preset and each setting that differs from it."""
     preset = settings.preset if settings.preset in presets else "article"
     words = ["hashigo", "study", name, "--preset", preset]
     for field in fields(settings):
@@ -73,7 +73,7 @@ def command(name: str, settings: S, presets: Mapping[str, S]) -> str:
 
 
 def say_how_made(page: Page, command_line: str, summary: Words, facts: Facts, **more: Json) -> None:
-    """The command that does it again, a sentence, and the settings, the machine and `more` as JSON to unfold."""
+    """The command that repeats the study, a sentence, and settings, machine and `more` as JSON to unfold."""
     page.heading(Words("How it was made", "実行条件"))
     page.code(command_line)
     page.text(summary)
@@ -85,7 +85,7 @@ def say_how_made(page: Page, command_line: str, summary: Words, facts: Facts, **
 
 
 def memory(facts: Facts) -> Words:
-    """The most memory that a study held, and of a GPU's where one was used."""
+    """A study's peak memory, and that on a GPU if one was used."""
     held, gpu = facts.peak_memory_mb or 0, facts.peak_gpu_memory_mb
     if not gpu:
         return Words(f"at most {held:,.0f} MB of memory", f"最大メモリ {held:,.0f} MB")

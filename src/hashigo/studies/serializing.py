@@ -1,4 +1,4 @@
-"""Results as JSON and back: dataclasses go to plain values in files and come back as the same dataclasses."""
+"""Results as JSON: dataclasses to plain values and back."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from hashigo.pages.words import Words
 from hashigo.studies.claims import Claim
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
-"""What JSON can hold."""
+"""A JSON value."""
 
 T = TypeVar("T")
 
 
 def _converter() -> Converter:
     converter = make_converter(omit_if_default=True)
-    # JSON has neither NaN nor infinity: both become null, and null where a number belongs comes back as NaN
+    # JSON has neither NaN nor infinity: both become null, and null in place of a number becomes NaN
     converter.register_unstructure_hook(float, lambda value: float(value) if math.isfinite(value) else None)
     converter.register_structure_hook(float, lambda value, _: math.nan if value is None else float(value))
     converter.register_unstructure_hook(np.ndarray, lambda array: converter.unstructure(array.tolist()))
@@ -40,19 +40,19 @@ _CONVERTER = _converter()
 
 
 def to_json(value: object) -> Json:
-    """The value as what JSON holds: dataclasses as objects, NumPy's numbers and arrays as Python's, NaN as null.
+    """The value for JSON: dataclasses as objects, NumPy's numbers and arrays as Python's, NaN as null.
 
-    A field that has its default is left out, so that what an older version wrote and this one would write are the same.
+    Fields with their default are left out, so that files of older versions equal new ones.
     """
     plain: Json = _CONVERTER.unstructure(value)
     return plain
 
 
 def from_json(kind: type[T], value: object) -> T:
-    """The dataclass that `to_json` made `value` of. Keys that `kind` does not have are ignored.
+    """The dataclass from the output of `to_json`. Keys that `kind` does not have are ignored.
 
     Raises:
-        DataError: something is missing or of another type.
+        DataError: a value is missing or has the wrong type.
     """
     try:
         return _CONVERTER.structure(value, kind)
@@ -61,7 +61,7 @@ def from_json(kind: type[T], value: object) -> T:
 
 
 def json_object(value: object) -> dict[str, Json]:
-    """What `to_json` makes of a dataclass or a mapping, which is an object with a key for each field.
+    """`to_json` for a dataclass or a mapping: an object with a key for each field.
 
     Raises:
         TypeError: the value is neither.

@@ -1,4 +1,4 @@
-"""What the settings of all studies have in common. Nothing heavy is imported here: the help of a command passes by."""
+"""Common parts of all studies' settings. Nothing heavy is imported here, because the command's help needs them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import Field
 from typing import ClassVar, Protocol
 
 Say = Callable[[str], None]
-"""What a study calls with a line for each thing that is done."""
+"""A function that a study calls with a line for each step."""
 
 
 class Settings(Protocol):
@@ -17,4 +17,4 @@ class Settings(Protocol):
 
     @property
     def preset(self) -> str:
-        """Name of the preset that they started from."""
+        """Name of the preset that provided the defaults."""

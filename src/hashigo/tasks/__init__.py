@@ -1,6 +1,6 @@
 """Tasks: what is removed from a picture, and how a network's answer is put back.
 
-`photo → Task.encode → network → Task.restore → photo`. A task is a frozen dataclass; the network knows nothing of it.
+`photo → Task.encode → network → Task.restore → photo`. A task is a frozen dataclass; the network knows nothing about it.
 All methods take and return floating-point pictures of shape (3, H, W) or (N, 3, H, W), sRGB, 0..1, as NumPy arrays or
 torch tensors. To add a task: one class in a file here and one entry in `TASKS`; the round-trip test picks it up.
 """
@@ -29,7 +29,7 @@ def make_task(name: str, **options: object) -> Task:
     """The task called `name` with its options.
 
     Raises:
-        RecipeError: no such task (the right names are listed) or an option that it does not have.
+        RecipeError: no such task (the message lists the known ones), or an unknown option.
     """
     if name not in TASKS:
         raise RecipeError(f"expected the name of a task, got {name!r}; {did_you_mean(name, TASKS)}")

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Task:
-    """What a network is trained for: the base of all tasks, itself the plain autoencoder's behaviour.
+    """The base class of tasks. Its defaults are those of a plain autoencoder.
 
     The law, tested for every task: if `(x, y) = pair(rgb)` without randomness, then `restore(x, y) ≈ rgb`. `pair` and
-    `restore` are written once here and used by everything that trains, applies, shows or measures.
+    `restore` are written once, here, and used by all code that trains, applies, shows or measures.
     """
 
     name: ClassVar[str]
@@ -31,28 +31,28 @@ class Task:
     loss: ClassVar[str] = "sum_squared_error"
     output_activation: ClassVar[str] = "sigmoid"
     suffix: ClassVar[str] = "out"
-    """What a result's file name gets before its extension: stem.SUFFIX.ext."""
+    """The part of a result's file name before the extension: stem.SUFFIX.ext."""
     adds_colour: ClassVar[bool] = False
-    """Whether the task removes colour, which the network must add again."""
+    """Whether the task removes colour, which the network must restore."""
     reduces: ClassVar[bool] = False
     """True: the network sees a reduced photo and its answer is scaled up to the photo before `decode`.
     False: the network sees the photo at its own size."""
 
     @property
     def network_channels(self) -> int:
-        """Channels of the network's output; `out_channels` unless `answer` makes something else of it."""
+        """Channels of the network's output: `out_channels` unless `answer` converts it."""
         return self.out_channels
 
     def criterion(self, loss: str) -> Callable[[Tensor, Tensor], Tensor]:
-        """The loss of that name, of (network's output, target): torch (N, network_channels, H, W) and (N, out_channels, H, W).
+        """The loss of that name, a function of (network's output, target): torch (N, network_channels, H, W) and (N, out_channels, H, W).
 
         Raises:
-            RecipeError: no such loss, or not one for this task; the right ones are listed.
+            RecipeError: no such loss, or not for this task; the message lists the right ones.
         """
         return losses.get_loss(loss)
 
     def degrade(self, rgb: Array, rng: PictureRng) -> Array:
-        """The picture with the random damage that the task is about; (N, 3, H, W). Nothing by default."""
+        """The picture with the random damage that the task repairs; (N, 3, H, W). None by default."""
         return rgb
 
     def encode(self, rgb: Array) -> Array:
@@ -60,7 +60,7 @@ class Task:
         return rgb
 
     def vary(self, x: Array, rgb: Array, rng: PictureRng) -> Array:
-        """An input (N, in_channels, H, W) as it may come in use, for training only; `rgb` is the picture. Nothing by default."""
+        """Varies an input (N, in_channels, H, W) as in real use, for training only; `rgb` is the picture. Does nothing by default."""
         return x
 
     def target(self, rgb: Array) -> Array:
@@ -68,14 +68,14 @@ class Task:
         return rgb
 
     def answer(self, output: Array) -> Array:
-        """The network's output as `target` would have it: (..., network_channels, H, W) → (..., out_channels, H, W).
+        """The network's output in the form of `target`: (..., network_channels, H, W) → (..., out_channels, H, W).
 
-        What is an answer already, as a target is, stays as it is.
+        An answer that already has this form, such as a target, is returned unchanged.
         """
         return output
 
     def decoder_input(self, rgb: Array) -> Array:
-        """What `decode` needs of a photo as its input: what the network sees, or less."""
+        """The part of a photo that `decode` needs as its input: what the network sees, or less."""
         return self.encode(rgb)
 
     def decode(self, input: Array, output: Array) -> Array:
@@ -86,7 +86,7 @@ class Task:
     def restore(self, x: Array, output: Array) -> Array:
         """The picture (..., 3, H, W), 0..1, from an input (..., in_channels, H, W) and the network's output for it.
 
-        output: (..., network_channels, h, w), or an answer as `target` has it; smaller ones are enlarged. Never overridden.
+        output: (..., network_channels, h, w), or an answer in the form of `target`; smaller ones are enlarged. Never overridden.
         """
         return self.decode(x, enlarged(self.answer(output), *x.shape[-2:]))
 
@@ -98,7 +98,7 @@ class Task:
         return self.vary(self.encode(self.degrade(rgb, rng)), rgb, rng), self.target(rgb)
 
     def shown(self, x: Array) -> Array:
-        """An input as a person sees it: (..., in_channels, H, W) → (..., 3, H, W)."""
+        """An input as a picture: (..., in_channels, H, W) → (..., 3, H, W)."""
         if x.shape[-3] == 3:
             return x
         grey = x[..., :1, :, :]

@@ -1,4 +1,4 @@
-"""What some tasks can do and others cannot. A task declares a capability by having its methods; nobody asks for its class."""
+"""Capabilities of some tasks. A task has a capability if it has its methods; callers never check its class."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hashigo.tasks.hints import Hint
 
 @runtime_checkable
 class TakesHints(Protocol):
-    """A task that accepts colour hints at places of a photo."""
+    """A task that accepts colour hints."""
 
     def check_hints(self, hints: Sequence[Hint], size: tuple[int, int]) -> None:
         """Whether the hints lie within a photo of `size` (H, W).
@@ -23,19 +23,19 @@ class TakesHints(Protocol):
         """
 
     def with_hints(self, x: Array, hints: Sequence[Hint], size: tuple[int, int]) -> Array:
-        """An input (in_channels, h, w) with colours that are known, in a photo of `size` (H, W).
+        """An input (in_channels, h, w) with colour hints for a photo of `size` (H, W).
 
         Raises:
             RecipeError: as `check_hints`.
         """
 
     def follow_hints(self, answer: Array, x: Array) -> Array:
-        """An answer (out_channels, h, w) made to agree with the hints in the input x (in_channels, H, W), as it is without any."""
+        """An answer (out_channels, h, w) corrected to agree with the hints in the input x (in_channels, H, W); unchanged without any."""
 
 
 @runtime_checkable
 class Vivid(Protocol):
-    """A task whose answers can be calm or vivid."""
+    """A task whose answers can be more or less saturated."""
 
     def with_vivid(self, vivid: float) -> Self:
         """The task with answers from 0, calm, to 1, vivid.
@@ -47,24 +47,24 @@ class Vivid(Protocol):
 
 @runtime_checkable
 class Fitted(Protocol):
-    """A task that must know something of its training pictures."""
+    """A task with statistics of its training pictures."""
 
     def fitted(self, pictures: Iterable[Array]) -> Self:
-        """The task with what it must know of the training pictures, batches (N, 3, H, W), 0..1."""
+        """The task with statistics of the training pictures, batches (N, 3, H, W), 0..1."""
 
     def fitted_as(self, other: Task) -> Self:
-        """The task with what `other`, a task of the same kind, knows of its training pictures.
+        """The task with the statistics of `other`, a task of the same kind.
 
         Raises:
-            RecipeError: it was given something else already.
+            RecipeError: it already has different ones.
         """
 
 
 def hint_taker(task: Task) -> TakesHints:
-    """The task as one that takes hints.
+    """The task, as one that accepts hints.
 
     Raises:
-        RecipeError: it takes none.
+        RecipeError: it does not accept hints.
     """
     if isinstance(task, TakesHints):
         return task
@@ -77,7 +77,7 @@ def vivid_task(task: Task, vivid: float) -> Task:
     """The task with answers from 0, calm, to 1, vivid.
 
     Raises:
-        RecipeError: it has no such choice, or `vivid` is not within 0..1.
+        RecipeError: it has no such option, or `vivid` is not within 0..1.
     """
     made = task.with_vivid(vivid) if isinstance(task, Vivid) else None
     if isinstance(made, Task):
@@ -88,7 +88,7 @@ def vivid_task(task: Task, vivid: float) -> Task:
 
 
 def fitted_task(task: Task, pictures: Iterable[Array], start: Task | None = None) -> Task:
-    """The task with what it must know: of the task `start` where training starts from a model, and of the training pictures.
+    """The task with its statistics: from the task `start` if training starts from a model, else from the training pictures.
 
     Raises:
         RecipeError: see `Fitted.fitted_as`.

@@ -1,7 +1,7 @@
-"""Chroma as classes: cells of a grid over the CbCr plane, how pictures fill them, and how an answer becomes a colour.
+"""Chroma as classes: cells of a grid over the CbCr plane, their frequencies, and decoding answers to colours.
 
-Squared error answers with the mean of all colours that a place could have, which is brown-grey. A network that names a
-class for each pixel can say "red or blue, not the purple between" (Zhang, Isola & Efros 2016, "Colorful Image
+With squared error, a network answers with the mean of all possible colours, which is brownish grey. A network that predicts a
+class for each pixel can say "red or blue, but not purple" (Zhang, Isola & Efros 2016, "Colorful Image
 Colorization", there over Lab's ab plane). Everything runs on NumPy and torch arrays alike; chroma is as in `color`.
 """
 
@@ -19,33 +19,33 @@ from hashigo import color
 from hashigo.color import Array
 
 STEP = 1 / 16
-"""Distance of neighbouring cells, about sixteen levels of 255; Zhang et al.'s steps of 10 in Lab are about thirteen."""
+"""Spacing of cells, about 16 of 255 levels; the steps of 10 in Lab by Zhang et al. are about 13."""
 
 REACH = 8
-"""Cells run from -REACH to REACH along each axis, chroma from -0.5 to 0.5."""
+"""Cells range from -REACH to REACH along each axis, chroma from -0.5 to 0.5."""
 
 RARE = 2e-5
-"""Cells that hold less of a training set's pixels are none of its classes."""
+"""Cells with a smaller share of the training pixels are no classes."""
 
 LEAST_CLASSES = 3
-"""A training set has at least so many classes, or all there can be are taken: grey pictures alone teach no colours, and
-answers of two classes could not be told from chroma."""
+"""Smallest number of classes; with fewer, all possible ones are used: grey pictures alone teach no colours, and
+answers with two classes could not be told from chroma."""
 
 REBALANCE = 0.5
-"""How far classes are weighted by their rarity, 0 to 1: 1 - λ of Zhang et al., and their value."""
+"""How much rare classes are weighted up, 0 to 1: 1 - λ of Zhang et al., with their value."""
 
 LUMA = 0.55
-"""Classes are compared as colours of this luma; each pixel's own luma measured no better (`docs/decisions.md`)."""
+"""Classes are compared as colours with this luma; each pixel's own luma was no better (`docs/decisions.md`)."""
 
 SOFTNESS = 1.2
-"""In units of CIEDE2000: a class that would be farther off by this much weighs e times less in an answer. Less gives patches."""
+"""In units of CIEDE2000: a class whose error is larger by this much has 1/e of the weight in an answer. Lower values give patches."""
 
 
 @dataclass(frozen=True)
 class ChromaBins:
     """Classes of chroma and how common they are.
 
-    cells: (Cb, Cr) of each class, in grid steps. frequencies: the share of a training set's pixels in each, which add
+    cells: (Cb, Cr) of each class, in grid steps. frequencies: the share of the training pixels in each; they add
     up to 1.
     """
 
@@ -53,8 +53,8 @@ class ChromaBins:
     frequencies: tuple[float, ...]
 
     def weights(self, rebalance: float = REBALANCE) -> NDArray[np.float32]:
-        """How much a pixel of each class counts, (K,): 1 / (r p + (1 - r) / K) with p its frequency, scaled to a mean
-        of 1 over the training set's pixels (Zhang et al. 2016); all 1 for r = 0."""
+        """The weight of pixels of each class, (K,): 1 / (r p + (1 - r) / K) with its frequency p, scaled to a mean
+        of 1 over the training pixels (Zhang et al. 2016); all 1 for r = 0."""
         share = np.array(self.frequencies)
         weights = 1 / (rebalance * share + (1 - rebalance) / len(share))
         scaled: NDArray[np.float32] = (weights / (weights * share).sum()).astype(np.float32)
@@ -70,7 +70,7 @@ class ChromaBins:
 
     @cached_property
     def table(self) -> NDArray[np.int64]:
-        """The class of each grid cell, or of the class nearest to it: (2·REACH + 1, 2·REACH + 1), Cb by Cr."""
+        """The class of each grid cell, or the nearest class: (2·REACH + 1, 2·REACH + 1), Cb by Cr."""
         cells = np.array(self.cells, np.int64)
         places = np.arange(-REACH, REACH + 1)
         distance = (places[:, None, None] - cells[:, 0]) ** 2 + (places[None, :, None] - cells[:, 1]) ** 2
@@ -78,9 +78,9 @@ class ChromaBins:
         return nearest
 
     def shares(self, chroma: Array) -> tuple[list[Array], list[Array]]:
-        """The four classes around each pixel and how near it is to each: (..., 2, H, W) → two lists of four (..., H, W).
+        """The four classes around each pixel and their shares: (..., 2, H, W) → two lists of four (..., H, W).
 
-        The shares are bilinear: they add up to 1, and the mean of the classes' centres is the pixel's chroma, where
+        The shares are bilinear: they add up to 1, and the mean of the classes' centres is the pixel's chroma if
         all four cells are classes.
         """
         xp = array_namespace(chroma)
@@ -98,13 +98,13 @@ class ChromaBins:
 
     @cached_property
     def shown(self) -> NDArray[np.float32]:
-        """Chroma of each class as a colour of `LUMA` has it, the strongest up to a third weaker: (K, 2)."""
+        """The chroma of each class in gamut at `LUMA`, the strongest up to a third weaker: (K, 2)."""
         chroma: NDArray[np.float32] = color.chroma(self._colours)[:, 0].T.astype(np.float32)
         return chroma
 
     @cached_property
     def errors(self) -> NDArray[np.float32]:
-        """CIEDE2000 between any two classes as colours of `LUMA`: (K, K)."""
+        """CIEDE2000 between any two classes at `LUMA`: (K, K)."""
         lab = color.lab(self._colours)[:, 0]
         between: NDArray[np.float32] = color.ciede2000(lab[:, :, None], lab[:, None, :]).astype(np.float32)
         return between
@@ -116,24 +116,24 @@ class ChromaBins:
         return rgb
 
     def unweighted(self, logits: Array, rebalance: float) -> Array:
-        """Logits (..., K, H, W) of a network that was trained with `weights(rebalance)`, without what these added."""
+        """Logits (..., K, H, W) of a network trained with `weights(rebalance)`, corrected for these weights."""
         xp = array_namespace(logits)
         added = xp.asarray(np.log(self.weights(rebalance)), device=device(logits), dtype=logits.dtype)
         return logits - added[:, None, None]
 
     def mean(self, logits: Array, temperature: float = 1.0) -> Array:
-        """The annealed mean of an answer (Zhang et al. 2016), to which `decide` is compared: logits (..., K, H, W) → (..., 2, H, W).
+        """The annealed mean of an answer (Zhang et al. 2016), for comparison with `decide`: logits (..., K, H, W) → (..., 2, H, W).
 
         At temperature 1 it is the expected chroma, muted where the network is in doubt; towards 0 the most likely class.
         """
         return _weighed(self.centres, _odds(logits / temperature), logits.shape)
 
     def decide(self, logits: Array, reward: float = 0.0) -> Array:
-        """A colour that is likely, near to whatever else is likely, and as strong as `reward` asks: (..., K, H, W) → (..., 2, H, W).
+        """The colour with the best balance of probability, expected error and chroma: (..., K, H, W) → (..., 2, H, W).
 
-        Each class weighs p · exp((reward · chroma - error) / SOFTNESS): p is how likely it is, `error` the expected CIEDE2000
-        if it were the answer. reward: what chroma is worth, in CIEDE2000 for a chroma of 1 (the distance from grey in the
-        CbCr plane, 0..0.5). A class that is certain is the answer whatever the reward; between neighbours the stronger one gains.
+        Each class has the weight p · exp((reward · chroma - error) / SOFTNESS), with its probability p and the expected CIEDE2000
+        `error` of answering with it. reward: the value of chroma, in CIEDE2000 for a chroma of 1 (the distance from grey in the
+        CbCr plane, 0..0.5). A certain class is the answer for any reward; of two similar classes, the stronger one gains.
         """
         xp = array_namespace(logits)
         errors, chroma = (
@@ -146,7 +146,7 @@ class ChromaBins:
 
 
 def _weighed(centres: NDArray[np.float32], odds: Array, shape: tuple[int, ...]) -> Array:
-    """The mean of classes (K, 2), each weighing as `odds` (..., K, H·W) say, of any sum: (..., 2, H, W)."""
+    """The mean of classes (K, 2) with weights `odds` (..., K, H·W) of any sum: (..., 2, H, W)."""
     xp = array_namespace(odds)
     places = xp.asarray(centres.T, device=device(odds), dtype=odds.dtype)
     mean = xp.matmul(places, odds) / xp.sum(odds, axis=-2, keepdims=True)
@@ -163,7 +163,7 @@ def _odds(logits: Array) -> Array:
 
 @cache
 def every_bin() -> ChromaBins:
-    """All cells whose colour some luma brings into the gamut, all as common: what there is without training pictures."""
+    """All cells that are in gamut for some luma, equally common: the classes without training pictures."""
     span = np.arange(-REACH, REACH + 1)
     cells = np.stack(np.meshgrid(span, span, indexing="ij"))
     away = color.offsets(cells * STEP)  # (3, Cb, Cr)
@@ -173,7 +173,7 @@ def every_bin() -> ChromaBins:
 
 
 def fitted_bins(pictures: Iterable[Array]) -> ChromaBins:
-    """The classes that occur in pictures and how often, smoothed over neighbouring cells.
+    """The classes in pictures and their frequencies, smoothed over neighbouring cells.
 
     pictures: batches (N, 3, H, W), sRGB 0..1.
     """

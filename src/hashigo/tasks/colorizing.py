@@ -1,4 +1,4 @@
-"""Tasks that take colour away: all of RGB back, chroma back, or a class of chroma for each pixel."""
+"""Tasks that remove colour. The network predicts RGB, chroma, or a class of chroma for each pixel."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 VIVID = 0.95
-"""How vivid a newly trained model's answers are; bundled models have their own, chosen with `benchmarks/vividness.py`."""
+"""Default vividness of newly trained models; bundled models have their own, chosen with `benchmarks/vividness.py`."""
 
 MOST_REWARD = 46.0
-"""What chroma is worth at most, see `ChromaBins.decide`: at this the default model's photos are about as colourful as their originals."""
+"""Largest reward for chroma, see `ChromaBins.decide`; with it, the default model's photos are about as colourful as their originals."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,10 @@ class ColorizeRgb(Task):
 
 @dataclass(frozen=True)
 class Colorize(Task):
-    """Luma in, chroma out: the photo keeps its own luma exactly and only its colour is the network's.
+    """Luma in, chroma out: the photo keeps its own luma exactly; only the colour comes from the network.
 
-    Colour varies slowly, so the network sees a reduced photo and its chroma is scaled up; a large photo costs the
-    network no more than a small one.
+    Colour varies slowly, so the network sees a reduced photo, and its chroma is enlarged; a large photo takes the
+    network no longer than a small one.
     """
 
     name: ClassVar[str] = "colorize"
@@ -124,16 +124,16 @@ class ColorizeBins(Colorize):
 
     @cached_property
     def bins(self) -> ChromaBins:
-        """The classes: those of the training pictures, or all there can be."""
+        """The classes of the training pictures, or all possible ones."""
         return ChromaBins(self.cells, self.frequencies) if self.cells else every_bin()
 
     @property
     def network_channels(self) -> int:
-        """One for each class."""
+        """One per class."""
         return len(self.bins)
 
     def fitted(self, pictures: Iterable[Array]) -> ColorizeBins:
-        """The task with the classes of the pictures, unless it has some."""
+        """The task with the classes of the pictures, unless it already has some."""
         if self.cells:
             return self
         bins = fitted_bins(pictures)
@@ -143,7 +143,7 @@ class ColorizeBins(Colorize):
         """The task with the classes of `other`.
 
         Raises:
-            RecipeError: it has classes of its own, which would not match what the network has learned.
+            RecipeError: it has different classes, which would not match the network.
         """
         if not isinstance(other, ColorizeBins):
             return self
@@ -156,7 +156,7 @@ class ColorizeBins(Colorize):
         return losses.get_class_loss(loss, self.bins, self.rebalance, MOST_REWARD * self.vivid)
 
     def encode(self, rgb: Array) -> Array:
-        """The luma, and no hints: (..., 4, H, W)."""
+        """The luma, without hints: (..., 4, H, W)."""
         y = color.luma(rgb)
         return array_namespace(y).concat([y, no_hints(y)], axis=-3)
 
@@ -171,11 +171,11 @@ class ColorizeBins(Colorize):
         return color.luma(rgb)
 
     def answer(self, output: Array) -> Array:
-        """The chroma that the classes make likely, as strong as `vivid` says: (..., 2, H, W).
+        """The chroma decided from the classes with the vividness `vivid`: (..., 2, H, W).
 
-        Where Zhang et al. 2016 take an annealed mean, `ChromaBins.decide` looks at expected CIEDE2000 too: from about 0.6 of the
-        originals' colourfulness on it is nearer to them for as much colour (`benchmarks/decoding.py`). What training has weighted up
-        is taken back first. Chroma stays as it is.
+        Zhang et al. 2016 use an annealed mean. `ChromaBins.decide` also considers the expected CIEDE2000, which is more accurate from
+        about 0.6 of the originals' colourfulness (`benchmarks/decoding.py`). The weights of training are
+        undone first. Chroma is returned unchanged.
         """
         if output.shape[-3] == self.out_channels and len(self.bins) != self.out_channels:
             return output  # chroma already
@@ -186,9 +186,9 @@ class ColorizeBins(Colorize):
         return color.merge(input[..., :1, :, :], output)
 
     def with_hints(self, x: Array, hints: Sequence[Hint], size: tuple[int, int]) -> Array:
-        """An input (4, h, w) with colours that are known, in a photo of `size` (H, W).
+        """An input (4, h, w) with colour hints for a photo of `size` (H, W).
 
-        A hint's colour is brought to the brightness that the photo has there, as the result will be, and so into gamut.
+        A hint's colour gets the photo's brightness at that spot, as in the result, and is thus in gamut.
         """
         if not hints:
             return x
@@ -202,11 +202,11 @@ class ColorizeBins(Colorize):
         return np.concatenate([x[:1], set_hints(points, known, *x.shape[-2:])]).astype(np.float32)
 
     def follow_hints(self, answer: Array, x: Array) -> Array:
-        """The chroma (2, h, w) with the hints' colours at their places and where it looks alike (`hints.spread_hints`)."""
+        """The chroma (2, h, w) with the hints' colours spread to similar places (`hints.spread_hints`)."""
         return spread_hints(answer, x)
 
     def check_hints(self, hints: Sequence[Hint], size: tuple[int, int]) -> None:
-        """Only that they lie within the photo."""
+        """Checks only that they are within the photo."""
         height, width = size
         for hint in hints:
             if not (0 <= hint.x < width and 0 <= hint.y < height):

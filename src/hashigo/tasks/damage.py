@@ -1,7 +1,7 @@
-"""What time and cameras do to black-and-white photos, for training on pictures that are too clean.
+"""Artificial aging of photos, because training pictures are cleaner than old black-and-white photos.
 
-`old_photo` makes luma of pictures and does it all. The others take luma (N, 1, H, W), `filmed` pictures (N, 3, H, W), 0..1,
-NumPy or torch, and a strength per picture (N, 1, 1, 1), of which 0 changes nothing.
+`old_photo` converts pictures to luma and applies everything. The other functions take luma (N, 1, H, W), `filmed` pictures (N, 3, H, W), 0..1,
+NumPy or torch, and a strength per picture (N, 1, 1, 1); 0 changes nothing.
 """
 
 from __future__ import annotations
@@ -19,21 +19,23 @@ BLOCK = 8
 
 
 def old_photo(rgb: Array, rng: PictureRng, share: float = 1.0) -> Array:
-    """The luma (N, 1, H, W), 0..1, of pictures (N, 3, H, W), a `share` of them as an old photo's that was scanned.
+    """The luma (N, 1, H, W), 0..1, of pictures (N, 3, H, W), a `share` of them aged like scanned old photos.
 
-    In the order in which it happens: the film sees some colours better than others, the lens blurs, exposure and paper decide
-    on tones and contrast, film has grain, the print fades, the scan is kept as JPEG.
+    In chronological order: film is more sensitive to some colours, the lens blurs, exposure and paper determine
+    tones and contrast, film has grain, the print fades, the scan is stored as JPEG.
     """
     xp = array_namespace(rgb)
 
     def strength() -> Array:
-        # half of the damaged pictures are spared each kind
+        # each kind skips half of the damaged pictures
         return xp.clip(rng.uniform(1, 1, 1, low=-1.0, high=1.0), 0.0, None) * given
 
     given = xp.astype(rng.uniform(1, 1, 1) < share, xp.float32)
     y = filmed(rgb, -xp.log(1.0 - rng.uniform(3, 1, 1)), strength())
     y = blurred(y, 1.2 * strength())
-    y = toned(y, rng.uniform(1, 1, 1, low=-1.0, high=1.0) * given)  # tones go both ways: nearly no photo's are right
+    y = toned(
+        y, rng.uniform(1, 1, 1, low=-1.0, high=1.0) * given
+    )  # tones vary in both directions: hardly any photo's are right
     y = contrasted(y, strength())
     y = y + 0.05 * strength() * rng.normal(*y.shape[1:])
     y = faded(y, strength(), strength())
@@ -41,9 +43,9 @@ def old_photo(rgb: Array, rng: PictureRng, share: float = 1.0) -> Array:
 
 
 def filmed(rgb: Array, response: Array, strength: Array) -> Array:
-    """What film makes of pictures (N, 3, H, W): the luma, at strength 1 R, G and B mixed by `response` (N, 3, 1, 1), > 0.
+    """Pictures (N, 3, H, W) as seen by film: the luma, or at strength 1, R, G and B mixed by `response` (N, 3, 1, 1), > 0.
 
-    Early plates saw blue only, orthochromatic film no red. All three exponentially distributed: any mixture is as likely.
+    Early plates saw only blue, orthochromatic film no red. All three are exponentially distributed, so all mixtures are equally likely.
     """
     xp = array_namespace(rgb)
     usual = xp.asarray(LUMA_WEIGHTS, device=device(rgb), dtype=rgb.dtype)[:, None, None]
@@ -52,7 +54,7 @@ def filmed(rgb: Array, response: Array, strength: Array) -> Array:
 
 
 def contrasted(y: Array, strength: Array) -> Array:
-    """Up to 1.6 times the contrast, about the picture's own mean; what leaves 0..1 is lost."""
+    """Up to 1.6 times the contrast around the picture's mean; values are clipped to 0..1."""
     xp = array_namespace(y)
     # row by row: one sum over a whole picture would be split among threads, with another rounding than in a larger batch
     middle = xp.mean(xp.mean(y, axis=-1, keepdims=True), axis=-2, keepdims=True)
@@ -82,7 +84,7 @@ def blurred(y: Array, sigma: Array) -> Array:
 
 
 def _moved(y: Array, by: int, axis: int) -> Array:
-    """The picture moved by so many rows (axis -2) or columns (axis -1), the edge repeated."""
+    """The picture shifted by this many rows (axis -2) or columns (axis -1), with the edge repeated."""
     xp = array_namespace(y)
     length = y.shape[axis]
     places = xp.clip(xp.arange(length, device=device(y)) + by, 0, length - 1)
@@ -90,9 +92,9 @@ def _moved(y: Array, by: int, axis: int) -> Array:
 
 
 def compressed(y: Array, step: Array) -> Array:
-    """The luma (N, 1, H, W) as JPEG leaves it: blocks of 8 × 8 whose cosine coefficients are rounded to multiples of `step` · (1 + u + v).
+    """The luma (N, 1, H, W) with JPEG artefacts: the cosine coefficients of 8 × 8 blocks are rounded to multiples of `step` · (1 + u + v).
 
-    JPEG's tables have larger steps for finer detail too; rows and columns beyond the last whole block stay as they are.
+    JPEG's tables also have larger steps for finer detail. Rows and columns beyond the last whole block are unchanged.
     """
     xp = array_namespace(y)
     height, width = (side // BLOCK * BLOCK for side in y.shape[-2:])

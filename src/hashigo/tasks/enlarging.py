@@ -1,4 +1,4 @@
-"""A network's answer at the size of what it is put back into; NumPy and torch alike."""
+"""Enlarging a network's answer to the size of the picture; for NumPy and torch."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from hashigo.color import Array
 
 
 def enlarged(answer: Array, height: int, width: int) -> Array:
-    """An answer (..., C, h, w) at (..., C, height, width), bilinear between the centres of its places; as it is if that fits.
+    """Enlarges an answer (..., C, h, w) to (..., C, height, width), bilinearly between pixel centres; unchanged if it fits.
 
-    `image.resizing.resize` gives the same for single NumPy pictures, five times as fast and strip by strip.
+    `image.resizing.resize` does the same for single NumPy pictures, five times as fast and in strips.
     """
     for axis, length in ((-2, height), (-1, width)):
         answer = _enlarged_along(answer, axis, length)

@@ -1,7 +1,7 @@
-"""Colour hints: a few points whose colour is known, as channels beside the luma (Zhang, Zhu, Isola et al. 2017).
+"""Colour hints: points with known colour, as channels beside the luma (Zhang, Zhu, Isola et al. 2017).
 
-A hint is a small square; the channels are Cb, Cr and 1 inside and 0 elsewhere, so "no hint here" differs from "grey here".
-NumPy and torch alike, but for `spread_hints`.
+A hint is a small square; the channels are Cb, Cr and 1 inside and 0 elsewhere, so "no hint" differs from "grey".
+All functions except `spread_hints` work with NumPy and torch.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ CHANNELS = 3
 """Cb, Cr, and whether there is a hint."""
 
 MOST = 24
-"""Most random hints of a picture in training."""
+"""Largest number of random hints per picture in training."""
 
 USUAL = 8.0
-"""About so many of them."""
+"""Their mean number."""
 
 RADIUS = 2
-"""A hint that is set covers so many pixels to each side, as the network sees the photo."""
+"""A hint by a user covers this many pixels on each side, at the network's size."""
 
 REACHES = (0.3, 0.1, 0.03)
-"""Standard deviations of the weights by which a hint spreads, in short sides of what the network sees: first far, then what is left near by."""
+"""Standard deviations of a hint's spread in position, in units of the network input's short side: first wide, then narrower for the rest."""
 
 LIKE_LUMA, LIKE_CHROMA = 0.1, 0.03
-"""Those for differences in luma and in the answer's chroma. All chosen on 50 photos at even places (docs/decisions.md)."""
+"""The same for luma and for predicted chroma. All chosen on 50 photos at even positions (docs/decisions.md)."""
 
 DAMPING = 0.1
-"""Where hints' weights add up to no more than this, half of what they say is followed."""
+"""Where the hints' weights add up to this, the correction is halved."""
 
 AT_ONCE = 1 << 20
-"""So many weights are worked on at a time, some 20 MB."""
+"""Number of weights per step, about 20 MB."""
 
 
 class Hint(NamedTuple):
-    """A colour at a place: `x` from the left and `y` from the top, in pixels of the upright photo; sRGB 0..1."""
+    """A colour at a position: `x` from the left and `y` from the top, in pixels of the upright photo; sRGB 0..1."""
 
     x: float
     y: float
@@ -54,7 +54,7 @@ class Hint(NamedTuple):
 
 
 def hint_text(hint: Hint) -> str:
-    """The hint as "x,y,#rrggbb", from which `parse_hint` makes it again.
+    """The hint as "x,y,#rrggbb", the inverse of `parse_hint`.
 
     >>> hint_text(parse_hint("12,3.5,#c03020"))
     '12,3.5,#c03020'
@@ -67,7 +67,7 @@ def parse_hint(text: str) -> Hint:
     """A hint from "x,y,#rrggbb".
 
     Raises:
-        PictureError: it is not of that form.
+        PictureError: it does not have that form.
     """
     x, _, rest = text.partition(",")
     y, _, code = rest.partition(",")
@@ -83,16 +83,16 @@ def parse_hint(text: str) -> Hint:
 
 
 def no_hints(y: Array) -> Array:
-    """The channels of no hint, for luma (..., 1, H, W): zeros (..., 3, H, W)."""
+    """The channels without hints, for luma (..., 1, H, W): zeros (..., 3, H, W)."""
     xp = array_namespace(y)
     return xp.zeros((*y.shape[:-3], CHANNELS, *y.shape[-2:]), dtype=y.dtype, device=device(y))
 
 
 def random_hints(chroma: Array, rng: PictureRng, share: float) -> Array:
-    """Hints at random places of chroma (N, 2, H, W), in a `share` of the pictures: (N, 3, H, W).
+    """Hints at random positions of chroma (N, 2, H, W), in a `share` of the pictures: (N, 3, H, W).
 
-    Their number falls off as an exponential with a mean of about `USUAL`; squares have sides of 1, 3, 5 or 7 pixels
-    and the mean chroma of what they cover.
+    Their number is exponentially distributed with a mean of about `USUAL`; squares have sides of 1, 3, 5 or 7 pixels
+    and the mean chroma of the area they cover.
     """
     xp = array_namespace(chroma)
     height, width = chroma.shape[-2:]
@@ -109,7 +109,7 @@ def random_hints(chroma: Array, rng: PictureRng, share: float) -> Array:
 
 
 def set_hints(points: Sequence[tuple[float, float]], chroma: Array, height: int, width: int) -> Array:
-    """Hints of `chroma` (P, 2) at `points`, (x, y) as shares of width and height: (3, height, width)."""
+    """Hints with `chroma` (P, 2) at `points`, (x, y) as shares of width and height: (3, height, width)."""
     xp = array_namespace(chroma)
     top = xp.asarray([min(height - 1, max(0, int(y * height))) for _, y in points], device=device(chroma))[None]
     left = xp.asarray([min(width - 1, max(0, int(x * width))) for x, _ in points], device=device(chroma))[None]
@@ -118,13 +118,13 @@ def set_hints(points: Sequence[tuple[float, float]], chroma: Array, height: int,
 
 
 def spread_hints(chroma: Floats, x: Floats) -> Floats:
-    """An answer's chroma (2, h, w) made to agree with the hints that `set_hints` drew into the input x (4, H, W): (2, h, w).
+    """An answer's chroma (2, h, w), corrected to agree with the hints that `set_hints` drew into the input x (4, H, W): (2, h, w).
 
-    What the answer is off by at a hint is taken back there, and elsewhere the more the nearer a place is, and the more alike in
-    luma and in the answer's own chroma: a mean over the hints, weighted by a Gaussian of that distance (Nadaraya 1964, Watson 1964),
+    The answer's error at a hint is subtracted there, and elsewhere the more, the closer a position is and the more similar in
+    luma and predicted chroma: a mean over the hints, weighted by a Gaussian of that distance (Nadaraya 1964, Watson 1964),
     with the weights of the bilateral filter (Tomasi & Manduchi 1998). Such means smooth, so that neighbouring hints of different
-    colours would meet half-way; what they leave is spread less far, twice. That like luma near by has like colour is how Levin,
-    Lischinski & Weiss 2004 spread scribbles. Without hints the answer comes back as it is. One answer, NumPy only.
+    colours would blend; so the remaining error is spread twice more over shorter distances. That nearby pixels with similar luma have similar colours is also the
+    assumption of Levin, Lischinski & Weiss 2004. Without hints the answer is unchanged. One answer, NumPy only.
     """
     if not x[3].any():
         return chroma
@@ -134,7 +134,9 @@ def spread_hints(chroma: Floats, x: Floats) -> Floats:
     shares = share.ravel()[places]
     colours = np.stack(painted).reshape(2, -1).T[places] / shares[:, None]
     pixels = math.prod(min(2 * RADIUS + 1, side) for side in x.shape[1:])
-    counts = shares * (x[3].size / share.size / pixels)  # a hint's add up to 1, to less where it is cut off or hidden
+    counts = shares * (
+        x[3].size / share.size / pixels
+    )  # weights of a hint add up to 1, or less if it is cropped or covered
     position = np.mgrid[:height, :width].astype(np.float32).reshape(2, -1).T / min(height, width)
     looks = np.stack([y / LIKE_LUMA, *(chroma / LIKE_CHROMA)], axis=-1).reshape(-1, 3)
     made = chroma.reshape(2, -1).T.astype(np.float32)
@@ -150,7 +152,7 @@ def spread_hints(chroma: Floats, x: Floats) -> Floats:
 
 
 def _reduced(x: Floats, height: int, width: int) -> Floats:
-    """Means of the squares of (C, H, W) that stand for the places of an answer (height, width); the edge is repeated as networks do."""
+    """Means of the squares of (C, H, W) for each position of an answer (height, width); the edge is repeated as in networks."""
     side = max(-(-x.shape[1] // height), -(-x.shape[2] // width))
     x = np.pad(x, ((0, 0), (0, height * side - x.shape[1]), (0, width * side - x.shape[2])), mode="edge")
     means: Floats = x.reshape(len(x), height, side, width, side).mean(axis=(2, 4))
@@ -172,7 +174,7 @@ def _within(centre: Array, radius: Array | int, length: int) -> Array:
 
 
 def _drawn(rows: Array, columns: Array, means: Array) -> Array:
-    """Squares (N, P, H) × (N, P, W) of chroma (N, 2, P); where some overlap, their mean."""
+    """Squares (N, P, H) × (N, P, W) of chroma (N, 2, P); the mean where they overlap."""
     xp = array_namespace(rows)
     upright = xp.permute_dims(rows, (0, 2, 1))
     count = xp.matmul(upright, columns)

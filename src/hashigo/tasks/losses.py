@@ -1,4 +1,4 @@
-"""Losses: how wrong a network's answer is. Each takes (output, target), both (N, C, H, W), and gives a scalar."""
+"""Losses. Each takes (output, target), both (N, C, H, W), and returns a scalar."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def l1(output: Tensor, target: Tensor) -> Tensor:
 
 
 def huber(output: Tensor, target: Tensor) -> Tensor:
-    """Huber loss with its knee at 0.02, about five levels of 255: beyond that an error counts by its size, not its square.
+    """Huber loss with threshold 0.02, about 5 of 255 levels: larger errors count linearly instead of squared.
 
-    Values are multiplied by 1/0.02 so that the loss of typical chroma errors is of order 1.
+    Values are multiplied by 1/0.02, so that typical chroma errors have a loss of order 1.
     """
     from torch.nn.functional import smooth_l1_loss
 
@@ -61,10 +61,10 @@ def get_loss(name: str) -> Callable[[Tensor, Tensor], Tensor]:
 def rebalanced_cross_entropy(
     output: Tensor, target: Tensor, bins: ChromaBins, rebalance: float, reward: float = 0.0
 ) -> Tensor:
-    """Cross-entropy of classes of chroma, rare ones weighted up (Zhang, Isola & Efros 2016).
+    """Cross-entropy of classes of chroma, with rare classes weighted up (Zhang, Isola & Efros 2016).
 
     output: logits (N, K, H, W). target: chroma (N, 2, H, W), of which each of the four classes around it gets its
-    bilinear share. A pixel counts by the mean weight of its classes. `reward` is ignored.
+    bilinear share. A pixel has the mean weight of its classes. `reward` is ignored.
     """
     import torch
 
@@ -79,12 +79,12 @@ def rebalanced_cross_entropy(
 def vivid_cross_entropy(
     output: Tensor, target: Tensor, bins: ChromaBins, rebalance: float, reward: float = 0.0
 ) -> Tensor:
-    """Rebalanced cross-entropy, and how far each picture's colourfulness is from its original's, as a share of it.
+    """Rebalanced cross-entropy plus the relative difference of each picture's colourfulness from its original's.
 
-    Colourfulness is M3 of Hasler & Süsstrunk 2003, which chroma alone decides on, of the answer as it is given in use
+    Colourfulness is M3 of Hasler & Süsstrunk 2003, which depends only on chroma, of the answer as in real use
     (`ChromaBins.decide` with that `reward`). For a network that has already learned the classes.
     """
-    # a quarter of the places is enough for a picture's statistics
+    # a quarter of the positions is enough for a picture's statistics
     some = bins.unweighted(output[..., ::2, ::2], rebalance)
     colourful, wanted = _colourfulness(bins.decide(some, reward)), _colourfulness(target[..., ::2, ::2])
     away = (colourful - wanted).abs() / (wanted + 0.02)

@@ -1,4 +1,4 @@
-"""Tasks whose answer is the picture itself: autoencoding, with all colours or luma only, and taking noise away."""
+"""Tasks whose answer is the picture itself: autoencoding, with all colours or luma only, and denoising."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hashigo.randomness import PictureRng
 from hashigo.tasks.base import Task
 
 STRONGEST_NOISE = 100
-"""Of a picture's range 0..1; whoever asks for more has slipped."""
+"""Largest standard deviation of noise; pictures have the range 0..1."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class AutoencodeGrey(Task):
 
 @dataclass(frozen=True)
 class Denoise(Task):
-    """Takes Gaussian noise of an unknown strength away.
+    """Removes Gaussian noise of unknown strength.
 
     Args:
         weakest: Smallest standard deviation of the noise in training, in units of the picture's 0..1 range.
@@ -70,6 +70,6 @@ class Denoise(Task):
             )
 
     def degrade(self, rgb: Array, rng: PictureRng) -> Array:
-        """The batch with noise of a random strength per picture; not clipped, as sensors' noise is not."""
+        """The batch with noise of random strength per picture; not clipped, like sensor noise."""
         strength = rng.uniform(1, 1, 1, low=self.weakest, high=self.strongest)
         return rgb + strength * rng.normal(*rgb.shape[1:])

@@ -1,6 +1,6 @@
-"""Training: a recipe and a folder in, a model out. Prints nothing; progress is shown by callbacks that callers pass in.
+"""Training: a recipe and a folder in, a model out. Prints nothing; callers pass callbacks to show progress.
 
-Nothing heavy is imported here, since a recipe needs no torch: training itself is `hashigo.training.run`.
+Nothing heavy is imported here, because recipes need no torch; training itself is in `hashigo.training.run`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What happens around the steps: the best epoch, metrics.csv, panels, a running mean of the weights. None of it prints."""
+"""Callbacks: best epoch, metrics.csv, panels, moving average of the weights. None of them prints."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from hashigo.training.module import Checkpoint, Restorer, restorer
 
 
 class RunningMean(WeightAveraging):
-    """A running mean of the weights, which is what is validated, shown and saved.
+    """An exponential moving average of the weights, which is validated, shown and saved.
 
-    Each step it keeps `decay` of its past, less in the beginning, (1 + n) / (10 + n) at step n: with 0.999 from the first
-    step on, a fifth of the untrained weights would still be in it after 1,600 steps.
+    Each step keeps `decay` of the past, but only (1 + n) / (10 + n) in early steps n: with 0.999 from the first
+    step, it would still contain a fifth of the untrained weights after 1,600 steps.
     """
 
     def __init__(self, decay: float) -> None:
         super().__init__(multi_avg_fn=running_mean(decay))
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Keeps the mean where the weights will be; they are not there yet."""
+        """Keeps the average on the weights' future device; they are not there yet."""
         self._device = trainer.strategy.root_device
         super().setup(trainer, pl_module, stage)
 
 
 def running_mean(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
-    """What torch's `AveragedModel` calls with lists of (means, weights now) and the number of steps before."""
+    """Called by torch's `AveragedModel` with lists of averages and current weights, and the number of earlier steps."""
 
     @torch.no_grad()
     def update(means: list[Tensor], now: list[Tensor], steps: Tensor) -> None:
@@ -54,10 +54,10 @@ def running_mean(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor],
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """Keeps the epoch with the lowest validation loss, also when a run goes on in a folder that was moved or copied."""
+    """Keeps the epoch with the lowest validation loss, even if a run continues in a folder that was moved or copied."""
 
     def load_state_dict(self, state_dict: Checkpoint) -> None:
-        """Takes up the best so far, with its paths as they are now."""
+        """Restores the best so far, with its current paths."""
         old, new = str(state_dict["dirpath"]), str(self.dirpath)
 
         def here(value: object) -> object:
@@ -69,7 +69,7 @@ class BestCheckpoint(ModelCheckpoint):
 
 
 class MetricsCsv(Callback):
-    """One row per epoch in `metrics.csv`; a resumed run keeps the rows of the epochs that it does not repeat."""
+    """One row per epoch in `metrics.csv`; a resumed run keeps the rows of epochs that it does not repeat."""
 
     COLUMNS = ("epoch", "step", "train_loss", "val_loss", "lr")
 
@@ -77,7 +77,7 @@ class MetricsCsv(Callback):
         self.path = path
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Drops the rows of epochs that will be trained again."""
+        """Removes the rows of epochs that will be trained again."""
         if trainer.is_global_zero:
             self._write([row for row in read_metrics(self.path) if row["epoch"] <= trainer.current_epoch])
 
@@ -97,7 +97,7 @@ class MetricsCsv(Callback):
 
 
 def read_metrics(path: str | Path) -> list[dict[str, float]]:
-    """The rows of a run's metrics.csv, numbers as numbers and NaN where a field is empty; [] if there is no file."""
+    """The rows of a run's metrics.csv, with numbers as numbers and empty fields as NaN; [] if there is no file."""
     if not Path(path).is_file():
         return []
     try:
@@ -113,7 +113,7 @@ def read_metrics(path: str | Path) -> list[dict[str, float]]:
 
 
 def _rows(file: TextIO) -> Iterator[dict[str, str]]:
-    """The rows of a table; raises KeyError where a run's columns are missing."""
+    """The rows of a table; raises KeyError if a run's columns are missing."""
     reader = csv.DictReader(file)
     missing = [name for name in ("epoch", "step", "val_loss") if name not in (reader.fieldnames or ())]
     if missing:
@@ -122,19 +122,19 @@ def _rows(file: TextIO) -> Iterator[dict[str, str]]:
 
 
 class RestoredPictures(NamedTuple):
-    """Validation pictures as a person sees them, each float32 (N, 3, H, W), 0..1."""
+    """Validation pictures for display, each float32 (N, 3, H, W), 0..1."""
 
     inputs: NDArray[np.float32]
-    """What was left of them."""
+    """The network's inputs as pictures."""
     results: NDArray[np.float32]
-    """What the network made of that."""
+    """The results."""
     originals: NDArray[np.float32]
 
 
 class ValidationPictures(Callback):
-    """At each epoch's end the same pictures, as the network gives them back.
+    """The network's results for the same pictures at the end of each epoch.
 
-    A subclass decides what to do with them. If pictures cannot be made, that is a warning and the run continues.
+    Subclasses decide what to do with them. If they cannot be made, there is a warning and the run continues.
 
     count: so many of the first validation pictures.
     """
@@ -143,11 +143,11 @@ class ValidationPictures(Callback):
         self.count = count
 
     def wants(self, epoch: int) -> bool:
-        """Whether an epoch's pictures, counted from 1, are to be made."""
+        """Whether to make the pictures of an epoch, counted from 1."""
         return True
 
     def write(self, epoch: int, pictures: RestoredPictures) -> None:
-        """Takes an epoch's pictures."""
+        """Handles an epoch's pictures."""
         raise NotImplementedError
 
     @torch.no_grad()
@@ -173,7 +173,7 @@ class ValidationPictures(Callback):
 
 
 class Panels(ValidationPictures):
-    """Each epoch's pictures with their originals beside them, as `epoch-0001.png` …; what the network saw as `inputs.png`.
+    """Writes each epoch's results beside the originals as `epoch-0001.png` …, and the network's inputs as `inputs.png`.
 
     They are made with the weights that were validated.
 
@@ -187,14 +187,14 @@ class Panels(ValidationPictures):
 
     def write(self, epoch: int, pictures: RestoredPictures) -> None:
         """Writes the epoch's panel."""
-        if not self._has_inputs:  # again in each sitting: an earlier one may have shown another number of pictures
+        if not self._has_inputs:  # again in each session: an earlier one may have shown a different number of pictures
             save_png(grid([pictures.inputs]), self.folder / "inputs.png")
             self._has_inputs = True
         save_png(grid([pictures.results, pictures.originals]), self.folder / f"epoch-{epoch:04d}.png")
 
 
 def animate(folder: Path) -> None:
-    """Makes `progress.webp`, an animation of all epochs' panels in `folder`; where it cannot be made, it warns."""
+    """Makes `progress.webp`, an animation of all epochs' panels in `folder`; warns if it cannot."""
     panels = sorted(folder.glob("epoch-*.png"))
     if len(panels) < 2:
         return

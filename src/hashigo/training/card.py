@@ -1,4 +1,4 @@
-"""The model card: what a model does, how it was made, on what, and how it did."""
+"""The model card: a model's task, training, machine and results."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def model_card(
     pace: tuple[float, float],
     network: Network,
 ) -> str:
-    """The card of a finished run, `pace` being the last sitting's (seconds, training pictures per second), as Markdown with the metadata block of Hugging Face's hub."""
+    """The card of a finished run, as Markdown with Hugging Face's metadata block. pace: the last session's (seconds, training pictures per second)."""
     best = min(metrics, key=lambda row: row["val_loss"])
     parameters = sum(p.numel() for p in network.parameters())
     kind = " ".join((type(task).__doc__ or "").split("\n\n")[0].split())

@@ -1,4 +1,4 @@
-"""Checkpoints, and what a resumed run must have in common with its beginning: its recipe and its pictures."""
+"""Checkpoints, and checks that a resumed run has the same recipe and pictures as at its start."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from hashigo.training.recipe import Recipe, read_yaml
 
 
 def read_checkpoint(path: str | Path, *, mapped: bool = False) -> Checkpoint:
-    """A checkpoint's tensors, on the CPU, and plain values; no code that the file may hold is run.
+    """A checkpoint's tensors, on the CPU, and plain values; no code in the file is run.
 
-    mapped: leaves the tensors in the file until they are read, for a look at the rest.
+    mapped: leave the tensors in the file until they are used, to read only the rest.
 
     Raises:
-        RecipeError: the file holds something else than tensors and plain values, or is no whole checkpoint.
+        RecipeError: the file contains something other than tensors and plain values, or is not a complete checkpoint.
     """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
@@ -59,14 +59,14 @@ _PARTS = ("state_dict", "epoch", "global_step", "optimizer_states", "loops")
 
 
 class DamagedCheckpointError(RecipeError):
-    """A file that is no whole checkpoint of a run."""
+    """A file that is not a complete checkpoint."""
 
 
 def checkpoint_to_use(last: Path, best: Path, say: Callable[[str], None]) -> Path:
-    """`last`, or `best` where `last` is damaged and `best` is not; `say` is told of that.
+    """`last`, or `best` if `last` is damaged and `best` is not; `say` is called with a line about it.
 
     Raises:
-        RecipeError: neither can be used, or one holds more than weights and plain values.
+        RecipeError: neither can be used, or one contains more than weights and plain values.
     """
     problem = None
     try:
@@ -88,7 +88,7 @@ def checkpoint_to_use(last: Path, best: Path, say: Callable[[str], None]) -> Pat
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
-    """Checkpoints appear whole or not at all: a run killed while it writes keeps the one before. None runs code when it
+    """Checkpoints appear whole or not at all: a run killed while writing keeps the previous one. None runs code when it
     is read."""
 
     def save_checkpoint(self, checkpoint: Checkpoint, path: str | Path, storage_options: object | None = None) -> None:
@@ -97,19 +97,19 @@ class AtomicCheckpoints(TorchCheckpointIO):
         with atomic_path(Path(path)) as temporary, temporary.open("wb") as file:
             try:
                 torch.save(checkpoint, file)
-            except RuntimeError as error:  # torch's own, over the one of a full disk
+            except RuntimeError as error:  # torch's own error, which hides that of a full disk
                 cause = error.__context__ if isinstance(error.__context__, OSError) else error
                 raise cause from None
 
     def load_checkpoint(
         self, path: str | Path, map_location: object | None = None, weights_only: bool | None = True
     ) -> Checkpoint:
-        """Reads tensors and plain values only, whatever is asked for; see `read_checkpoint`."""
+        """Reads only tensors and plain values, whatever the arguments; see `read_checkpoint`."""
         return read_checkpoint(path)
 
 
 def checkpoint_to_resume(folder: Path, resume: bool) -> Path | None:
-    """The run's last checkpoint, None where there is none yet.
+    """The run's last checkpoint; None if there is none yet.
 
     Raises:
         RecipeError: there is one, but the run is not to be resumed.
@@ -121,12 +121,12 @@ def checkpoint_to_resume(folder: Path, resume: bool) -> Path | None:
 
 
 def checked_pictures(training: PictureSet, validation: PictureSet, path: Path, *, resumed: bool) -> dict[str, str]:
-    """Checksums of the pictures, which `path` keeps.
+    """Stores checksums of the pictures in `path`, or compares them.
 
-    A run that was started before they were kept is resumed with the pictures that there are.
+    Runs from older versions without checksums are resumed with any pictures.
 
     Raises:
-        DataError: a run is resumed with other pictures than it was started with.
+        DataError: the pictures have changed since the run was started.
     """
     now = {"training": training.checksum(), "validation": validation.checksum()}
     before = _noted(path) if resumed else None
@@ -150,13 +150,13 @@ def _noted(path: Path) -> object:
 
 
 MAY_CHANGE = ("machine", "epochs", "panels", "checkpoint_minutes", "half")
-"""Keys of a recipe that a resumed run may change; any other would make it a different run."""
+"""Keys of a recipe that a resumed run may change; changing any other would make it a different run."""
 
 
 def check_same(recipe: Recipe, path: Path) -> None:
-    """Raises RecipeError where `recipe` is not the one that the run in progress was started with."""
+    """Raises RecipeError if `recipe` is not the one that the run was started with."""
     started, now, usual = read_yaml(path), recipe.as_dict(), Recipe().as_dict()
-    for key, value in usual.items():  # a key that there was not when the run was started has its default
+    for key, value in usual.items():  # a key that did not exist when the run was started has its default
         held = started.get(key, value)
         if not isinstance(value, dict):
             started[key] = held

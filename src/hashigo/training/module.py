@@ -1,4 +1,4 @@
-"""The LightningModule: a task and a network, their loss, and the averages of an epoch."""
+"""The LightningModule: a task, a network, their loss, and the averages of an epoch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from hashigo.training.step import Criterion, Run, step_loss
 
 Checkpoint = dict[str, Any]  # tensors and plain values, nested as Lightning nests them
 Group = dict[str, object]
-"""Parameters and their options, as torch's optimizers take them."""
+"""Parameter groups for torch's optimizers."""
 
 
 class Average:
@@ -43,33 +43,33 @@ class Average:
         return (0.0 if self.total is None else float(self.total)), self.count
 
     def restore(self, state: tuple[float, int], device: torch.device) -> None:
-        """Takes up what `state` gave."""
+        """Restores the values of `state`."""
         self.total, self.count = torch.tensor(state[0], dtype=torch.float64, device=device), state[1]
 
     def take(self) -> float:
-        """The mean, NaN if nothing was added; starts over."""
+        """The mean, NaN if nothing was added; then resets."""
         mean = float(self.total) / self.count if self.total is not None and self.count else float("nan")
         self.total, self.count = None, 0
         return mean
 
 
 class Restorer(LightningModule):
-    """Trains a network to put back what a task takes away.
+    """Trains a network for a task.
 
     Args:
-        task: gives input, target and what is random.
-        network: any network whose channels fit the task.
-        loss: name of the loss, of those that the task has.
-        optimizer: how the weights are moved.
-        steps: all steps of the run, for the schedule.
+        task: provides input, target and random variations.
+        network: any network whose channels match the task.
+        loss: name of one of the task's losses.
+        optimizer: its settings.
+        steps: total steps of the run, for the schedule.
         seed: the recipe's seed, for augmentation.
-        compiled: the network is run through torch.compile.
+        compiled: run the network through torch.compile.
         channels_last: memory format of weights and pictures.
-        about: what the machine will do, for whoever shows the run.
+        about: the machine's setup, for progress displays.
     """
 
     CHECK_EVERY = 20
-    """Steps between looks at whether the loss is still finite; a look makes the GPU wait."""
+    """Steps between checks that the loss is finite; a check makes the GPU wait."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Restorer(LightningModule):
         self.metrics: dict[str, float] = {}
         self.first_step: int | None = None
         self._bad: Tensor | None = None
-        if optimizer.encoder_lr == 0:  # a step is faster without its gradients; the network stays so afterwards
+        if optimizer.encoder_lr == 0:  # a step is faster without its gradients; it stays frozen afterwards
             for parameter in () if part is None else part.parameters():
                 parameter.requires_grad_(False)
         self._channels_last = channels_last
@@ -115,7 +115,7 @@ class Restorer(LightningModule):
         return self._run(x)
 
     def on_train_start(self) -> None:
-        """Notes where this sitting begins; a finished run that is resumed never comes here."""
+        """Stores the start of this session; never called for a finished run that is resumed."""
         self.first_step = self.trainer.global_step
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -127,7 +127,7 @@ class Restorer(LightningModule):
         return loss
 
     def _watch(self, loss: Tensor, batch: Batch) -> None:
-        """Notes the first batch whose loss is not finite; looks now and then, on the CPU always."""
+        """Records the first batch whose loss is not finite; checks from time to time, on the CPU always."""
         here = torch.where(torch.isfinite(loss.detach()), -1, batch.number).to(torch.int64)
         self._bad = here if self._bad is None else torch.where(self._bad >= 0, self._bad, here)
         if self.device.type == "cpu" or batch.number % self.CHECK_EVERY == 0:
@@ -155,7 +155,7 @@ class Restorer(LightningModule):
         self.val_loss.add(loss, len(batch.rgb))
 
     def restore(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """A validation batch as a person sees it: what was left of the pictures and what the network made of it, (N, 3, H, W)."""
+        """A validation batch for display: the network's inputs as pictures, and its results, (N, 3, H, W)."""
         rng = PictureRng(self.seed + 1, 0, batch.indices)
         x = self.task.encode(self.task.degrade(batch.rgb, rng))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._autocast):
@@ -167,7 +167,7 @@ class Restorer(LightningModule):
         return "bf16" in str(self.trainer.precision)
 
     def on_validation_epoch_end(self) -> None:
-        """Publishes the epoch's figures; validation comes after the epoch's last step, and before the callbacks look."""
+        """Publishes the epoch's figures; validation comes after the epoch's last step and before the callbacks."""
         self.check_finite(self.current_epoch)
         self.metrics = {
             "train_loss": self._mean(self.train_loss),
@@ -182,7 +182,7 @@ class Restorer(LightningModule):
         self.log_dict(self.metrics)
 
     def _mean(self, average: Average) -> float:
-        """The average over all processes; it starts over."""
+        """The average over all processes; then resets."""
         if self.trainer.world_size == 1:
             return average.take()
         here = torch.tensor(average.state(), dtype=torch.float64, device=self.device)
@@ -191,17 +191,17 @@ class Restorer(LightningModule):
         return float(total / count)
 
     def on_save_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Refuses to save after a bad loss; keeps the running mean, so that a resumed run reports the same curve."""
+        """Refuses to save after a bad loss; stores the running mean, so that a resumed run reports the same curve."""
         self.check_finite(self.current_epoch)
         checkpoint["train_loss"] = self.train_loss.state()
         checkpoint["task"] = task_config(self.task)
 
     def on_load_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Takes up the running mean."""
+        """Restores the running mean."""
         self.train_loss.restore(checkpoint["train_loss"], torch.device("cpu"))
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """The optimizer and its schedule, both as the recipe says."""
+        """The recipe's optimizer and schedule."""
         parts: dict[bool, list[nn.Parameter]] = {False: [], True: []}
         for parameter in self.network.parameters():
             if parameter.requires_grad:
@@ -214,7 +214,7 @@ class Restorer(LightningModule):
 
 
 def restorer(module: LightningModule) -> Restorer:
-    """The module that Lightning hands to a callback, as what it is here.
+    """The module that Lightning passes to a callback, with its actual type.
 
     Raises:
         TypeError: another module is being trained.
@@ -227,7 +227,7 @@ def restorer(module: LightningModule) -> Restorer:
 def make_optimizer(
     parameters: Iterable[Tensor] | Iterable[Group], recipe: OptimizerRecipe, steps: int
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
-    """The optimizer that a recipe names and its schedule over `steps` steps, to be moved on after each step."""
+    """A recipe's optimizer and its schedule over `steps` steps, which must be advanced after each step."""
     optimizer: torch.optim.Optimizer
     if recipe.name == "sgd":
         optimizer = torch.optim.SGD(parameters, recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
@@ -235,7 +235,7 @@ def make_optimizer(
         optimizer = torch.optim.AdamW(parameters, recipe.lr, weight_decay=recipe.weight_decay)
 
     def factor(step: int) -> float:
-        """Share of the full learning rate at `step`."""
+        """The share of the peak learning rate at `step`."""
         rise = min(1.0, (step + 1) / recipe.warmup) if recipe.warmup else 1.0
         if recipe.schedule == "constant":
             return rise

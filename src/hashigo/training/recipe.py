@@ -216,8 +216,8 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "machine.threads": (0, 4_096),
     "machine.devices": (-1, 1_024),
 }
-"""The smallest and the largest value that each number of a recipe may have. The largest are far beyond use: they are there so that
-a slip of the finger is an error at once, and not a machine without memory."""
+"""The smallest and largest value of each number in a recipe. The largest are far beyond use: they are there so that
+a typing mistake is an immediate error and does not exhaust memory."""
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 """The bundled recipes."""
@@ -242,14 +242,14 @@ def find_recipe(name: str) -> Path:
 
 
 MOST_BYTES = 1 << 20
-"""A recipe file is some hundred bytes; whatever is larger than this is no recipe."""
+"""Largest recipe file in bytes; real ones have a few hundred."""
 
 
 def read_yaml(path: str | Path) -> dict[str, object]:
-    """The keys and values of a recipe's YAML file. Aliases are refused: nine levels of them take all memory.
+    """The keys and values of a recipe's YAML file. Aliases are refused, because nine levels of them exhaust memory.
 
     Raises:
-        RecipeError: the file cannot be read, is too large, is no YAML, has aliases, or holds no keys and values.
+        RecipeError: the file cannot be read, is too large, is not YAML, has aliases, or has no keys and values.
     """
     import yaml
 

@@ -1,6 +1,6 @@
 """A training run: a recipe and a folder in, a model out.
 
-The folder holds `recipe.yaml` (resolved), `metrics.csv`, `tensorboard/`, `panels/epoch-0001.png …`,
+The folder contains `recipe.yaml` (resolved), `metrics.csv`, `tensorboard/`, `panels/epoch-0001.png …`,
 `checkpoints/last.ckpt` and `best.ckpt`, and at the end `model/`.
 """
 
@@ -59,7 +59,7 @@ from hashigo.training.setup import Setup, choose
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: its folder, the model, the rows of metrics.csv, the seconds that the last sitting took, and its
+    """A finished run: its folder, the model, the rows of metrics.csv, the last session's duration in seconds, and its
     training pictures per second, validation and panels included."""
 
     folder: Path
@@ -80,23 +80,23 @@ def train(
     onnx: bool = True,
     say: Callable[[str], None] = lambda _: None,
 ) -> Run:
-    """Trains as `recipe` says and leaves everything in `folder`.
+    """Trains according to `recipe` and writes everything to `folder`.
 
     Args:
         recipe: what to train.
         folder: the run's folder.
         resume: continue from the folder's last checkpoint, if there is one; the result equals an uninterrupted run.
-        callbacks: more Lightning callbacks, for instance one that shows progress. What their `state_dict` gives must be
-            tensors and plain values: a checkpoint that holds anything else is not read again.
-        data: (training, validation) pictures already at hand, instead of those that the recipe names.
-        onnx: writes model.onnx too.
-        say: gets a line for what people should know, such as pictures that could not be read.
+        callbacks: more Lightning callbacks, for instance one that shows progress. Their `state_dict` must contain only
+            tensors and plain values; a checkpoint with anything else cannot be read again.
+        data: (training, validation) pictures, in place of those that the recipe names.
+        onnx: also write model.onnx.
+        say: called with lines for people, for instance about pictures that could not be read.
 
     Raises:
-        RecipeError: the recipe is invalid, the folder holds another run and `resume` is not set, or a checkpoint there
-            holds more than weights.
-        DataError: the pictures are not there.
-        TrainingError: the loss was no longer finite.
+        RecipeError: the recipe is invalid, the folder contains another run and `resume` is not set, or a checkpoint there
+            contains more than weights.
+        DataError: the pictures are missing.
+        TrainingError: the loss was not finite.
         MissingExtraError: `network.pretrained` without its package. BusyError: another process is training in the folder.
         KeyboardInterrupt: Ctrl-C, or its kind `Terminated` for SIGTERM; the checkpoints stay, and no model is written.
     """
@@ -105,7 +105,7 @@ def train(
 
 
 def _held(folder: Path) -> AbstractContextManager[None]:
-    """The run's folder for this process alone; those that it starts for further devices share it."""
+    """Locks the run's folder for this process; processes that it starts for further devices share the lock."""
     if os.environ.get("LOCAL_RANK", "0") != "0" or os.environ.get("NODE_RANK", "0") != "0":
         return nullcontext()
     return locked(
@@ -127,7 +127,7 @@ def _train(
         torch.set_num_threads(recipe.machine.threads)
     _check_possible(recipe, resumed=last is not None)
     training, validation = data or load_data(recipe.data)
-    skipped = dict.fromkeys([*training.skipped, *validation.skipped])  # a folder that is split has one list
+    skipped = dict.fromkeys([*training.skipped, *validation.skipped])  # a folder that is split has only one list
     _tell_left_out(list(skipped), say)
     noted = checked_pictures(training, validation, folder / "pictures.json", resumed=last is not None)
     loaders, setup, steps = _prepare(recipe, training, validation)
@@ -156,31 +156,31 @@ def _train(
         folder / "model", network, task, size=_trained_size(recipe, loaders[0]), card=card, half=recipe.half, onnx=onnx
     )
     if recipe.panels and trainer.is_global_zero:
-        animate(folder / "panels")  # last: whatever becomes of it, the model is there
+        animate(folder / "panels")  # last: if it fails, the model is there
     return Run(folder, model, metrics, setup, seconds, rate)
 
 
 def _check_possible(recipe: Recipe, resumed: bool) -> None:
     """Rejects invalid combinations before the pictures are read."""
     task = make_task(recipe.task.name, **recipe.task.options)
-    with torch.device("meta"):  # without weights: a wrong option costs no time
+    with torch.device("meta"):  # without weights, so that a wrong option is found at once
         network = network_for(recipe, task)
     if recipe.network.pretrained and not resumed:
         check_pretrained(network)
 
 
 FITTED = 4_000
-"""The number of training pictures, evenly spaced, from which a task takes its statistics."""
+"""Number of training pictures, evenly spaced, for a task's statistics."""
 
 
 def _begin(recipe: Recipe, loader: Loader, last: Path | None) -> tuple[Task, Network]:
-    """The task with its statistics, and the network with its first weights; those of checkpoint `last` come later.
+    """The task with its statistics, and the network with its initial weights; those of checkpoint `last` are loaded later.
 
     Raises:
-        RecipeError: they cannot be, or do not fit the model to start from. MissingExtraError: no package of pretrained weights.
+        RecipeError: they are impossible or do not match the model to start from. MissingExtraError: the pretrained weights' package is missing.
     """
     saved = {} if last is None else read_checkpoint(last, mapped=True).get("task", {})
-    if saved:  # the statistics that the run began with, whatever became of the model it started from
+    if saved:  # the run's statistics at its start, even if the model that it started from has changed
         task = make_task(**saved)
         return task, network_for(recipe, task)
     task = make_task(recipe.task.name, **recipe.task.options)
@@ -209,8 +209,8 @@ def _tell_left_out(skipped: Sequence[tuple[str, str]], say: Callable[[str], None
 
 
 def network_options(recipe: Recipe, task: Task) -> dict[str, object]:
-    """The network's keyword arguments: the recipe's, with channels from the task, and its output activation where the
-    network has that choice."""
+    """The network's keyword arguments: the recipe's, with channels from the task, and its output activation if the
+    network has that option."""
     given: dict[str, object] = {"in_channels": task.in_channels, "out_channels": task.network_channels}
     if "output_activation" in options_of(recipe.network.name):
         given["output_activation"] = task.output_activation
@@ -242,7 +242,7 @@ def load_data(recipe: DataRecipe) -> tuple[PictureSet, PictureSet]:
     """The training and validation pictures that a recipe names.
 
     Raises:
-        RecipeError: no training data named. DataError: it is not there or cannot be read.
+        RecipeError: no training data named. DataError: they are missing or cannot be read.
     """
     if not recipe.train:
         raise RecipeError("data.train: expected the name or path of training pictures, got nothing")
@@ -282,13 +282,13 @@ def _trainer(recipe: Recipe, folder: Path, setup: Setup, callbacks: Sequence[Cal
         checkpoints, "best", monitor="val_loss", save_top_k=1, save_on_train_epoch_end=True,
         enable_version_counter=False, save_weights_only=False,
     )  # fmt: skip
-    # Lightning's save_last would write it only where the epoch was also the best
+    # Lightning's save_last would write it only if the epoch was also the best
     last = ModelCheckpoint(
         checkpoints, "last", every_n_epochs=1, save_on_train_epoch_end=True, enable_version_counter=False
     )
     between: list[Callback] = []
     if recipe.ema:
-        ours.append(RunningMean(recipe.ema))  # after the panels, since it takes the mean out again after validation
+        ours.append(RunningMean(recipe.ema))  # after the panels, because it removes the average again after validation
     if recipe.checkpoint_minutes:
         interval = timedelta(minutes=recipe.checkpoint_minutes)
         between = [ModelCheckpoint(checkpoints, "last", train_time_interval=interval, enable_version_counter=False)]
@@ -311,7 +311,7 @@ def _restore_best(network: torch.nn.Module, folder: Path) -> None:
 
 
 def _trained_size(recipe: Recipe, loader: Loader) -> int:
-    """Short side at which photos look to the network as in training: crops are cut from pictures of data.size."""
+    """Short side at which photos look like training pictures to the network: crops are cut from pictures of data.size."""
     return recipe.data.size or (0 if loader.size is None else min(loader.size))
 
 
@@ -323,7 +323,7 @@ def save_recipe(recipe: Recipe, path: Path) -> None:
 
 @contextmanager
 def _interruptible(trainer: Trainer) -> Iterator[None]:
-    """Hands on Ctrl-C and SIGTERM, which Lightning keeps to itself: it exits with 1, or returns as if training had ended.
+    """Passes on Ctrl-C and SIGTERM, which Lightning swallows: it exits with 1, or returns as if training had ended.
 
     Raises KeyboardInterrupt, or for SIGTERM its kind `Terminated`.
     """
@@ -345,7 +345,7 @@ def _interruptible(trainer: Trainer) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Hushes Lightning's advice on things that hashigo does on purpose (no worker processes, its own resuming)."""
+    """Silences Lightning's advice about things that hashigo does on purpose (no worker processes, its own resuming)."""
     import logging
 
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning")]

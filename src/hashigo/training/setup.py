@@ -1,4 +1,4 @@
-"""What this machine does fastest: precision, memory format and compilation, chosen once and shown."""
+"""The fastest setup for this machine: precision, memory format and compilation, chosen once and shown."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from hashigo.machine import cores, cpu_has_bfloat16, has_compiler
 from hashigo.training.recipe import MachineRecipe
 
 COMPILING_PAYS = 2000
-"""Training steps below which "auto" does not compile: compiling takes up to a minute, and saves little of a step."""
+"""Number of training steps below which "auto" does not compile: compiling takes up to a minute and saves little per step."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """The choices for one run: `accelerator` as Lightning names it, `precision` "bf16" or "fp32", and two switches."""
+    """The setup of a run: `accelerator` with Lightning's name, `precision` "bf16" or "fp32", and two switches."""
 
     accelerator: str
     precision: str
@@ -33,7 +33,7 @@ def choose(recipe: MachineRecipe, steps: int) -> Setup:
     """The setup for a run of `steps` steps on this machine.
 
     Raises:
-        RecipeError: an accelerator that is not here, or more devices than there are.
+        RecipeError: an unavailable accelerator, or more devices than there are.
     """
     accelerator = _accelerator(recipe.accelerator)
     _check_devices(recipe.devices, accelerator)
@@ -47,7 +47,7 @@ def choose(recipe: MachineRecipe, steps: int) -> Setup:
 
 
 def _check_devices(wanted: int, accelerator: str) -> None:
-    """Raises RecipeError for more devices than there are; on processors each is a process, so more than cores make no sense."""
+    """Raises RecipeError for more devices than there are; on CPUs each is a process, so more than cores make no sense."""
     there = {"cpu": cores(), "cuda": torch.cuda.device_count(), "mps": 1}.get(accelerator)
     if there is not None and wanted > there:
         raise RecipeError(
@@ -63,7 +63,7 @@ def _accelerator(name: str) -> str:
     here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "tpu": _has_tpu()}
     name = {"gpu": "cuda"}.get(name, name)
     if name == "auto":
-        # mps only when asked for: it has no float64, and hashigo was never tried on it
+        # mps only on request: it has no float64, and hashigo was never tested on it
         return next(kind for kind in ("cuda", "tpu", "cpu") if here[kind])
     if name not in here:
         raise RecipeError(f"machine.accelerator: expected auto, cpu, gpu, tpu or mps, got {name!r}")

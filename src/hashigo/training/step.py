@@ -1,4 +1,4 @@
-"""How a batch becomes a loss: the one place that knows, for training, validation, networks trained together and studies."""
+"""From a batch to its loss: the only implementation, for training, validation, networks trained together and studies."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from hashigo.tasks import Task
 Criterion = Callable[[Tensor, Tensor], Tensor]
 """A loss of (output, target), both (N, C, H, W): a scalar."""
 Run = Callable[[Tensor], tuple[Tensor, Tensor | None]]
-"""What `Network.own_loss` does, perhaps compiled or with other weights: an input → the answer and the network's own loss."""
+"""A function like `Network.own_loss`, perhaps compiled or with other weights: an input → the answer and the network's own loss."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """A batch that went through a network."""
+    """A batch after a network's forward pass."""
 
     x: Tensor
     """The network's input, (N, in_channels, H, W)."""
     output: Tensor
-    """What it gave, float32."""
+    """The network's output, float32."""
     target: Tensor
-    """What the task wants, at the output's size."""
+    """The task's target, at the output's size."""
     own: Tensor | None
-    """A loss of the network's own, such as a VAE's KL divergence; None where it has none."""
+    """The network's own loss, such as a VAE's KL divergence; None if it has none."""
 
     def loss(self, criterion: Criterion) -> Tensor:
         """The loss of the batch, a scalar."""
@@ -45,14 +45,14 @@ class Step:
 
 
 def step(network: Network, task: Task, rgb: Tensor, rng: PictureRng | None = None, *, run: Run | None = None) -> Step:
-    """Pictures (N, 3, H, W) through `task.pair` and the network.
+    """Runs pictures (N, 3, H, W) through `task.pair` and the network.
 
     Args:
-        network: its contract gives the size of its answers.
+        network: its contract defines the size of its answers.
         task: defines input and target.
         rgb: the pictures, 0..1.
-        rng: decides what is random; None: nothing is.
-        run: how the network is run, by default as it is.
+        rng: for random variations; None: none.
+        run: runs the network; by default its `own_loss`.
     """
     with torch.autocast(rgb.device.type, enabled=False):
         x, target = task.pair(rgb, rng)
@@ -60,7 +60,7 @@ def step(network: Network, task: Task, rgb: Tensor, rng: PictureRng | None = Non
 
 
 def through(network: Network, x: Tensor, target: Tensor, *, run: Run | None = None) -> Step:
-    """Like `step`, for inputs and targets that are there already."""
+    """Like `step`, for given inputs and targets."""
     output, own = (run or network.own_loss)(x)
     with torch.autocast(x.device.type, enabled=False):
         return Step(x, output.float(), reduced(target, network.answer_scale), own)
@@ -75,12 +75,12 @@ def step_loss(
     criterion: Criterion | None = None,
     run: Run | None = None,
 ) -> Tensor:
-    """The loss of a batch of pictures (N, 3, H, W): a scalar. criterion: by default the task's own loss; the rest: see `step`."""
+    """The loss of a batch of pictures (N, 3, H, W), a scalar. criterion: by default the task's own loss; otherwise see `step`."""
     return step(network, task, rgb, rng, run=run).loss(criterion or task.criterion(task.loss))
 
 
 def reduced(target: Tensor, side: int) -> Tensor:
-    """The target at a `side`-th of its height and width, rounded up: the means of squares of that side.
+    """The target at 1/`side` of its height and width, rounded up: the means of squares of that side.
 
     Squares that reach beyond the picture repeat its edge, as the network's padding does.
     """

@@ -1,9 +1,9 @@
-"""Several small networks that differ only in their seed, trained together as one batched network.
+"""Several small networks that differ only in their seeds, trained together as one batched network.
 
-A GPU is idle most of the time while it trains a network of a few thousand weights; a dozen of them side by side cost
-it hardly more than one. `torch.func` stacks their weights along a new first axis, and each step runs them all on their
-own batches. Each network gets what `hashigo.train` would give it alone: the first weights of its seed, its own order
-of the pictures, its own damage.
+A GPU is mostly idle while it trains a network with a few thousand weights; a dozen at once take
+hardly longer. `torch.func` stacks their weights along a new first axis, and each step runs them all on their
+own batches. Each network gets the same as from `hashigo.train` alone: the initial weights of its seed, its own order
+of pictures, its own damage.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from hashigo.training.run import network_for
 from hashigo.training.setup import Setup, choose
 from hashigo.training.step import through
 
-Notes = dict[str, Any]  # what JSON can hold, as the caller likes
+Notes = dict[str, Any]  # any JSON, chosen by the caller
 
 
 class _OwnLoss(nn.Module):
@@ -52,20 +52,20 @@ class _OwnLoss(nn.Module):
 
 
 _DRAWING = threading.Lock()
-"""Held while first weights are drawn."""
+"""Held while initial weights are drawn."""
 
 
 class Together:
     """Networks of one recipe, one for each seed, trained step by step together.
 
     Args:
-        recipe: what to train; its `seed` is replaced by each of `seeds`, and its epochs are as many as are asked for
+        recipe: its `seed` is replaced by each of `seeds`, and epochs are trained on demand
             by `train_epoch`.
         seeds: one network each.
         pictures: the training pictures.
 
     Raises:
-        RecipeError: the recipe cannot be, or asks for what is not done here: pretrained weights, a rate for the encoder, or clipped
+        RecipeError: the recipe is invalid, or requires something unsupported: pretrained weights, a rate for the encoder, or clipped
             gradients, which would be clipped over all networks at once.
     """
 
@@ -93,7 +93,7 @@ class Together:
         alone = [self._first(seed) for seed in self.seeds]
         self._network = alone[
             0
-        ].train()  # trained itself where it is alone, else all take its place with their own weights
+        ].train()  # if it is alone, it is trained itself; otherwise all use it with their own weights
         if self.setup.channels_last:
             self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._own = _OwnLoss(self._network)
@@ -102,7 +102,7 @@ class Together:
         self._optimizer, self._schedule = make_optimizer(self._weights.values(), recipe.optimizer, steps)
 
     def _first(self, seed: int) -> Network:
-        """The untrained network of a seed; the process's own random state is left as it was.
+        """The untrained network of a seed; the process's random state is unchanged.
 
         One thread at a time: weights are drawn from the one generator that all threads share.
         """
@@ -112,9 +112,9 @@ class Together:
         return network.to(self.device)
 
     def train_epoch(self, go_on: Callable[[], bool] = lambda: True) -> list[float]:
-        """One epoch for all networks; returns the mean training loss of each.
+        """Trains all networks for one epoch; returns the mean training loss of each.
 
-        go_on: asked before each step; where it says no, the epoch is broken off and KeyboardInterrupt raised.
+        go_on: called before each step; if it returns False, the epoch is aborted and KeyboardInterrupt is raised.
 
         Raises:
             TrainingError: a loss was not finite.
@@ -162,7 +162,7 @@ class Together:
             return self._network.own_loss(x)
 
     def _loss_with(self, weights: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor, target: Tensor) -> Tensor:
-        """The loss of one network, whose weights and buffers these are."""
+        """The loss of one network with these weights and buffers."""
 
         def run(x: Tensor) -> tuple[Tensor, Tensor | None]:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.setup.precision == "bf16"):
@@ -178,7 +178,7 @@ class Together:
         return {f"network.{name}": value for name, value in values.items()}
 
     def networks(self) -> list[Network]:
-        """A copy of each network as it is now, in evaluation mode, on the CPU."""
+        """A copy of each network in its present state, in evaluation mode, on the CPU."""
         result: list[Network] = []
         for i in range(len(self.seeds)):
             state = {name: value.detach()[i].clone() for name, value in self._all().items()}
@@ -195,7 +195,7 @@ class Together:
 
     def save(self, paths: Sequence[str | Path], about: Sequence[Notes]) -> None:
         """Writes each network's weights, its optimizer's state and the epoch, with notes, as a safetensors file of its own
-        (no pickle), so that it can go on beside others than now."""
+        (no pickle), so that it can continue beside other networks than now."""
         optimizer = self._optimizer.state_dict()["state"]
         for place, (seed, path, notes) in enumerate(zip(self.seeds, paths, about, strict=True)):
             tensors = {f"network.{name}": value[place] for name, value in self._all().items()}
@@ -208,14 +208,14 @@ class Together:
                 save_file(copies, temporary, metadata={"together": json.dumps(header)})
 
     def _of_network(self, value: Tensor, place: int) -> Tensor:
-        """Of a part of the optimizer's state that of one network; a scalar, such as AdamW's count of steps, is all's."""
+        """One network's part of the optimizer's state; a scalar, such as AdamW's step count, is shared by all."""
         return value[place] if len(self.seeds) > 1 and value.ndim else value
 
     def restore(self, paths: Sequence[str | Path]) -> list[Notes]:
-        """Goes on where `save` was called for each network, in this company or another; returns the notes of each.
+        """Continues each network from where `save` was called, beside the same networks or others; returns the notes of each.
 
         Raises:
-            RecipeError: a file is of another seed, or they are of several epochs.
+            RecipeError: a file belongs to another seed, or the files to different epochs.
         """
         stored = [_read(path) for path in paths]
         seeds, epochs = tuple(notes["seed"] for notes, _ in stored), {notes["epoch"] for notes, _ in stored}
@@ -238,31 +238,31 @@ class Together:
         self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": state})
         self._schedule.last_epoch = steps = notes["schedule"]
         rates = zip(self._optimizer.param_groups, self._schedule.base_lrs, self._schedule.lr_lambdas, strict=True)
-        for group, base, factor in rates:  # or the next step would have the first one's
+        for group, base, factor in rates:  # otherwise the next step would use the first one's
             group["lr"] = base * factor(steps)
         self.epoch = notes["epoch"]
         return [notes["about"] for notes, _ in stored]
 
 
 def _read(path: str | Path) -> tuple[Notes, dict[str, Tensor]]:
-    """Notes and tensors of a state."""
+    """A state's notes and tensors."""
     with safe_open(path, "pt") as file:
         notes: Notes = json.loads(file.metadata()["together"])
         return notes, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no dictionary)
 
 
 def stored_epoch(path: str | Path) -> int:
-    """After how many epochs a state was stored.
+    """The epoch of a state.
 
     Raises:
-        SafetensorError, OSError, KeyError, TypeError, ValueError: it is not there or is no state.
+        SafetensorError, OSError, KeyError, TypeError, ValueError: it is missing or not a state.
     """
     with safe_open(path, "pt") as file:
         return int(json.loads(file.metadata()["together"])["epoch"])
 
 
 def _setup(machine: MachineRecipe, networks: int) -> Setup:
-    """What this machine does of it: nothing here is compiled, several networks' channels come first, and where
+    """The setup on this machine: nothing is compiled here, several networks use channels first, and where
     `hashigo.train` would use a TPU, which needs Lightning's own loop, it is the CPU."""
     setup = choose(machine, 0)
     if setup.accelerator == "tpu":

@@ -1,4 +1,4 @@
-"""What every encoder of the U-Net is."""
+"""Base classes of the U-Net's encoders."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class Encoder(nn.Module):
-    """The way down of a U-Net: (N, in_channels, H, W), sides multiples of stem·2**depth → the latent and `depth` skips.
+    """The contracting half of a U-Net: (N, in_channels, H, W), sides multiples of stem·2**depth → the latent and `depth` skips.
 
     Attributes:
         skip_channels: Channels of the skips, outermost first; skip i has 1/(stem·2**i) of the sides.
@@ -24,12 +24,12 @@ class Encoder(nn.Module):
 
 
 class FixedEncoder(Encoder):
-    """An encoder of one shape, made with `in_channels` alone. To add one: a class in a file here, and a line in `ENCODERS`.
+    """An encoder of fixed shape, whose only argument is `in_channels`. To add one: a class in a file here, and a line in `ENCODERS`.
 
-    The U-Net initializes its weights after it is made: pretrained ones are loaded by `Pretrained.load_pretrained`.
+    The U-Net initializes its weights after construction; `Pretrained.load_pretrained` loads pretrained ones.
 
     Attributes:
-        depth: How often sides are halved after the stem, and so the number of skips.
+        depth: How often sides are halved after the stem, which is also the number of skips.
         stem_side: By how much the first step reduces the sides.
     """
 
@@ -42,16 +42,16 @@ class FixedEncoder(Encoder):
 
 
 class Pretrained(nn.Module):
-    """A part of a network for which there are pretrained weights.
+    """A part of a network with pretrained weights.
 
     Attributes:
-        origin: Which weights these are, for the model card.
+        origin: The source of the weights, for the model card.
     """
 
     origin: ClassVar[str]
 
     def check_pretrained(self) -> None:
-        """Makes sure that the weights are at hand.
+        """Makes sure that the weights are available.
 
         Raises:
             MissingExtraError: their package is not installed.
@@ -59,7 +59,7 @@ class Pretrained(nn.Module):
         raise NotImplementedError
 
     def load_pretrained(self) -> None:
-        """Takes the weights.
+        """Loads the weights.
 
         Raises:
             MissingExtraError: their package is not installed.

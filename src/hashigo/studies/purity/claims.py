@@ -17,9 +17,9 @@ from hashigo.studies.purity.settings import PuritySettings
 def claims(runs: Mapping[str, Sequence[TrainingRun]], raw: ClusterScores, settings: PuritySettings) -> list[Claim]:
     """The article's claims with their verdicts.
 
-    Of a network a comparison has one value for each training run. The k-means runs of a single training run are no
-    substitute: they leave out what another draw of the first weights does, which is the larger part of the spread. So
-    from one training run every claim is within noise.
+    For networks, a comparison has one value per training run. The k-means runs of a single training run are no
+    substitute: they leave out the effect of the initial weights, which is the larger part of the spread. So
+    with one training run every claim is within noise.
     """
     basis = filled(texts.SEVERAL_RUNS, seeds=settings.seeds) if settings.seeds > 1 else texts.ONE_RUN
     values = {name: [run.purity for run in of_condition] for name, of_condition in runs.items()}
@@ -54,7 +54,7 @@ def claims(runs: Mapping[str, Sequence[TrainingRun]], raw: ClusterScores, settin
 
 
 def lost_by_pooling(runs: Sequence[TrainingRun]) -> Lost:
-    """What averaging the latents over their maps loses, over training runs whose latents are maps."""
+    """The loss of purity when latents are averaged over their maps, over training runs whose latents are maps."""
     pairs = [(run.purity, run.pooled.purity) for run in runs if run.pooled is not None]
     return Lost(
         share=interval([1 - pooled / flat for flat, pooled in pairs]),
@@ -63,8 +63,8 @@ def lost_by_pooling(runs: Sequence[TrainingRun]) -> Lost:
 
 
 def _pooling_claim(runs: Sequence[TrainingRun], name: Words, basis: Words) -> Claim:
-    """Per cent of the purity is what the article writes, so that gets the verdict; they could be meant as points, so the
-    evidence has those too."""
+    """The article says per cent, so the verdict is about per cent of the purity. It could mean percentage points, so the
+    evidence includes them too."""
     lost = lost_by_pooling(runs)
     by_unit = {"share": lost.share, "points": lost.points}
     evidence = filled(

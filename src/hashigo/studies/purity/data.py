@@ -18,12 +18,12 @@ from hashigo.studies.purity.results import AboutPictures
 from hashigo.studies.purity.settings import PuritySettings
 
 STEP = 4
-"""The networks halve pictures twice: their sides are multiples of this."""
+"""The networks halve pictures twice, so sides are multiples of this."""
 
 
 @dataclass(frozen=True)
 class LabelledPictures:
-    """Labelled training and test pictures of one size; labels are places in `train.classes`, of which none is empty.
+    """Labelled training and test pictures of one size; labels are indices into `train.classes`, none of which is empty.
 
     left_out: pictures that could not be used, unreadable, without a label, too small, or of a class that training does not have.
     """
@@ -39,17 +39,17 @@ class LabelledPictures:
 
     @staticmethod
     def labels(pictures: PictureSet) -> NDArray[np.int64]:
-        """The labels, which are known to be there."""
+        """The labels, which are known to exist."""
         return np.asarray(pictures.labels)
 
     @cached_property
     def resident(self) -> ResidentPictures:
-        """The training pictures where the networks are."""
+        """The training pictures on the networks' device."""
         return ResidentPictures(self.train, "cuda" if torch.cuda.is_available() else "cpu")
 
     @cached_property
     def about(self) -> AboutPictures:
-        """What results.json says of them."""
+        """Their description in results.json."""
         digest = hashlib.blake2b(digest_size=8)
         for pictures in (self.train, self.test):
             digest.update(np.ascontiguousarray(pictures.array()).data)
@@ -69,10 +69,10 @@ class LabelledPictures:
 def load_pictures(settings: PuritySettings) -> LabelledPictures:
     """The labelled training and test pictures, all of one size that the network can halve twice.
 
-    A set without a test split of its own is divided.
+    A set without a test split is divided.
 
     Raises:
-        DataError: nothing is there, labels are missing, or the pictures differ in size and no size is asked for.
+        DataError: no pictures, missing labels, or pictures of different sizes without a size in the settings.
     """
     size = settings.size or (28 if settings.data == "digits" else 0)
     root = settings.data_root or None
@@ -98,7 +98,7 @@ def load_pictures(settings: PuritySettings) -> LabelledPictures:
 
 
 def _labelled(pictures: PictureSet) -> tuple[PictureSet, int]:
-    """The pictures that have a label, and how many have none or could not be read. Raises DataError where none has one."""
+    """The pictures with a label, and the number without one or unreadable. Raises DataError if none has a label."""
     known = np.zeros(len(pictures), bool) if pictures.labels is None else pictures.labels >= 0
     if not known.any():
         raise DataError(
@@ -110,7 +110,7 @@ def _labelled(pictures: PictureSet) -> tuple[PictureSet, int]:
 
 
 def _common_shape(train: PictureSet, test: PictureSet, size: int) -> tuple[int, int]:
-    """(H, W) of all pictures: `size` where it is given, else the one that they have."""
+    """(H, W) of all pictures: `size` if given, else their own."""
     shapes = {train.uniform, test.uniform}
     height, width = next(iter(shapes)) or (0, 0)
     if size:
@@ -153,9 +153,9 @@ def _coloured(pictures: PictureSet) -> PictureSet:
 
 
 def _relabelled(pictures: PictureSet, train: PictureSet) -> PictureSet:
-    """The pictures of classes that `train` has, with labels 0, 1, … in the order of the labels there.
+    """The pictures of classes in `train`, with labels 0, 1, … in the order of the labels there.
 
-    Classes are the same if their names are, where they have names: folders `train/` and `test/` number their own.
+    Classes are matched by name if they have names, because the folders `train/` and `test/` are numbered separately.
     """
     theirs = _names(train, np.unique(LabelledPictures.labels(train)))
     places = {name: place for place, name in enumerate(theirs)}

@@ -1,4 +1,4 @@
-"""What the purity study does with one network: train it, and measure its latents at the epochs of the sweep."""
+"""Training a network for the purity study, and measuring its latents at the epochs of the sweep."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def raw_values(pictures: PictureSet) -> NDArray[np.float32]:
 
 
 def _fitting(rows: NDArray[np.float32]) -> slice | NDArray[np.int64]:
-    """Which rows a model is fitted on that needs them in memory: all, or of a set on disk some, evenly spread."""
+    """The rows for fitting a model that needs them in memory: all, or if they are on disk, some, evenly spaced."""
     return evenly(len(rows), quarter_of_memory() // rows[:1].nbytes) if isinstance(rows, np.memmap) else slice(None)
 
 
@@ -98,7 +98,7 @@ def _measure(features: Features, pictures: LabelledPictures, settings: PuritySet
 def _cluster_scores(
     features: Features, pictures: LabelledPictures, settings: PuritySettings
 ) -> tuple[ClusterScores, Clustering]:
-    """k-means fitted on the training features; scores of each run on them and on the test features."""
+    """Fits k-means on the training features; returns scores of each run on these and on the test features."""
     train, test = features
     clusters = cluster(train, pictures.classes, seeds=settings.kmeans_seeds, device=_device())
     agreement = ClusterScores(
@@ -126,13 +126,13 @@ def train_and_measure(
     say: Say,
     go_on: GoOn,
 ) -> None:
-    """Trains a condition with each of `seeds` together, measures along the sweep, and stores part and model of each.
+    """Trains a condition with all `seeds` together, measures along the sweep, and stores part and model of each.
 
-    What was measured so far is kept beside the weights, so a run that was killed goes on from the last measured epoch:
-    each seed from its own, whichever seeds it was trained with. Those that are at the same epoch go on together.
+    Measurements are stored beside the weights, so a killed run continues from the last measured epoch:
+    each seed from its own, whatever seeds it was trained with. Seeds at the same epoch continue together.
 
     Raises:
-        TrainingError: the loss or the latents are no longer finite.
+        TrainingError: the loss or the latents are not finite.
     """
     groups: dict[int | None, list[int]] = {}
     for seed in seeds:
@@ -152,7 +152,7 @@ def _train_group(
     name: str, recipe: Recipe, seeds: Sequence[int], epoch: int | None, settings: PuritySettings, pictures: LabelledPictures,
     study: StudyFolder, say: Say, go_on: GoOn, label: str,
 ) -> None:  # fmt: skip
-    """Trains and measures seeds whose states are all of `epoch`, None where they have none."""
+    """Trains and measures seeds whose states are all at `epoch`; None if there are none."""
     states = [_state(study, name, seed) for seed in seeds]
     networks, histories = _begin(recipe, seeds, pictures, states if epoch is not None else [], say)
     while networks.epoch < recipe.epochs:
@@ -166,7 +166,9 @@ def _train_group(
         for losses, loss in zip(histories.losses, networks.train_epoch(go_on), strict=True):
             losses.append(loss)
         histories.seconds += time.perf_counter() - start
-    networks.save(states, histories.as_json())  # measuring takes long, and a stop between two seeds costs no training
+    networks.save(
+        states, histories.as_json()
+    )  # measuring takes long; an interruption between two seeds loses no training
     for place, network in enumerate(networks.networks()):
         run = _finish(name, place, network, networks, histories, settings, pictures, study)
         states[place].unlink(missing_ok=True)
@@ -175,30 +177,30 @@ def _train_group(
 
 @dataclass
 class _Histories:
-    """What was measured on the way: for each seed the rows of the sweep and the epochs' losses; and the seconds in all."""
+    """Measurements along the sweep: for each seed the rows and the epochs' losses, and the total duration."""
 
     rows: list[list[SweepRow]]
     losses: list[list[float]]
     seconds: float = 0.0
 
     def as_json(self) -> list[dict[str, Json]]:
-        """What the state of each seed keeps of it, a `History`."""
+        """Each seed's part of it, a `History`."""
         share = self.seconds / len(self.rows)
         pairs = zip(self.rows, self.losses, strict=True)
         return [json_object(History(rows=rows, losses=losses, seconds=share)) for rows, losses in pairs]
 
 
 def _state(study: StudyFolder, name: str, seed: int) -> Path:
-    """Where a network is kept until it is finished."""
+    """The path of a network's state until it is finished."""
     return study.path / "states" / f"{name}-{seed}.safetensors"
 
 
 UNREADABLE = (SafetensorError, OSError, KeyError, TypeError, ValueError, DataError)
-"""What reading a state raises that is broken, or of an earlier version."""
+"""Errors raised by reading a state that is damaged or from an earlier version."""
 
 
 def _epoch_of(state: Path, say: Say) -> int | None:
-    """After how many epochs the state was stored, None where there is none to go on from."""
+    """The epoch of the stored state; None if there is none to continue from."""
     if not state.is_file():
         return None
     try:
@@ -211,7 +213,7 @@ def _epoch_of(state: Path, say: Say) -> int | None:
 def _begin(
     recipe: Recipe, seeds: Sequence[int], pictures: LabelledPictures, states: Sequence[Path], say: Say
 ) -> tuple[Together, _Histories]:
-    """The networks as they were when they were last stored in `states`, or new ones."""
+    """The networks as last stored in `states`, or new ones."""
     networks = Together(recipe, seeds, pictures.resident)
     if states:
         try:
@@ -229,7 +231,7 @@ def _finish(
     name: str, place: int, network: Network, networks: Together, histories: _Histories, settings: PuritySettings,
     pictures: LabelledPictures, study: StudyFolder,
 ) -> TrainingRun:  # fmt: skip
-    """Measures the network of the seed at `place`, stores it and what was measured, and returns that."""
+    """Measures the network of the seed at `place`, stores network and measurements, and returns the latter."""
     seed, epochs = networks.seeds[place], networks.epoch
     save_model(
         study.path / "models" / f"{name}-{seed}", network, networks.task, size=min(pictures.about.size), onnx=False
@@ -269,7 +271,7 @@ def _latents(network: Network, task: Task, pictures: LabelledPictures, pool: boo
 def _pooled_scores(
     network: Network, task: Task, pictures: LabelledPictures, settings: PuritySettings
 ) -> ClusterScores | None:
-    """The scores of a trained network's latents averaged over their maps; None where they are no maps."""
+    """The scores of a trained network's latents averaged over their maps; None if they are not maps."""
     _, shape = extract(network, task, pictures.test.subset(slice(0, 1)), device=_device())
     if len(shape) < 3:
         return None
@@ -278,7 +280,7 @@ def _pooled_scores(
 
 @torch.no_grad()
 def held_out_loss(network: Network, networks: Together, pictures: PictureSet) -> float:
-    """The mean reconstruction loss of pictures never trained on, in the network's evaluation mode."""
+    """The mean reconstruction loss of pictures not used for training, in evaluation mode."""
     device, task = _device(), networks.task
     network = network.to(device).eval()
     loader = Loader(ResidentPictures(pictures, device), batch_size=500, crop=0, training=False)
@@ -289,13 +291,13 @@ def held_out_loss(network: Network, networks: Together, pictures: PictureSet) ->
 
 
 def stored_latents(folder: Path, pictures: PictureSet) -> NDArray[np.float32]:
-    """The latents that a stored model gives: (N, D)."""
+    """A stored model's latents: (N, D)."""
     model = open_model(folder)
     return extract(load_network(model), model.task, pictures)[0]
 
 
 def reconstructions(folder: Path, pictures: PictureSet) -> NDArray[np.float32]:
-    """What a stored model makes of pictures: (N, 3, H, W), 0..1."""
+    """A stored model's reconstructions: (N, 3, H, W), 0..1."""
     model = open_model(folder)
     network = load_network(model)
     loader = Loader(ResidentPictures(pictures), batch_size=len(pictures), crop=0, training=False)

@@ -63,7 +63,7 @@ def write_report(
 
 
 def introduction(page: Page, settings: PuritySettings, results: PurityResults) -> None:
-    """What was done, how far that is from the article's setting, and what was left out."""
+    """What was done, how it differs from the article's setting, and what was left out."""
     data = results.data
     height, width = data.size
     page.text(
@@ -92,8 +92,8 @@ def introduction(page: Page, settings: PuritySettings, results: PurityResults) -
 
 
 def _departures(settings: PuritySettings, results: PurityResults) -> list[Departure]:
-    """What differs from the article's setting: of data, size and precision, where 0 and "auto" can mean it, what came of
-    them."""
+    """Differences from the article's setting; for data, size and precision, where 0 and "auto" may equal it, the actual
+    values."""
     data = results.data
     height, width = data.size
     differing = departures(settings, PRESETS["article"], texts.SETTINGS)
@@ -107,7 +107,7 @@ def _departures(settings: PuritySettings, results: PurityResults) -> list[Depart
 
 
 def _range(bounds: Interval | Range | None, digits: int = 3) -> str:
-    """ "0.671 … 0.712", a dash where there is no interval."""
+    """ "0.671 … 0.712", or a dash if there is no interval."""
     if bounds is None or not np.isfinite(bounds.low):
         return "–"
     return f"{bounds.low:.{digits}f} … {bounds.high:.{digits}f}"
@@ -270,7 +270,7 @@ def _maps(page: Page, settings: PuritySettings, pictures: LabelledPictures, stud
 
 
 def _tsne(values: NDArray[np.float32], seed: int) -> NDArray[np.float32] | None:
-    """Points in the plane, (N, 2); None where there is nothing to spread out (t-SNE would crash on equal rows)."""
+    """Points in the plane, (N, 2); None if there is nothing to spread out (t-SNE crashes on equal rows)."""
     from sklearn.manifold import TSNE
 
     if len(values) < 4 or not np.isfinite(values).all() or float(np.ptp(values, axis=0).max()) < 1e-6:

@@ -1,6 +1,6 @@
-"""What the purity study stores and passes on: the measures of features, of a training run, and their summaries.
+"""The purity study's results: measures of features and of training runs, and their summaries.
 
-Each class is an object of results.json with the same keys. Lists of scores have one value for each k-means run.
+Each class is an object in results.json with the same keys. Lists of scores have one value per k-means run.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hashigo.studies.claims import Claim, Interval
 
 @dataclass(frozen=True, kw_only=True)
 class AboutPictures:
-    """What the pictures are; the digest changes with them."""
+    """A description of the pictures; the digest is a checksum."""
 
     source: str
     train: int
@@ -40,7 +40,7 @@ class Scores:
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterScores:
-    """k-means on features: the runs' inertia and iterations, and their scores on training and test pictures."""
+    """Results of k-means on features: the runs' inertia and iterations, and their scores on training and test pictures."""
 
     inertia: list[float]
     iterations: list[int]
@@ -66,12 +66,12 @@ class FeatureMeasures(ClusterScores):
     """All measures of one set of features.
 
     Args:
-        values: Values of each picture's features.
+        values: Number of values per picture.
         contingency: Pictures of each label (rows) in each cluster of the k-means run with the lowest inertia.
         probe: The linear probe's accuracy.
-        measuring_seconds: What measuring took.
-        machine: What it was measured, or the network trained, on; empty in folders of an early version.
-        explained_variance: Of principal components only: their share of the pixels' variance.
+        measuring_seconds: Duration of measuring.
+        machine: The machine for measuring, or for training the network; empty in folders from early versions.
+        explained_variance: For principal components only: their share of the pixels' variance.
     """
 
     values: int
@@ -84,7 +84,7 @@ class FeatureMeasures(ClusterScores):
 
 @dataclass(frozen=True, kw_only=True)
 class SweepRow(ClusterScores):
-    """What was measured after an epoch."""
+    """Measurements after an epoch."""
 
     epoch: int
     test_loss: float
@@ -92,15 +92,15 @@ class SweepRow(ClusterScores):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRun(FeatureMeasures):
-    """One trained network: the measures of its latents, the way there, and the network itself.
+    """One trained network: the measures of its latents during and after training, and the network itself.
 
     Args:
-        parameters: How many it has.
+        parameters: Their number.
         seed: Its training seed.
-        sweep: What was measured along the epochs, the last one's at the end.
+        sweep: Measurements during training, ending with the last epoch.
         train_loss: Mean loss of each epoch.
-        seconds: What its training took.
-        pooled: The scores of its latents averaged over their maps; None where they are no maps.
+        seconds: Duration of training.
+        pooled: The scores of its latents averaged over their maps; None if they are not maps.
     """
 
     parameters: int
@@ -111,17 +111,17 @@ class TrainingRun(FeatureMeasures):
     pooled: ClusterScores | None = None
 
     def after(self, epoch: int) -> SweepRow:
-        """What was measured after `epoch`.
+        """The measurements after `epoch`.
 
         Raises:
-            StopIteration: nothing was.
+            StopIteration: there are none.
         """
         return next(row for row in self.sweep if row.epoch == epoch)
 
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """What a network that is being trained has measured so far: rows of the sweep, losses of the epochs, seconds."""
+    """Measurements of a network in training so far: rows of the sweep, losses of the epochs, seconds."""
 
     rows: list[SweepRow]
     losses: list[float]
@@ -130,14 +130,14 @@ class History:
 
 @dataclass(frozen=True, kw_only=True)
 class Map:
-    """Features brought to the plane, a point (x, y) for each picture."""
+    """Features mapped to the plane, a point (x, y) for each picture."""
 
     points: list[list[float]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class MeasureSummary(Interval):
-    """A measure over training runs; `kmeans_sd` is its standard deviation over the k-means runs of one training run."""
+    """A measure over training runs; `kmeans_sd` is the standard deviation over the k-means runs of one training run."""
 
     kmeans_sd: float
 
@@ -162,7 +162,7 @@ class Summary:
 
 @dataclass(frozen=True, kw_only=True)
 class BaselineSummary(Summary):
-    """A baseline's scores, and all that was measured of it."""
+    """A baseline's scores and all its measurements."""
 
     probe: Probe
     values: int
@@ -178,7 +178,7 @@ class EpochSummary(Summary):
 
 @dataclass(frozen=True, kw_only=True)
 class Lost:
-    """What pooling loses, over training runs: as a share of the purity, and in points, purity minus purity."""
+    """The loss by pooling, over training runs: as a share of the purity, and in percentage points."""
 
     share: Interval
     points: Interval
@@ -186,7 +186,7 @@ class Lost:
 
 @dataclass(frozen=True, kw_only=True)
 class PooledSummary(Summary):
-    """The scores of pooled latents, and what pooling lost."""
+    """The scores of pooled latents, and the loss by pooling."""
 
     lost: Lost
 
@@ -212,18 +212,18 @@ class ConditionSummary(Summary):
     """A condition over its training runs.
 
     Args:
-        article: The article's purity; None of a control.
-        values: Values of each picture's features.
-        parameters: How many the network has.
-        single_run: Where the purity of one more training run would lie, with 95 %; None from a single run.
+        article: The article's purity; None for a control.
+        values: Number of values per picture.
+        parameters: Number of the network's parameters.
+        single_run: 95 % prediction interval for the purity of one more training run; None for a single run.
         probe: The linear probe's accuracy.
         untrained: Scores of the untrained encoder.
-        sweep: Scores along the epochs.
+        sweep: Scores during training.
         train_loss: Mean loss of each epoch.
-        test_loss: Mean loss of the test pictures at the end.
-        seconds: What training took in all.
-        machine: What the networks were trained on.
-        pooled: Scores of the pooled latents; None where they are no maps.
+        test_loss: Final mean loss of the test pictures.
+        seconds: Total duration of training.
+        machine: The machines used for training.
+        pooled: Scores of the pooled latents; None if they are not maps.
     """
 
     article: float | None

@@ -1,8 +1,8 @@
 """The study `purity`: do k-means clusters of a U-Net's latents agree with the pictures' labels, with and without skips?
 
 The article trained four small U-Nets on MNIST (with or without skip connections, with or without a 16-unit
-bottleneck), clustered what their tanh layer gives with k-means, and weighed each cluster's share of its commonest
-label. Here each condition can be trained with several seeds, so that intervals tell what one run cannot.
+bottleneck), clustered the outputs of their tanh layer with k-means, and averaged each cluster's share of its most common
+label. Here each condition can be trained with several seeds, which gives intervals.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ from hashigo.studies.settings import Say
 def run_purity(settings: PuritySettings, folder: str | Path, say: Say = lambda _: None) -> Path:
     """Runs the study, or continues it where it stopped; returns the path of `report.html`.
 
-    say: called with a line for each thing that is done.
+    say: called with a line for each step.
 
     Raises:
         RecipeError: invalid settings, or the folder contains another study.
-        DataError: the pictures are not there, differ in size, have no labels, or are others than when the study was
-            begun. TrainingError: a network's loss is no longer finite.
+        DataError: the pictures are missing, differ in size, have no labels, or have changed since the study was
+            started. TrainingError: a network's loss is not finite.
     """
     pictures = load_pictures(settings)
     if settings.epochs == 0:
         steps = max(1, len(pictures.train) // settings.batch_size)
         settings = replace(settings, epochs=min(100, max(10, math.ceil(1000 / steps))))
-    may_grow = ("seeds", "controls", "data_root", "root")  # the last is what data_root was called
+    may_grow = ("seeds", "controls", "data_root", "root")  # the last is the former name of data_root
     study = StudyFolder(folder, "purity", settings, may_grow, pictures.about, PuritySettings())
     if pictures.left_out:
         reasons = "unreadable, without a label, too small, or of a class missing from training"
@@ -57,7 +57,7 @@ def run_purity(settings: PuritySettings, folder: str | Path, say: Say = lambda _
     )
     with lanes() as together:
         jobs = list(_jobs(settings, pictures, study, say))
-        together.run([*jobs[:1], *_counted(jobs[1:], say)])  # the first measures the baselines, quickly
+        together.run([*jobs[:1], *_counted(jobs[1:], say)])  # the first job measures the baselines, which is quick
     results = summarize(settings, pictures, study)
     facts = study.write_results(results)
     return write_report(settings, pictures, study, results, facts)
@@ -69,14 +69,14 @@ def _jobs(settings: PuritySettings, pictures: LabelledPictures, study: StudyFold
         seeds = range(settings.seed, settings.seed + settings.seeds)
         missing = [seed for seed in seeds if study.finished(f"{name}-{seed}", TrainingRun) is None]
         recipe = settings.recipe(condition, pictures.train)
-        # a GPU trains all seeds of a condition as one batched network; processor cores do best with a seed each
+        # a GPU trains all seeds of a condition as one batched network; on CPUs a seed per core is fastest
         groups = [missing] if torch.cuda.is_available() else [[seed] for seed in missing]
         for group in filter(None, groups):
             yield partial(train_and_measure, name, recipe, group, settings, pictures, study, say)
 
 
 def _counted(jobs: Sequence[Job], say: Say) -> Iterator[Job]:
-    """The jobs; after each, a line says how many are done and about how long the others will take."""
+    """The jobs; after each, a line tells how many are done and about how much time is left."""
     start, lock, done = time.monotonic(), threading.Lock(), 0
 
     def counted(job: Job, go_on: Callable[[], bool]) -> None:
@@ -103,18 +103,18 @@ def _duration(seconds: float) -> str:
 
 
 Job = Callable[[Callable[[], bool]], None]
-"""Something to do in a lane; it gets a function that tells whether to go on."""
+"""A job of a lane; its argument is a function that tells whether to continue."""
 
 
 class Lanes:
-    """Threads that work side by side, one for each core and each on one core; a single one that uses a GPU."""
+    """Parallel threads: one per core, or a single one that uses a GPU."""
 
     def __init__(self, count: int) -> None:
         self.count = count
         self._stop = threading.Event()
 
     def run(self, jobs: Iterable[Job]) -> None:
-        """Does all jobs; the first error, or Ctrl-C, stops the others at their next step and is raised."""
+        """Runs all jobs; the first error, or Ctrl-C, stops the others at their next step and is raised."""
         with ThreadPoolExecutor(self.count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             futures: Sequence[Future[None]] = [pool.submit(job, self._go_on) for job in jobs]
             try:
@@ -131,8 +131,8 @@ class Lanes:
 
 @contextmanager
 def lanes() -> Iterator[Lanes]:
-    """Lanes for this machine. Small networks gain nothing from several cores each, and numbers do not depend on how
-    many cores there are where each works alone."""
+    """Lanes for this machine. Small networks do not benefit from several cores, and with one core each, numbers do not depend on how
+    many cores there are."""
     before = torch.get_num_threads()
     with threadpool_limits(1):
         try:

@@ -1,6 +1,6 @@
-"""What the purity study does by its settings: conditions, epochs, seeds; and the presets.
+"""The purity study's settings (conditions, epochs, seeds) and presets.
 
-Nothing heavy is imported here: the help of a command passes by.
+Nothing heavy is imported here, because the command's help needs these settings.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from hashigo.training.recipe import DataRecipe, MachineRecipe, NetworkRecipe, Op
 
 
 class Shaped(Protocol):
-    """What a recipe must know of a `PictureSet`.
+    """What a recipe needs from a `PictureSet`.
 
-    Not imported even for type checkers only: the parser of the command line, which looks types up, would run that import.
+    `PictureSet` itself is not imported even for type checkers, because the command line's parser resolves types and would run that import.
     """
 
     @property
@@ -31,8 +31,8 @@ class Shaped(Protocol):
 class Condition:
     """One way to build the network.
 
-    skips: as `UNet` takes it. bottleneck: whether there is one. article: the purity that the article found, None for a
-    control that it did not have.
+    skips: as in `UNet`. bottleneck: whether there is one. article: the article's purity; None for a
+    control that is not in the article.
     """
 
     skips: str
@@ -48,7 +48,7 @@ CONDITIONS: dict[str, Condition] = {
     "zeroed": Condition("zeroed", False),
     "zeroed-bottleneck": Condition("zeroed", True),
 }
-"""The article's four conditions, and as a control two with skip connections' weights through which zeros flow."""
+"""The article's four conditions, and as controls two with zeroed skip connections."""
 
 SWEEP = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 """Epochs after which purity is measured; 0 is the untrained encoder."""
@@ -56,7 +56,7 @@ SWEEP = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 @dataclass(frozen=True)
 class PuritySettings:
-    """Everything that decides on the study's numbers.
+    """Everything that influences the study's numbers.
 
     Args:
         preset: The preset that provides the defaults.

@@ -103,7 +103,7 @@ def _pooled(runs: Sequence[TrainingRun]) -> PooledSummary | None:
 
 
 def trained_on(runs: Sequence[TrainingRun]) -> str:
-    """What the runs were trained on and in which precision, each once: sittings may have been on several machines."""
+    """The machines and precisions of training, each once: sessions may have used several machines."""
     return "; ".join(sorted({run.machine for run in runs if run.machine})) or "unknown"
 
 
@@ -121,7 +121,7 @@ def _scores(scores: Sequence[Scores]) -> ScoresSummary:
 
 
 def _measure(values: Sequence[Sequence[float]]) -> MeasureSummary:
-    """A measure's mean over the training runs with its interval, and the spread over the k-means runs of one; (runs,
+    """A measure's mean over the training runs with its interval, and the spread over the k-means runs of one; values (runs,
     k-means runs)."""
     within = float(np.mean([np.std(run, ddof=1) for run in values]))
     over_runs = interval([float(np.mean(run)) for run in values])
@@ -136,7 +136,7 @@ def _measure(values: Sequence[Sequence[float]]) -> MeasureSummary:
 
 
 def _single_run(means: Sequence[float]) -> Range | None:
-    """Where the mean purity of one more training run would lie, with 95 %; None from a single run."""
+    """95 % prediction interval for the purity of one more training run; None for a single run."""
     if len(means) < 2:
         return None
     reach = float(stats.t.ppf(0.975, len(means) - 1) * np.std(means, ddof=1) * np.sqrt(1 + 1 / len(means)))

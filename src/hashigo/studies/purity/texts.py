@@ -1,4 +1,4 @@
-"""What the purity study says, in English and Japanese: its claims with their evidence, and its page.
+"""The purity study's texts, in English and Japanese: claims, evidence and page.
 
 Texts with places in braces are templates for `hashigo.pages.words.filled`.
 """
@@ -17,7 +17,7 @@ CONDITIONS: dict[str, Words] = {
     "raw": Words("raw pixels", "生の画素"),
     "pca": Words("principal components", "主成分"),
 }
-"""What the page calls each condition and baseline."""
+"""The page's names for conditions and baselines."""
 
 CLAIMS: dict[str, Words] = {
     "bottleneck": Words(
@@ -54,7 +54,7 @@ CLAIMS: dict[str, Words] = {
         "平坦化の代わりに大域平均プーリングを使うと純度の20～30%が失われる（{name}）",
     ),
 }
-"""The article's claims, and the study's own control."""
+"""The article's claims and the study's own control."""
 
 COMPARISON = Words(
     "{left} {a:.3f}, {right} {b:.3f}; difference {gap}, {basis}.",
@@ -103,7 +103,7 @@ SETTINGS: dict[str, Words] = {
     "units": Words("bottleneck units", "ボトルネックのユニット数"),
     "kmeans_seeds": Words("k-means runs", "k-meansの回数"),
 }
-"""The settings in which a study can depart from the article's."""
+"""The settings that may differ from the article's."""
 
 TABLE = Words("The article's table", "記事の表")
 TABLE_HEAD = (

@@ -1,1 +1,1 @@
-"""The studies `autoencode` and `colorize`: networks that give pictures back, with and without skip connections."""
+"""The studies `autoencode` and `colorize`: networks that restore pictures, with and without skip connections."""

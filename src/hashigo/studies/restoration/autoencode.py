@@ -1,7 +1,7 @@
-"""The study `autoencode`: a U-Net gives pictures back, with skip connections, without, and with zeros flowing in them.
+"""The study `autoencode`: U-Nets that reproduce pictures, with skip connections, without, and with zeroed ones.
 
-The article: with skip connections it learns far faster (20 epochs about as good as 200 without) and ends sharper. The
-third network is a control that the article did not have: it has the parameters of the first, but nothing flows through
+The article: with skip connections a U-Net learns far faster (20 epochs do as much as 200 without) and is sharper in the end. The
+third network is a control that is not in the article: it has the parameters of the first, but no information passes through
 its skip connections.
 """
 
@@ -29,22 +29,22 @@ SKIPS = {"with": "concat", "without": "none", "zeroed": "zeroed"}
 """The skip connections of each network."""
 
 FAST = 0.2
-"""The claim of speed holds if the network with skips needs at most this share of the epochs. The article's 20 of 200 are
-0.1; twice that still counts as far faster, and leaves room for the bumps of one run's curve."""
+"""The claim about speed holds if the network with skips needs at most this share of the epochs. The article's 20 of 200 are
+0.1; twice that still counts as far faster and allows for noise in a single run's curve."""
 
 SAME = 0.25
-"""The zeroed network does as the one without if their PSNR differ by less than this share of what skips bring."""
+"""The zeroed network equals the one without skips if their PSNR differs by less than this share of the gain by skips."""
 
 
 @alone
 def run_autoencode(settings: RestorationSettings, folder: str | Path, say: Say = lambda _: None) -> Path:
     """Runs the study, or continues it where it stopped; returns the path of `report.html`.
 
-    Grey pictures go through networks of one channel. say: called with a line for each thing that is done.
+    Grey pictures are processed by networks with one channel. say: called with a line for each step.
 
     Raises:
         RecipeError: invalid settings, or the folder contains another study.
-        DataError: the pictures are not there or are too small.
+        DataError: the pictures are missing or too small.
     """
     say(f"reading {settings.data}")
     pictures = load_pictures(settings)
@@ -79,10 +79,10 @@ def first_epoch_at(curves: Sequence[Epoch], loss: Callable[[Epoch], float], targ
 
 
 def speed(skips: TrainedNetwork, plain: TrainedNetwork) -> Claim:
-    """Whether the network with skips reaches the last loss of the one without within `FAST` of the epochs.
+    """Whether the network with skips reaches the other's final loss within `FAST` of the epochs.
 
-    By the training loss, which BatchNorm's lagging averages do not touch. Where there are so few epochs that even the
-    first is more than `FAST` of them, reaching it in the first tells nothing.
+    Uses the training loss, which does not depend on BatchNorm's lagging averages. If there are so few epochs that even the
+    first is more than `FAST` of them, reaching the loss in the first says nothing.
     """
     epochs, last = len(plain.curves), plain.curves[-1]
     epoch = first_epoch_at(skips.curves, lambda row: row.train_loss, last.train_loss)
@@ -107,7 +107,7 @@ def speed(skips: TrainedNetwork, plain: TrainedNetwork) -> Claim:
 
 
 def sharper(skips: TrainedNetwork, plain: TrainedNetwork) -> Claim:
-    """Whether held-out pictures come back sharper and nearer to the original with skips, picture by picture."""
+    """Whether held-out pictures are sharper and closer to the original with skips, in pairs."""
     by_detail, detail = paired_higher(skips.each["sharpness"], plain.each["sharpness"])
     by_psnr, psnr = paired_higher(skips.each["psnr"], plain.each["psnr"])
     evidence = filled(
@@ -125,9 +125,9 @@ def sharper(skips: TrainedNetwork, plain: TrainedNetwork) -> Claim:
 
 
 def control(networks: Mapping[str, TrainedNetwork]) -> Claim:
-    """Whether the zeroed network's PSNR differs from that of the one without by less than `SAME` of what skips bring.
+    """Whether the zeroed network's PSNR differs from that without skips by less than `SAME` of the gain by skips.
 
-    Both bounds are tested picture by picture. Where skips bring nothing there is nothing to explain: within noise.
+    Both bounds are tested in pairs. If skips gain nothing, there is nothing to explain: within noise.
     """
     skips, plain, zeroed = (np.asarray(networks[name].each["psnr"]) for name in ("with", "without", "zeroed"))
     brought, excess = skips - plain, zeroed - plain

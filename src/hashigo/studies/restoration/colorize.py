@@ -1,7 +1,7 @@
 """The study `colorize`: grey pictures in, RGB out, with and without skip connections, tested on cats.
 
-The article: skip connections are better, colouring is harder than reconstructing, and the colours come out dull. For the
-second the same two networks learn to give the same pictures back as well.
+The article: skip connections are better, colorizing is harder than reconstructing, and the colours come out dull. For the
+second claim, the same two networks are also trained to reconstruct the same pictures.
 """
 
 from __future__ import annotations
@@ -45,23 +45,23 @@ CONDITIONS = {
 """The networks that are trained."""
 
 DULL = 0.9
-"""Colours are dull if they have surely less than this share of their originals' colourfulness: a few per cent less
-would be no reason to call them so."""
+"""Colours are dull if they certainly have less than this share of the originals' colourfulness: a few per cent less
+would not be dull."""
 
 COLOURED = 5.0
-"""Originals below this colourfulness (M3) are all but grey: what share of their colour came back cannot be told."""
+"""Originals below this colourfulness (M3) are nearly grey, so the share of restored colour cannot be measured."""
 
 
 @alone
 def run_colorize(settings: RestorationSettings, folder: str | Path, say: Say = lambda _: None) -> Path:
     """Runs the study, or continues it where it stopped; returns the path of `report.html`.
 
-    Of a set with a class "cat" the cats are kept out of training, and are the test pictures unless `settings.test` names
-    others. say: called with a line for each thing that is done.
+    If a set has a class "cat", cats are excluded from training and are the test pictures unless `settings.test` names
+    others. say: called with a line for each step.
 
     Raises:
         RecipeError: invalid settings, or the folder contains another study.
-        DataError: the pictures are not there, are too small, or have no colour.
+        DataError: the pictures are missing, too small, or have no colour.
     """
     say(f"reading {settings.data}")
     pictures = load_pictures(settings, keep_out=CATS)
@@ -99,7 +99,7 @@ def _check_coloured(settings: RestorationSettings, pictures: DividedPictures) ->
 
 
 def colour_ratios(network: TrainedNetwork, originals: Originals) -> NDArray[np.float64]:
-    """The share of its original's colourfulness that each result has, of originals that are not all but grey."""
+    """Each result's share of its original's colourfulness, except for nearly grey originals."""
     before = np.asarray(originals.originals["colourfulness"])
     coloured = before >= COLOURED
     ratios: NDArray[np.float64] = np.asarray(network.each["colourfulness"])[coloured] / before[coloured]
@@ -117,8 +117,8 @@ def claims(networks: Mapping[str, TrainedNetwork], originals: Originals) -> list
 
 
 def better(skips: TrainedNetwork, plain: TrainedNetwork) -> Claim:
-    """Whether results with skips are better by the loss, CIEDE2000 and PSNR, picture by picture."""
-    by_loss, loss = paired_higher(plain.each["loss"], skips.each["loss"])  # the lower the better
+    """Whether results with skips are better in loss, CIEDE2000 and PSNR, in pairs."""
+    by_loss, loss = paired_higher(plain.each["loss"], skips.each["loss"])  # lower is better
     by_delta_e, delta_e = paired_higher(plain.each["delta_e"], skips.each["delta_e"])
     by_psnr, psnr = paired_higher(skips.each["psnr"], plain.each["psnr"])
     evidence = filled(
@@ -137,7 +137,7 @@ def better(skips: TrainedNetwork, plain: TrainedNetwork) -> Claim:
 
 
 def harder(networks: Mapping[str, TrainedNetwork]) -> Claim:
-    """Whether the loss of colouring is above that of reconstructing, for both networks, each with the weights of its best
+    """Whether the loss of colorizing is higher than that of reconstructing, for both networks, each with the weights of its best
     epoch."""
     pairs = {name: (networks[name], networks[f"autoencode-{name}"]) for name in COLOURING}
     compared = {
@@ -169,7 +169,7 @@ def _epochs_above(curves: Sequence[Epoch], others: Sequence[Epoch]) -> int:
 
 
 def dull(networks: Mapping[str, TrainedNetwork], originals: Originals) -> Claim:
-    """Whether results with skips have less than `DULL` of their originals' colourfulness, by the ratio of each picture."""
+    """Whether results with skips have less than `DULL` of their originals' colourfulness, from each picture's ratio."""
     skips, plain = (colour_ratios(networks[name], originals) for name in COLOURING)
     if not len(skips):
         return Claim(texts.DULL_CLAIM, "within noise", texts.NO_COLOUR, {})

@@ -1,4 +1,4 @@
-"""The pictures of a restoration study: for training, for the curves, and held out for the measures."""
+"""The pictures of a restoration study: for training, validation and testing."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from hashigo.studies.restoration.settings import RestorationSettings
 
 @dataclass(frozen=True, eq=False)
 class DividedPictures:
-    """The three sets of a study, which have no picture in common.
+    """The three disjoint sets of a study.
 
-    train: what the networks learn from. validation: for the loss curves, the panels and the choice of the best epoch.
-    test: held out for the measures. crop: side of the squares that the networks see. grey: whether they have no colour.
-    kept_out: names of the classes that no network has seen in training. by_class: whether the test pictures are theirs.
-    dropped: pictures that were too small or, of the test pictures, in the training set too. unreadable: files. digest: changes with them.
+    train: for training. validation: for loss curves, panels and the choice of the best epoch.
+    test: for measurements. crop: side of the squares that the networks see. grey: whether the pictures have no colour.
+    kept_out: names of classes excluded from training. by_class: whether these are the test pictures.
+    dropped: pictures that were too small, or test pictures that were also in the training set. unreadable: files. digest: a checksum.
     """
 
     train: PictureSet
@@ -42,7 +42,7 @@ class DividedPictures:
 
     @property
     def about(self) -> AboutPictures:
-        """What results.json says of them."""
+        """Their description in results.json."""
         return AboutPictures(
             train=AboutSet(pictures=len(self.train), source=self.train.source),
             validation=AboutSet(pictures=len(self.validation), source=self.validation.source),
@@ -57,14 +57,14 @@ class DividedPictures:
 
 
 def load_pictures(settings: RestorationSettings, keep_out: Collection[str] = ()) -> DividedPictures:
-    """Reads and divides the pictures that `settings` name.
+    """Reads and splits the pictures that `settings` name.
 
-    Of a set with labels, classes whose names are in `keep_out` (lower case) are kept out of training, and unless
+    If a set has labels, classes with names in `keep_out` (lower case) are excluded from training, and unless
     `settings.test` names other pictures they are the test pictures: those of the set's own test split, or of training
-    where it has none of them. Otherwise those are the set's own test split, or a share of it that is kept apart.
+    if it has none of them. Otherwise the test pictures are the set's own test split, or a held-out share.
 
     Raises:
-        DataError: nothing is there, no picture is of another class, none is large enough, or there are too few to divide.
+        DataError: no pictures, no picture of another class, none large enough, or too few to split.
     """
     pictures, own_test = _training(settings)
     names, of_classes = _of_classes(pictures, keep_out)
@@ -98,7 +98,7 @@ def load_pictures(settings: RestorationSettings, keep_out: Collection[str] = ())
 
 
 def _of_test_split(settings: RestorationSettings, keep_out: Collection[str]) -> PictureSet | None:
-    """The test split's pictures of the classes that are kept out, None where it has none of them."""
+    """The test split's pictures of the excluded classes; None if it has none."""
     test = _open(settings, settings.data, test=True)
     chosen = _of_classes(test, keep_out)[1]
     return test.subset(chosen) if chosen.any() else None
@@ -135,9 +135,9 @@ def is_grey(pictures: PictureSet) -> bool:
 
 
 def _training(settings: RestorationSettings) -> tuple[PictureSet, bool]:
-    """The pictures to divide, and whether the set's own test split is left for the measures.
+    """The pictures to split, and whether the set's own test split remains for testing.
 
-    A named set of which more pictures are wanted than its training split has is taken whole.
+    If more pictures are requested than a named set's training split has, the whole set is used.
     """
     pictures = _open(settings, settings.data, limit=settings.pictures)
     kind = _kind(settings.data)
@@ -164,7 +164,7 @@ def _there(name: str) -> bool:
 
 
 def _of_classes(pictures: PictureSet, names: Collection[str]) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
-    """The classes with one of these names, and which pictures are theirs (N,)."""
+    """The classes with one of these names, and which pictures belong to them (N,)."""
     labels = [label for label, name in enumerate(pictures.classes) if name.lower() in names]
     if pictures.labels is None or not labels:
         return (), np.zeros(len(pictures), dtype=bool)
@@ -185,7 +185,7 @@ def _large_enough(pictures: PictureSet, crop: int) -> PictureSet:
 
 
 def _digests(pictures: PictureSet) -> list[bytes]:
-    """Eight bytes for each picture that tell it from any other."""
+    """An eight-byte hash of each picture."""
     return [
         hashlib.blake2b(np.ascontiguousarray(pictures.picture(i)).tobytes(), digest_size=8).digest()
         for i in range(len(pictures))

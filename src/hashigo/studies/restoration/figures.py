@@ -1,4 +1,4 @@
-"""What the pages of the studies `autoencode` and `colorize` show: curves, panels, enlarged pictures, intervals, tables."""
+"""Figures of the studies `autoencode` and `colorize`: curves, panels, enlarged pictures, intervals, tables."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from hashigo.studies.restoration.results import ColorizeResults, ColourRatio, Ep
 from hashigo.studies.restoration.shown import Pixels, ShownPictures
 
 CLOSE_UPS = 3
-"""Held-out pictures that are shown enlarged."""
+"""Number of held-out pictures that are shown enlarged."""
 
 PLOT_UNITS = {"sharpness": 100.0}
-"""What plots multiply the values of a measure by: a share is shown in per cent."""
+"""Factors for measures in plots: shares are shown in per cent."""
 
 FORMATS = {"loss": ".4g", "psnr": ".2f", "ssim": ".3f", "sharpness": ".2f", "delta_e": ".2f", "colourfulness": ".1f"}
-"""How the table writes the figures of a measure."""
+"""Number formats of measures in the table."""
 
 
 def loss_curves(page: Page, results: RestorationResults, mark: tuple[str, str] | None = None) -> None:
@@ -54,7 +54,7 @@ def _loss_plot(
 
 
 def epoch_pictures(page: Page, results: RestorationResults, shown: ShownPictures) -> None:
-    """For each epoch that is shown a row: the same pictures as each network gives them back, and the originals."""
+    """A row per epoch: the same pictures, reproduced by each network, and the originals."""
     if not shown.epochs:
         return
     page.heading(texts.EPOCHS)
@@ -72,7 +72,7 @@ def _panels(page: Page, panels: Sequence[tuple[Text, Pixels]], caption: Text) ->
 
 
 def held_out(page: Page, results: RestorationResults, shown: ShownPictures, grey: bool = False) -> None:
-    """The first held-out pictures as each network gives them back, with the originals and perhaps the `grey` inputs."""
+    """The first held-out pictures, reproduced by each network, with the originals and perhaps the `grey` inputs."""
     panels: list[tuple[Text, Pixels]] = [(texts.GREY, shown.grey)] if grey else []
     panels += [(results.conditions[name].label, pictures) for name, pictures in shown.held_out.items()]
     page.heading(texts.HELD_OUT)
@@ -115,7 +115,7 @@ def interval_plot(results: RestorationResults, measure: str, names: Sequence[str
 
 
 def ratio_plot(results: ColorizeResults) -> str:
-    """The share of their originals' colourfulness that the results have, in per cent."""
+    """The results' share of their originals' colourfulness, in per cent."""
     rows = [
         _row(results.conditions[name].label, ratio, 100)
         for name, ratio in results.colourfulness_ratio.items()
@@ -149,7 +149,7 @@ def _cell(values: Interval, form: str) -> str:
 
 
 def training_table(page: Page, results: RestorationResults) -> None:
-    """What training each network took and where its losses ended."""
+    """Each network's training time and final losses."""
     rows = [_training_row(network) for network in results.conditions.values()]
     page.table(texts.TRAINING_HEAD, rows, texts.TRAINING_CAPTION)
 

@@ -1,4 +1,4 @@
-"""The measures of a restoration study on its held-out pictures: of trained networks, and of the pictures themselves."""
+"""Measures on the held-out pictures of a restoration study, for trained networks and for the pictures themselves."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from hashigo.training.step import step
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """The measures of each held-out picture, the network's number of parameters, and what it gives back of the first
+    """The measures of each held-out picture, the network's number of parameters, and its results for the first
     pictures."""
 
     each: Measures
@@ -51,7 +51,7 @@ def measure(model: ModelFolder, pictures: DividedPictures, batch_size: int = 64)
 
 @torch.inference_mode()
 def measure_originals(pictures: DividedPictures, study: StudyFolder, say: Say) -> Originals:
-    """What the networks' measures are compared with: those of the originals and of their luma as it is.
+    """The baselines for the networks' measures: those of the originals and of their luma.
 
     The first of both are stored in the study's folder, as `originals` and `grey`.
     """
@@ -94,7 +94,7 @@ def _first(batches: list[Tensor]) -> Pixels:
 
 
 def summarize(networks: Mapping[str, TrainedNetwork]) -> dict[str, NetworkSummary]:
-    """The networks for results.json: each measure's mean with its 95 % interval over pictures beside the single values."""
+    """The networks for results.json: single values and each measure's mean with its 95 % interval over pictures."""
     return {
         name: NetworkSummary(**vars(network), mean={key: interval(values) for key, values in network.each.items()})
         for name, network in networks.items()

@@ -31,7 +31,7 @@ FEW_STEPS, FEW_PICTURES = 300, 10
 """Training steps and held-out pictures below which the page warns that its numbers mean little."""
 
 COLOURING = ("with", "without")
-"""The networks of the study `colorize` whose results are shown; the other two are there for their losses."""
+"""The networks of the study `colorize` whose results are shown; the other two are trained for their losses."""
 
 
 def write_autoencode(
@@ -102,7 +102,7 @@ def _size(settings: RestorationSettings, pictures: AboutPictures) -> Words:
 
 
 def cautions(page: Page, settings: RestorationSettings, pictures: AboutPictures) -> None:
-    """How far this is from the article's setting, and what the intervals do not tell."""
+    """How this differs from the article's setting, and the limits of the intervals."""
     say_departures(page, settings.preset == "quick", _departures(settings, pictures))
     trained_on, count = pictures.train.pictures, pictures.test.pictures
     steps = settings.epochs * (trained_on // min(settings.batch_size, trained_on))
@@ -117,7 +117,7 @@ def _departures(settings: RestorationSettings, pictures: AboutPictures) -> list[
     """What differs from the article's setting."""
     used = pictures.train.pictures + pictures.validation.pictures
     of_pictures: list[Departure] = []
-    if used < 0.85 * ARTICLE.pictures:  # less than what held-out pictures or cats take away
+    if used < 0.85 * ARTICLE.pictures:  # fewer: held-out pictures or cats are taken away
         of_pictures.append(Departure(texts.PICTURES, used, ARTICLE.pictures))
     if pictures.side != ARTICLE.crop:
         of_pictures.append(Departure(texts.SIDE, pictures.side, ARTICLE.crop))
@@ -125,7 +125,7 @@ def _departures(settings: RestorationSettings, pictures: AboutPictures) -> list[
 
 
 def _finished(page: Page, results: RestorationResults, facts: Facts, command_line: str, folder: Path) -> Path:
-    """Adds how it was made, and writes the page."""
+    """Adds how the results were obtained and writes the page."""
     training_table(page, results)
     summary = filled(
         texts.SUMMARY,

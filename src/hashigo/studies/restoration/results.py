@@ -1,6 +1,6 @@
-"""What the restoration studies store and pass on: of each trained network, of the originals, and all results.
+"""The restoration studies' results: for each trained network, for the originals, and for the whole study.
 
-Each class is an object of a part's JSON or of results.json with the same keys. Lists of measures have one value for each
+Each class is an object in a part's JSON or results.json with the same keys. Lists of measures have one value per
 held-out picture.
 """
 
@@ -13,12 +13,12 @@ from hashigo.pages.words import Words
 from hashigo.studies.claims import Claim, Interval
 
 Measures = dict[str, list[float]]
-"""The values of each measure, by its name in `hashigo.metrics.METRICS`; of networks "loss" too."""
+"""The values of each measure, by its name in `hashigo.metrics.METRICS`; for networks also "loss"."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AboutSet:
-    """How many pictures a set has and where they are from."""
+    """A set's size and source."""
 
     pictures: int
     source: str
@@ -26,25 +26,25 @@ class AboutSet:
 
 @dataclass(frozen=True, kw_only=True)
 class AboutTestSet(AboutSet):
-    """The same of the held-out pictures, with their names."""
+    """Size and source of the held-out pictures, with their names."""
 
     names: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class AboutPictures:
-    """What results.json says of the pictures.
+    """The pictures' description in results.json.
 
     Args:
-        train: Those that the networks learn from.
-        validation: Those for the loss curves, the panels and the choice of the best epoch.
-        test: Those held out for the measures.
+        train: For training.
+        validation: For loss curves, panels and the choice of the best epoch.
+        test: For measurements.
         side: Side of the squares that the networks see.
-        grey: Whether they have no colour.
-        classes_kept_out: Classes that no network has seen in training.
-        left_out: How many were too small or, of the test pictures, in the training set too.
+        grey: Whether the pictures have no colour.
+        classes_kept_out: Classes excluded from training.
+        left_out: Number of pictures that were too small, or test pictures that were also in the training set.
         unreadable: Files that could not be read.
-        digest: A text that changes with the pictures.
+        digest: A checksum of the pictures.
     """
 
     train: AboutSet
@@ -60,7 +60,7 @@ class AboutPictures:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredPictures(AboutPictures):
-    """What the study's folder keeps of the pictures: also what they were asked for as."""
+    """The pictures' description in the study's folder, including how they were requested."""
 
     source: str
 
@@ -72,7 +72,7 @@ class Epoch:
     epoch: int
     """Counted from 1."""
     step: int
-    """Steps so far."""
+    """Number of steps so far."""
     train_loss: float
     val_loss: float
     lr: float
@@ -83,15 +83,15 @@ class TrainedNetwork:
     """One network that was trained for one task, and its measures.
 
     Args:
-        label: What the page calls it.
-        task: The task, as recipes name it.
-        skips: The skip connections, as recipes name them.
+        label: Its name on the page.
+        task: The task's name in recipes.
+        skips: The skip connections' setting in recipes.
         curves: All epochs.
         best_epoch: The epoch with the lowest validation loss, whose weights were measured.
-        seconds: What its training took over all sittings, with validation and panels.
-        pictures_per_second: Training pictures in each of these seconds.
-        parameters: How many it has.
-        machine: What it was trained on.
+        seconds: Duration of training over all sessions, with validation and panels.
+        pictures_per_second: Training pictures per second of this time.
+        parameters: Their number.
+        machine: The machine used for training.
         each: The measures and the loss of each held-out picture.
     """
 
@@ -124,14 +124,14 @@ class Originals:
 
 @dataclass(frozen=True, kw_only=True)
 class ColourRatio(Interval):
-    """The share of its original's colourfulness that each result has, with the mean."""
+    """Each result's share of its original's colourfulness, with the mean."""
 
     each: list[float]
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoColourRatio:
-    """The same where all originals are all but grey: `each` is empty, and there is no mean."""
+    """The same if all originals are nearly grey: `each` is empty, and there is no mean."""
 
     each: list[float]
 
@@ -148,7 +148,7 @@ class RestorationResults:
 
 @dataclass(frozen=True, kw_only=True)
 class ColorizeResults(RestorationResults):
-    """All numbers of the study `colorize`; `cats` is whether the held-out pictures are of the class that was kept out."""
+    """All numbers of the study `colorize`; `cats`: whether the held-out pictures belong to the excluded class."""
 
     cats: bool
     colourfulness_ratio: Mapping[str, ColourRatio | NoColourRatio]

@@ -1,6 +1,6 @@
 """The settings and presets of the studies `autoencode` and `colorize`.
 
-Nothing heavy is imported here: the help of a command passes by.
+Nothing heavy is imported here, because the command's help needs these settings.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hashigo.training.recipe import DataRecipe, NetworkRecipe, OptimizerRecipe, 
 
 @dataclass(frozen=True)
 class RestorationSettings:
-    """Everything that decides on the numbers of a restoration study; the defaults are the article's setting.
+    """Everything that influences the numbers of a restoration study; the defaults are the article's setting.
 
     Args:
         preset: The preset that provides the defaults.
@@ -97,11 +97,11 @@ AUTOENCODE: dict[str, RestorationSettings] = {
         panels=25,
     ),
 }
-"""The article's setting in full, and one that fits two processor cores in about ten minutes by fewer pictures, channels
-and epochs. Small batches make up for few pictures: BatchNorm's running averages, with Keras's momentum of 0.99, take some
-hundred steps to settle. At the article's learning rate so small batches make the loss jump and the averages never catch
-up: hence a lower one that ends at zero (on 700 photos after 410 steps the validation loss was 25 so, 46 with the article's
-rate going to zero)."""
+"""The article's full setting, and one that takes about ten minutes on two cores with fewer pictures, channels
+and epochs. Small batches make up for few pictures: BatchNorm's running averages, with Keras's momentum of 0.99, need some
+hundred steps to settle. At the article's learning rate, such small batches make the loss jump, and the averages never catch
+up. Hence a lower one with decay to zero (with 700 photos and 410 steps, validation loss was 25; with the article's rate and
+decay it was 46)."""
 
 
 COLORIZE: dict[str, RestorationSettings] = {
@@ -118,4 +118,4 @@ COLORIZE: dict[str, RestorationSettings] = {
         panels=25,
     ),
 }
-"""The article's setting in full, and one that fits two processor cores in about ten minutes (see `AUTOENCODE`)."""
+"""The article's full setting, and one that takes about ten minutes on two cores (see `AUTOENCODE`)."""

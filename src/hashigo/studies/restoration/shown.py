@@ -1,4 +1,4 @@
-"""The pictures that a restoration study's page shows: stored as arrays while it runs, read for the page.
+"""The pictures on a restoration study's page: stored as arrays while the study runs, then read for the page.
 
 Beside each `.npz` of arrays, and for each epoch of training, there is a PNG panel for people.
 """
@@ -21,10 +21,10 @@ from hashigo.studies.settings import Say
 from hashigo.training.callbacks import RestoredPictures, ValidationPictures
 
 SHOWN = 25
-"""Pictures on each panel of the page: more could not be made out."""
+"""Pictures per panel on the page: more would be too small."""
 
 ARTICLE_EPOCHS = (1, 10, 20, 30, 50, 200)
-"""The epochs whose panels the article shows."""
+"""The epochs of the article's panels."""
 
 Pixels = NDArray[np.float32]
 """Pictures (N, 3, H, W), 0..1."""
@@ -32,7 +32,7 @@ Pixels = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class EpochPictures:
-    """What the networks give back of the same validation pictures after an epoch, by network, and the originals."""
+    """The networks' results for the same validation pictures after an epoch, by network, and the originals."""
 
     epoch: int
     results: Mapping[str, Pixels]
@@ -43,8 +43,8 @@ class EpochPictures:
 class ShownPictures:
     """All pictures on a study's page.
 
-    epochs: validation pictures. held_out: the first held-out pictures as each network gives them back. originals, grey:
-    the same held-out pictures as they are, and without colour.
+    epochs: validation pictures. held_out: the first held-out pictures, reproduced by each network. originals, grey:
+    the same held-out pictures, unchanged and without colour.
     """
 
     epochs: list[EpochPictures]
@@ -54,9 +54,9 @@ class ShownPictures:
 
 
 def epochs_to_show(settings: RestorationSettings) -> list[int]:
-    """The article's epochs and the last one; of a short run its own steps of learning instead, from the first epoch on.
+    """The article's epochs and the last one; for a short run, evenly chosen epochs from the first on.
 
-    None where the settings want no panels.
+    Empty if the settings disable panels.
     """
     if not settings.panels:
         return []
@@ -68,9 +68,9 @@ def epochs_to_show(settings: RestorationSettings) -> list[int]:
 
 
 class StoredEpochs(ValidationPictures):
-    """Stores the first validation pictures of the epochs that the page shows, as they come back from the network.
+    """Stores the network's results for the first validation pictures, for the epochs on the page.
 
-    folder: the network's. epochs: those that are shown. count: how many pictures a panel has.
+    folder: the network's. epochs: those on the page. count: pictures per panel.
     """
 
     def __init__(self, folder: Path, epochs: Collection[int], count: int) -> None:
@@ -91,13 +91,13 @@ def _epoch_path(folder: Path, epoch: int) -> Path:
 
 
 def store(path: Path, pictures: Pixels) -> None:
-    """Stores pictures at `path` without its suffix: a panel, and arrays."""
+    """Stores pictures as a panel and as arrays at `path`, which has no suffix."""
     save_png(grid([pictures]), path.with_suffix(".png"))
     _save(path.with_suffix(".npz"), pictures=pictures)
 
 
 def is_stored(path: Path) -> bool:
-    """Whether `store` has been there; an earlier version stored panels only."""
+    """Whether `store` has stored arrays; an earlier version stored only panels."""
     return path.with_suffix(".png").is_file() and path.with_suffix(".npz").is_file()
 
 
@@ -117,8 +117,8 @@ def _read(path: Path, name: str = "pictures") -> Pixels:
 def read_shown(folder: Path, names: Collection[str], epochs: Collection[int], say: Say) -> ShownPictures:
     """The stored pictures of the networks `names` in a study's folder.
 
-    Epochs that a network's folder does not have, such as those that an earlier version trained, are left out. say: is
-    told which.
+    Epochs missing in a network's folder, such as those trained by an earlier version, are left out. say: is
+    called with their names.
     """
     missing = [epoch for epoch in epochs if not all(_epoch_path(folder / name, epoch).is_file() for name in names)]
     if missing:

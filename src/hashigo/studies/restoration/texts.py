@@ -1,4 +1,4 @@
-"""What the restoration studies say, in English and Japanese: their claims with the evidence, and their pages.
+"""The restoration studies' texts, in English and Japanese: claims, evidence and pages.
 
 Texts with places in braces are templates for `hashigo.pages.words.filled`.
 """
@@ -17,7 +17,7 @@ AUTOENCODE: dict[str, Words] = {
     "without": Words("without skips", "スキップなし"),
     "zeroed": Words("zeroed skips", "ゼロ化スキップ"),
 }
-"""What the page of `autoencode` calls each network."""
+"""The networks' names on the page of `autoencode`."""
 
 COLORIZE: dict[str, Words] = {
     "with": Words("colorizing, with skips", "カラー化・スキップあり"),
@@ -25,7 +25,7 @@ COLORIZE: dict[str, Words] = {
     "autoencode-with": Words("reconstructing, with skips", "復元・スキップあり"),
     "autoencode-without": Words("reconstructing, without", "復元・スキップなし"),
 }
-"""What the page of `colorize` calls each network."""
+"""The networks' names on the page of `colorize`."""
 
 ORIGINAL = Words("original", "元の画像")
 GREY = Words("grey input", "白黒の入力")
@@ -33,7 +33,7 @@ GREY = Words("grey input", "白黒の入力")
 # Claims and their evidence
 
 ONCE = Words("one training run each", "学習は各1回")
-"""What the evidence of a claim says of its basis, since intervals over pictures leave out what another run would give."""
+"""The basis of a claim's evidence: intervals over pictures do not include differences between runs."""
 
 SPEED_CLAIM = Words(
     "With skip connections the network learns far faster (20 epochs do as much as about 200 without)",
@@ -108,7 +108,7 @@ DULL = Words(
 )
 NO_COLOUR = Words("The test pictures are nearly grey.", "テスト画像にはほとんど色がない。")
 
-# The pages' beginning
+# Introductions
 
 AUTOENCODE_TITLE = Words(
     "Autoencoder: what skip connections do to the picture", "オートエンコーダ：スキップ接続は画像の復元をどう変えるか"
@@ -164,7 +164,7 @@ SETTINGS: dict[str, Words] = {
     "momentum": Words("momentum", "モーメンタム"),
     "schedule": Words("learning rate schedule", "学習率の変化"),
 }
-"""The settings in which a study can depart from the article's."""
+"""The settings that may differ from the article's."""
 
 # Curves
 
@@ -202,7 +202,7 @@ PICTURE_MEASURES: dict[str, Words] = {
     "delta_e": Words("CIEDE2000 {value:.1f}", "CIEDE2000 {value:.1f}"),
     "colourfulness": Words("colourfulness {value:.0f}", "カラフルさ {value:.0f}"),
 }
-"""How a picture's label shows a measure."""
+"""A measure in a picture's label."""
 
 # Measures
 
@@ -215,7 +215,7 @@ AXES: dict[str, Words] = {
     "sharpness": Words("fine detail preserved, %", "細部の保持率（%）"),
     "delta_e": Words("CIEDE2000 (lower is better)", "CIEDE2000（低いほどよい）"),
 }
-"""What the plot of a measure shows."""
+"""The axis label of a measure's plot."""
 RATIO_AXIS = Words("colourfulness, % of the original's", "カラフルさ（元の画像に対する%）")
 COLUMNS: dict[str, Words] = {
     "loss": Words("loss", "損失"),
@@ -225,7 +225,7 @@ COLUMNS: dict[str, Words] = {
     "delta_e": Words("CIEDE2000", "CIEDE2000"),
     "colourfulness": Words("colourfulness", "カラフルさ"),
 }
-"""A measure's column in the table."""
+"""The heading of a measure's column in the table."""
 MEASURES_CAPTION = Words(
     "Means over the held-out pictures ± the 95 % margin of error. Loss: squared error, averaged over channels and summed over a "
     "picture's pixels.",
@@ -244,7 +244,7 @@ COLOURFULNESS_TEXT = Words(
     "色よりも無難な茶灰色や白黒の入力そのもののほうが良い値になりがちなので、あわせて読む必要がある。",
 )
 
-# How it was made
+# How the results were obtained
 
 TRAINING_HEAD = (
     "",
@@ -270,13 +270,13 @@ SUMMARY = Words(
 
 
 def gap(difference: Difference, digits: int = 2, unit: float = 1.0) -> str:
-    """A difference with its interval as the pages show it, "+1.20 (+0.90 … +1.50)", times `unit`; "+1.20" of one value."""
+    """A difference with its interval, "+1.20 (+0.90 … +1.50)", times `unit`; "+1.20" for one value."""
     numbers = (difference.difference, difference.low, difference.high)
     middle, low, high = (f"{unit * number:+.{digits}f}" for number in numbers)
     return middle if math.isnan(difference.low) else f"{middle} ({low} … {high})"
 
 
 def percent(share: Interval) -> str:
-    """A share with its interval in per cent, "80 % (75 … 85 %)"; "80 %" of one value."""
+    """A share with its interval in per cent, "80 % (75 … 85 %)"; "80 %" for one value."""
     mean, low, high = (f"{100 * value:.0f}" for value in (share.mean, share.low, share.high))
     return f"{mean} %" if share.count < 2 else f"{mean} % ({low} … {high} %)"

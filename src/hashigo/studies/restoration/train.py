@@ -1,6 +1,6 @@
 """Training the networks of a restoration study.
 
-Each is trained in its own folder, continues there after a stop, and is finished when its measures of each held-out
+Each is trained in its own folder, continues there after an interruption, and is finished when its measures of each held-out
 picture are stored.
 """
 
@@ -30,7 +30,7 @@ from hashigo.training.run import Run, train
 
 @dataclass(frozen=True)
 class NetworkCondition:
-    """A network to train for a task: `task` and `skips` as recipes name them, and what the page calls it."""
+    """A network to train for a task: `task` and `skips` as in recipes, and its name on the page."""
 
     task: str
     skips: str
@@ -40,20 +40,20 @@ class NetworkCondition:
 def open_folder(
     settings: RestorationSettings, folder: str | Path, study: str, pictures: DividedPictures
 ) -> StudyFolder:
-    """The study's folder, whose pictures are the same as when it was begun.
+    """The study's folder, after checking that the pictures are unchanged.
 
     Raises:
-        RecipeError: it holds another study or other settings. DataError: the pictures have changed since.
+        RecipeError: it contains another study or other settings. DataError: the pictures have changed.
     """
     about = StoredPictures(**vars(pictures.about), source=settings.data)
-    may_differ = ("data_root", "preset", "root")  # the last is what data_root was called
+    may_differ = ("data_root", "preset", "root")  # the last is the former name of data_root
     return StudyFolder(folder, study, settings, may_differ, about, RestorationSettings())
 
 
 class Progress(Callback):
-    """Says how a network gets on, and counts the seconds of its training over all sittings.
+    """Reports a network's progress and measures its training time over all sessions.
 
-    name: the network's. epochs: how many there will be. say: gets a line at most every `every` seconds, and the last.
+    name: the network's. epochs: their total number. say: called at most every `every` seconds, and at the end.
     """
 
     def __init__(self, name: str, epochs: int, say: Say, every: float = 15.0) -> None:
@@ -63,11 +63,11 @@ class Progress(Callback):
         self._first = 0
 
     def state_dict(self) -> dict[str, float]:
-        """What a checkpoint keeps."""
+        """The state for a checkpoint."""
         return {"seconds": self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, float]) -> None:
-        """Takes up what a checkpoint kept."""
+        """Restores the state from a checkpoint."""
         self.seconds = float(state_dict["seconds"])
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -79,13 +79,13 @@ class Progress(Callback):
         self.say(f"{self.name}: {self.epochs} epochs of {steps} steps{again}; {restorer(pl_module).about}")
 
     def on_train_batch_end(self, *_: object) -> None:
-        """Counts the seconds, so that a checkpoint within an epoch has them."""
+        """Updates the time, so that a checkpoint within an epoch includes it."""
         now = time.monotonic()
         self.seconds += now - self._last
         self._last = now
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Counts what validation and panels took; says the losses now and then."""
+        """Adds the time of validation and panels; reports losses from time to time."""
         self.on_train_batch_end()
         epoch = trainer.current_epoch + 1
         if epoch < self.epochs and self._last - self._said < self.every:
@@ -151,8 +151,8 @@ def _epoch(row: Mapping[str, float]) -> Epoch:
 
 
 def _ensure_pictures(folder: Path, pictures: DividedPictures, say: Say) -> bool:
-    """Whether what a finished network gives back is stored. An earlier version stored no arrays; where they are missing,
-    the pictures go through the model again."""
+    """Whether a finished network's results are stored. An earlier version stored no arrays; if they are missing,
+    the model processes the pictures again."""
     if is_stored(folder / "test"):
         return True
     if not (folder / "model").is_dir():
