@@ -299,7 +299,7 @@ def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     assert all(
         word in said
-        for word in ("Python", "torch", "openvino", "training", "colouring", "pretrained    efficientnet-lite0")
+        for word in ("Python", "torch", "openvino", "training", "colorizing", "pretrained    efficientnet-lite0")
     )
 
 

@@ -273,7 +273,7 @@ def test_existing_targets(tmp_path: Path, model: Model, existing: Any) -> None:
     (tmp_path / "b.color.png").write_bytes(b"here before")
     planned = plan([tmp_path / "a.png", tmp_path / "b.png"], None, "color")
     if existing == "error":
-        with pytest.raises(RecipeError, match=r"b\.color\.png exists already"):
+        with pytest.raises(RecipeError, match=r"b\.color\.png already exists"):
             list(run(model, planned, Options(existing=existing)))
         assert not (tmp_path / "a.color.png").exists()
     else:

@@ -314,7 +314,7 @@ def test_layers_of_other_networks() -> None:
     ("options", "words"),
     [
         ({"size": -1}, "size >= 0"), ({"batch_size": 0}, "batch_size >= 1"), ({"device": "warp"}, "torch device"),
-        ({"task": GREY}, "1 channels in"),
+        ({"task": GREY}, "1 input channel"),
     ],
 )  # fmt: skip
 def test_wrong_settings(options: dict[str, Any], words: str) -> None:

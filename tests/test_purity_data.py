@@ -110,7 +110,7 @@ def test_other_pictures_in_the_same_folder_are_refused(tmp_path: Path, monkeypat
     settings = PuritySettings(data=str(digits_npz(tmp_path / "own.npz", (0, 1), 200)), **SMALL)
     run_purity(settings, tmp_path / "study")
     digits_npz(tmp_path / "own.npz", (0, 1), 300)
-    with pytest.raises(DataError, match="the pictures that the study was begun with"):
+    with pytest.raises(DataError, match="the pictures that the study was started with"):
         run_purity(replace(settings, seeds=2), tmp_path / "study")
 
 

@@ -164,7 +164,7 @@ def test_hints_outside_a_changed_photo_are_dropped(album: Path, model: str, caps
     colorize(capsys, album / "a.png", "-m", model, "--hint", "35,25,#c03020")
     Image.fromarray(photo("coffee", 10, 12)).convert("L").save(album / "a.png")
     said = colorize(capsys, album, "-m", model)
-    assert "its hints from before were dropped" in said
+    assert "its earlier hints were dropped" in said
     assert "2 done" in said
 
 

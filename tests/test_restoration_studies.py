@@ -208,7 +208,7 @@ def test_a_stopped_study_goes_on_and_comes_out_the_same(
     lines: list[str] = []
     run_autoencode(settings, tmp_path, lines.append)
     assert calls == ["with", "without", "without", "zeroed"]
-    assert any("going on from epoch 2" in line for line in lines)
+    assert any("continuing from epoch 2" in line for line in lines)
     uninterrupted, stopped = results_of(finished), results_of(tmp_path)
     assert uninterrupted["claims"] == stopped["claims"]
     for name, network in uninterrupted["conditions"].items():
@@ -262,7 +262,7 @@ def test_changed_pictures_are_noticed(finished: Path, tmp_path: Path, photos: Pa
     for name in ("settings.json", "parts/pictures.json"):
         text = (finished / name).read_text(encoding="utf-8").replace(str(photos), str(others))
         (finished.parent / "copy" / name).write_text(text, encoding="utf-8")
-    with pytest.raises(DataError, match="pictures that the study was begun with"):
+    with pytest.raises(DataError, match="pictures that the study was started with"):
         run_autoencode(RestorationSettings(data=str(others), **TINY), finished.parent / "copy")
 
 

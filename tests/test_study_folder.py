@@ -130,7 +130,7 @@ def test_results_tell_machine_versions_time_and_memory(tmp_path: Path) -> None:
 def test_other_pictures_are_refused_before_anything_is_written(tmp_path: Path) -> None:
     photos, others = (About("photos", digest) for digest in ("a1", "b2"))
     StudyFolder(tmp_path, "purity", {"seeds": 1}, ("seeds",), photos)
-    with pytest.raises(DataError, match="the pictures that the study was begun with, found others in photos"):
+    with pytest.raises(DataError, match="the pictures that the study was started with, found others in photos"):
         StudyFolder(tmp_path, "purity", {"seeds": 5}, ("seeds",), others)
     assert json.loads((tmp_path / "settings.json").read_text())["settings"] == {"seeds": 1}
     again = StudyFolder(tmp_path, "purity", {"seeds": 5}, ("seeds",), photos)

@@ -74,7 +74,9 @@ def run(
     if options.existing == "error":
         there = [job.target for job in jobs if os.path.exists(job.target)]  # noqa: PTH110 (Path's raises for too long names)
         if there:
-            raise RecipeError(f"{there[0]} exists already ({len(there)} such); use --existing newer, skip or overwrite")
+            raise RecipeError(
+                f"{there[0]} already exists ({len(there)} in all); use --existing newer, skip or overwrite"
+            )
     for folder in {job.target.parent for job in jobs}:
         clear_leftovers(folder)
     opened = _hinted(model, jobs, hints, options) if hints else {}
@@ -169,7 +171,7 @@ class _FileWork:
                 hint_taker(plan.call.task).check_hints(plan.call.hints, photo.size)
         except RecipeError as error:
             plan.call = None
-            plan.notes.append(f"its hints from before were dropped: {error}")
+            plan.notes.append(f"its earlier hints were dropped: {error}")
 
     def _compare(self, job: Job, plan: _Plan) -> None:
         """Whether the existing result can stay, and the hints for making it again."""

@@ -33,8 +33,8 @@ def run(args: argparse.Namespace) -> int:
         show(f"{name:<14}{_version(name)}")
     show(f"pretrained    {PRETRAINED} {_version(PRETRAINED)}")
     show(f"training      {_training()} (long runs)")
-    colouring, works = _colouring()
-    show(f"colouring     {colouring}")
+    colorizing, works = _colorizing()
+    show(f"colorizing    {colorizing}")
     return 0 if works else 1
 
 
@@ -45,7 +45,7 @@ def _version(name: str) -> str:
         return "not installed"
 
 
-def _colouring() -> tuple[str, bool]:
+def _colorizing() -> tuple[str, bool]:
     from hashigo.apply.model import load
     from hashigo.errors import HashigoError
 

@@ -171,7 +171,7 @@ def _note_unlabelled(report: Report, split: str, labels: NDArray[np.int64] | Non
     without = 0 if labels is None else int((labels < 0).sum())
     if labels is not None and without:
         which = f"{without:,} of {len(labels):,} pictures"
-        report.notes.append(f"{split}: {which} have no label, such as files beside the folders of classes")
+        report.notes.append(f"{split}: {which} have no label, such as those outside the class folders")
 
 
 def _counts(labels: NDArray[np.int64], classes: tuple[str, ...]) -> dict[str, int]:

@@ -24,7 +24,7 @@ from hashigo.data import PictureSet
 from hashigo.data.build import preparer
 from hashigo.data.loader import Loader, ResidentPictures
 from hashigo.data.opening import at_size
-from hashigo.errors import DataError, ModelError, RecipeError, did_you_mean
+from hashigo.errors import DataError, ModelError, RecipeError, did_you_mean, plural
 from hashigo.image.photo import photo_of
 from hashigo.image.pixels import to_uint8
 from hashigo.machine import cores, quarter_of_memory
@@ -244,7 +244,7 @@ def _check_settings(network: nn.Module, task: Task, size: int, batch_size: int) 
     channels = getattr(network, "in_channels", task.in_channels)
     if channels != task.in_channels:
         raise RecipeError(
-            f"expected a network with {task.in_channels} channels in, as the task {task.name!r} gives, got {channels}; "
+            f"expected a network with {plural(task.in_channels, 'input channel')} for the task {task.name!r}, got {channels}; "
             "give the task that the network was trained for"
         )
 

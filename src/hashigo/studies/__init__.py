@@ -67,7 +67,7 @@ STUDIES: dict[str, Study] = {
         ),
         Study(
             "colorize",
-            "what do they do to colouring, and how dull does it come out?",
+            "how do they affect colorizing, and are the colours dull?",
             "hashigo.studies.restoration.settings:COLORIZE",
             "hashigo.studies.restoration.colorize:run_colorize",
         ),

@@ -185,7 +185,7 @@ class StudyFolder:
         before = self._read("parts/pictures.json")
         if before is not None and before.get("digest") != about.digest:
             raise DataError(
-                f"{self.path}: expected the pictures that the study was begun with, found others in {about.source}; "
+                f"{self.path}: expected the pictures that the study was started with, found others in {about.source}; "
                 "use another folder with --run"
             )
 

@@ -138,7 +138,7 @@ def _wrong(part: Path, size: int | None, md5: str | None, unpacked: bool) -> str
     try:
         arrived = checksum(part, unpacked=unpacked)
     except (OSError, EOFError, zlib.error) as error:
-        return f"what came is not the file but something else ({error})"
+        return f"the server sent something else ({error})"
     return None if arrived == md5.lower() else f"expected md5 {md5}, got {arrived}: not the right file"
 
 

@@ -74,7 +74,7 @@ class Progress(Callback):
         """Starts the clock."""
         self._last = self._said = self._began = time.monotonic()
         self._first = trainer.current_epoch
-        again = f", going on from epoch {self._first + 1}" if trainer.global_step else ""
+        again = f", continuing from epoch {self._first + 1}" if trainer.global_step else ""
         steps = int(trainer.num_training_batches)
         self.say(f"{self.name}: {self.epochs} epochs of {steps} steps{again}; {restorer(pl_module).about}")
 
