@@ -133,16 +133,27 @@ def environment() -> Environment:
     )
 
 
+def held_memory() -> float:
+    """The process's resident memory now, in MB; NaN where the system has no /proc."""
+    held = _of_status("VmRSS")
+    return math.nan if held is None else held
+
+
+def _of_status(key: str) -> float | None:
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return next(int(line.split()[1]) * 1024 / 1e6 for line in status.splitlines() if line.startswith(key))
+    except (OSError, StopIteration):
+        return None
+
+
 def peak_memory() -> float:
     """The process's peak resident memory since its start, in MB, without GPU memory; NaN on Windows.
 
     On Linux it comes from /proc, because `getrusage` there inherits the parent's peak.
     """
-    try:
-        status = Path("/proc/self/status").read_text(encoding="ascii")
-        return next(int(line.split()[1]) * 1024 / 1e6 for line in status.splitlines() if line.startswith("VmHWM"))
-    except (OSError, StopIteration):
-        pass
+    if (most := _of_status("VmHWM")) is not None:
+        return most
     try:
         import resource
     except ImportError:

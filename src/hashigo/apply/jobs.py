@@ -18,7 +18,7 @@ from hashigo.apply.planning import Job
 from hashigo.apply.record import Records, Source, State, options_of, source_of
 from hashigo.errors import PictureError, RecipeError, plural
 from hashigo.files import atomic_path, clear_leftovers
-from hashigo.image.photo import MAX_PIXELS, Pages, Photo, losses, pixels_of, read, write
+from hashigo.image.photo import MAX_PIXELS, Pages, Photo, losses, pixels_in, read, write
 from hashigo.metrics import is_coloured
 from hashigo.tasks.capabilities import hint_taker
 from hashigo.tasks.hints import Hint, hint_text, parse_hint
@@ -141,7 +141,7 @@ class _FileWork:
 
     def pixels(self, job: Job) -> int:
         """How many pixels the photo has according to its header; 0 if unknown."""
-        return 0 if job.source in self.opened else pixels_of(job.source)
+        return 0 if job.source in self.opened else pixels_in(job.source)
 
     def load(self, job: Job) -> Photo | None:
         """The photo, or None if its result is kept or the photo is left alone."""

@@ -70,14 +70,21 @@ class Model:
         engine: runs its network.
         size: short side to which photos are reduced for the network, if the task reduces them; 0 takes the model's.
         vivid: from 0 (muted) to 1 (saturated), if the task has this option; None takes the model's.
+        threads: threads that finish a photo; 0 takes all cores.
     """
 
-    def __init__(self, folder: ModelFolder, engine: Engine, size: int = 0, vivid: float | None = None) -> None:
+    def __init__(
+        self, folder: ModelFolder, engine: Engine, size: int = 0, vivid: float | None = None, threads: int = 0
+    ) -> None:
         _check_size(size)
         self.folder, self.engine = folder, engine
         self.task = folder.task if vivid is None else vivid_task(folder.task, vivid)
         self.size = size or folder.size
-        self._pool, self._process = _new_pool(), os.getpid()
+        self.threads = threads or cores()
+        self._pool, self._process = self._new_pool(), os.getpid()
+
+    def _new_pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.threads, thread_name_prefix="hashigo-strip")
 
     def __repr__(self) -> str:
         return f"Model({self.task.name!r}, {str(self.folder.path)!r}, {self.engine.description})"
@@ -280,13 +287,10 @@ class Model:
             to_pixels(task.restore(task.decoder_input(photo.rgb(top, bottom)), part), out=pixels[top:bottom])
 
         if self._process != os.getpid():  # forked: the pool's threads stayed with the parent
-            self._pool, self._process = _new_pool(), os.getpid()
-        list(self._pool.map(strip, range(0, height, rows)))
+            self._pool, self._process = self._new_pool(), os.getpid()
+        map_strips = map if self.threads == 1 else self._pool.map
+        list(map_strips(strip, range(0, height, rows)))
         return photo.with_pixels(pixels)
-
-
-def _new_pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(cores(), thread_name_prefix="hashigo-strip")
 
 
 @dataclass
@@ -352,7 +356,7 @@ def load(
         engine: "openvino" (needs no torch), "torch", or "auto".
         size: short side to which photos are reduced for the network; 0 takes the model's own.
         precision: "auto" (bfloat16 if the hardware supports it), "bf16" or "fp32".
-        threads: most CPU threads of the engine; 0 takes all.
+        threads: most CPU threads of the engine and for finishing a photo; 0 takes all.
         vivid: from 0 (muted) to 1 (saturated), for models with this option; None takes the model's own.
 
     Raises:
@@ -368,7 +372,7 @@ def load(
     made = makers[choose_engine(engine, folder.onnx.is_file())]()
     if isinstance(made, OpenVinoEngine):
         _check_channels(made, folder)
-    return Model(folder, made, size, vivid)
+    return Model(folder, made, size, vivid, threads)
 
 
 def _check_channels(engine: OpenVinoEngine, folder: ModelFolder) -> None:

@@ -10,6 +10,7 @@ from hashigo.cli.parser import Parser
 COMMANDS: dict[str, tuple[str, str]] = {
     "colorize": ("hashigo.cli.colorize", "colorize black-and-white photos"),
     "apply": ("hashigo.cli.apply", "run photos through any trained model"),
+    "serve": ("hashigo.cli.serve", "colorize photos over HTTP, on this computer"),
     "train": ("hashigo.cli.train", "train a model on your own pictures"),
     "study": ("hashigo.cli.study", "repeat the article's experiments on any pictures and write a report"),
     "features": ("hashigo.cli.features", "extract features from any layer into an .npz file"),

@@ -35,7 +35,7 @@ from hashigo.image.profiles import Values
 from hashigo.image.resizing import block_means, check_size
 
 __all__ = [
-    "MAX_PIXELS", "SUFFIXES", "WRITE_SUFFIXES", "Photo", "encode", "from_pixels", "from_uint8", "losses", "photo_of", "pixels_of", "read",
+    "MAX_PIXELS", "SUFFIXES", "WRITE_SUFFIXES", "Photo", "encode", "from_pixels", "from_uint8", "losses", "photo_of", "pixels_in", "read",
     "to_pixels", "to_uint8", "write",
 ]  # fmt: skip
 
@@ -198,14 +198,18 @@ def read(source: str | Path | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS,
             return _all_pages(image, stream, max_pixels)
     except PictureError as error:
         raise PictureError(f"{name}: {error}") from error
+    except MemoryError as error:
+        raise PictureError(
+            f"{name}: expected a picture that fits in memory, got none ({error or 'out of memory'})"
+        ) from error
     except Exception as error:  # the one boundary: Pillow raises a dozen kinds for broken files
         raise PictureError(f"{name}: expected a complete picture file, {_reason(error)}") from error
 
 
-def pixels_of(path: str | Path) -> int:
+def pixels_in(source: str | Path | bytes) -> int:
     """The number of pixels of a file's first picture according to its header; 0 if unknown."""
     try:
-        with _stream_of(path) as stream, open_image(stream, sys.maxsize) as image:
+        with _stream_of(source) as stream, open_image(stream, sys.maxsize) as image:
             return int(image.width * image.height)
     except Exception:  # as in `read`, which will say why
         return 0

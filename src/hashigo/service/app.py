@@ -1,0 +1,380 @@
+"""The routes of the service: photos over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import time
+from collections.abc import Mapping, MutableMapping
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
+
+from fastapi import FastAPI, Path, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from hashigo.errors import HashigoError, did_you_mean, plural
+from hashigo.service.body import ClientLeft, read_body
+from hashigo.service.job import Answer, Job
+from hashigo.service.metrics import Metrics
+from hashigo.service.pool import Pool
+from hashigo.service.problems import MEDIA_TYPE, Problem
+from hashigo.service.security import App, Guard, Message, Receive, Send
+from hashigo.service.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from hashigo.models.folder import ModelFolder
+
+LOGGER = logging.getLogger("hashigo.service")
+
+_REFUSALS = (400, 403, 404, 408, 413, 415, 422, 429, 500, 503, 504)
+
+_PROBLEM = {
+    "type": "object",
+    "properties": {"type": {"type": "string"}, "title": {"type": "string"}, "status": {"type": "integer"}, "detail": {"type": "string"}},
+    "required": ["type", "title", "status", "detail"],
+}  # fmt: skip
+
+_PHOTO_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"image/*": {"schema": {"type": "string", "format": "binary"}},
+                    "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}  # fmt: skip
+
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The result", "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}},
+    **{
+        status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": _PROBLEM}}}
+        for status in _REFUSALS
+    },
+}
+
+Vivid = Annotated[
+    float | None,
+    Query(
+        ge=0,
+        le=1,
+        description="0 favours accuracy (muted colours), 1 favours saturation; by default the model's own value.",
+    ),
+]
+HintTexts = Annotated[
+    list[str],
+    Query(description="A colour hint `x,y,#rrggbb`, in pixels of the upright photo; repeatable. Write # as %23."),
+]
+Format = Annotated[str, Query(description="Format of the result, for instance png; by default the photo's own.")]
+Quality = Annotated[int | None, Query(ge=1, le=100, description="Quality of JPEG, WebP and AVIF.")]
+Width = Annotated[
+    int,
+    Query(
+        ge=0,
+        le=100_000,
+        description="Reduce the photo to at most this width first, for a quick preview; 0 keeps its size.",
+    ),
+]
+ModelName = Annotated[str, Path(description="A name from GET /v1/models.")]
+
+
+class Service:
+    """What all requests share."""
+
+    def __init__(self, settings: Settings, folders: Mapping[str, ModelFolder], pool: Pool) -> None:
+        self.settings, self.folders, self.pool = settings, folders, pool
+        self.metrics = Metrics()
+        self.metrics.watch(pool)
+        pool.on_restart = lambda reason: self.metrics.restarts.labels(reason).inc()
+        self.draining = False
+        self.accepted = 0
+        """Photos that are being received, processed or answered."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no photo is being received, waiting or processed."""
+        return not self.accepted and self.pool.is_idle
+
+    @property
+    def default(self) -> str:
+        """The name of the default model."""
+        return next(iter(self.folders))
+
+    async def process(self, request: Request, job_of: _JobOf) -> Response:
+        """Receives a photo, has it processed, and answers with the result.
+
+        Raises:
+            Problem: see `_REFUSALS`.
+        """
+        if self.draining:
+            raise Problem(503, "expected a running service, got one that is stopping; try again later", retry_after=5)
+        _check_type(request)
+        length = request.headers.get("content-length")
+        self.accepted += 1
+        try:
+            photo = await read_body(request.receive, int(length) if length else None, self.pool, self.settings.limits)
+            job, start = job_of(photo), time.monotonic()
+            answer = await self._unless_client_leaves(request, job)
+            total = time.monotonic() - start
+        finally:
+            self.accepted -= 1
+        waited = max(0.0, total - sum(answer.seconds.values()))
+        if answer.status != 200:
+            raise Problem(answer.status, answer.detail)
+        self.metrics.add(job, answer, waited)
+        return Response(answer.result, media_type=answer.media_type, headers=_headers(job, answer, waited))
+
+    async def _unless_client_leaves(self, request: Request, job: Job) -> Answer:
+        """The worker's answer; a job that still waits when its client leaves is dropped."""
+        answer = asyncio.create_task(self.pool.submit(job))
+        left = asyncio.ensure_future(request.receive())
+        try:
+            await asyncio.wait({answer, left}, return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done():
+                raise ClientLeft
+            return answer.result()
+        finally:
+            answer.cancel()
+            left.cancel()
+
+    def models(self) -> list[dict[str, object]]:
+        """The models, the default first."""
+        from hashigo.tasks.capabilities import TakesHints
+        from hashigo.tasks.capabilities import Vivid as HasVivid
+
+        return [
+            {
+                "name": name,
+                "task": folder.task.name,
+                "default": name == self.default,
+                "suffix": folder.task.suffix,
+                "hints": isinstance(folder.task, TakesHints),
+                "vivid": getattr(folder.task, "vivid", None) if isinstance(folder.task, HasVivid) else None,
+                "side": folder.size,
+            }
+            for name, folder in self.folders.items()
+        ]
+
+
+class _JobOf:
+    """Makes the job of a photo, with options that were checked before the photo was received."""
+
+    def __init__(
+        self,
+        service: Service,
+        model: str,
+        vivid: float | None,
+        hint: list[str],
+        format: str,
+        quality: int | None,
+        width: int,
+    ) -> None:
+        from hashigo.image.formats import format_of
+        from hashigo.tasks.capabilities import TakesHints
+        from hashigo.tasks.capabilities import Vivid as HasVivid
+        from hashigo.tasks.hints import parse_hint
+
+        if model not in service.folders:
+            raise Problem(404, f"expected the name of a model, got {model!r}; {did_you_mean(model, service.folders)}")
+        task = service.folders[model].task
+        most = service.settings.limits.hints
+        if len(hint) > most:
+            raise Problem(422, f"expected at most {plural(most, 'hint')}, got {len(hint)}; send fewer")
+        if hint and not isinstance(task, TakesHints):
+            raise Problem(
+                422, f"expected no hints for the model {model}, whose task {task.name} takes none, got {len(hint)}"
+            )
+        if vivid is not None and not isinstance(task, HasVivid):
+            raise Problem(
+                422, f"expected no vividness for the model {model}, whose task {task.name} has none, got {vivid:g}"
+            )
+        try:
+            for text in hint:
+                parse_hint(text)
+            kind = format_of(format) if format else ""
+        except HashigoError as error:
+            raise Problem(422, str(error)) from error
+        self.options = {
+            "model": model, "vivid": vivid, "hints": tuple(hint), "kind": kind, "quality": quality, "width": width,
+        }  # fmt: skip
+
+    def __call__(self, photo: bytes) -> Job:
+        return Job(photo, **self.options)  # type: ignore[arg-type]
+
+
+def _check_type(request: Request) -> None:
+    """Raises Problem 415 for a body that does not claim to be a picture, as forms of other sites cannot."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not kind.startswith("image/") and kind != "application/octet-stream":
+        raise Problem(
+            415, f"expected the header Content-Type: image/jpeg, another image type or application/octet-stream, got {kind or 'none'}; "
+            "send the photo itself as the body",
+        )  # fmt: skip
+
+
+def _headers(job: Job, answer: Answer, waited: float) -> dict[str, str]:
+    """Model, size, timing and notes of a result."""
+    stages = {"queue": waited, **answer.seconds}
+    headers = {
+        "cache-control": "no-store",
+        "hashigo-model": quote(job.model),
+        "hashigo-size": f"{answer.width}x{answer.height}",
+        "server-timing": ", ".join(f"{stage};dur={1000 * seconds:.1f}" for stage, seconds in stages.items()),
+    }
+    if answer.notes:
+        headers["hashigo-notes"] = quote("; ".join(answer.notes), safe=" ;,:/()+=")
+    return headers
+
+
+def build(service: Service) -> FastAPI:
+    """The application."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await service.pool.stop()
+
+    app = FastAPI(
+        title="hashigo", version="1", docs_url=None, redoc_url=None, lifespan=lifespan,
+        description="Colorize and restore photos: one request per photo, the bytes of its file in, the bytes of the result out.",
+    )  # fmt: skip
+    _add_errors(app)
+    _add_photos(app, service)
+    _add_facts(app, service)
+    app.add_middleware(Guard, settings=service.settings)
+    app.add_middleware(Observer, service=service)
+    return app
+
+
+def _add_photos(app: FastAPI, service: Service) -> None:
+    @app.post(
+        "/v1/colorize",
+        responses=_ANSWERS,
+        response_class=Response,
+        openapi_extra=_PHOTO_BODY,
+        summary="Colorize a photo",
+    )
+    async def colorize(
+        request: Request, vivid: Vivid = None, hint: HintTexts = [], format: Format = "",  # noqa: B006
+        quality: Quality = None, width: Width = 0,
+    ) -> Response:  # fmt: skip
+        """Runs the default model on the photo in the body. The result has the photo's size and format and keeps its metadata."""
+        _check_names(request, "vivid", "hint", "format", "quality", "width")
+        return await service.process(request, _JobOf(service, service.default, vivid, hint, format, quality, width))
+
+    @app.post(
+        "/v1/models/{name}/apply",
+        responses=_ANSWERS,
+        response_class=Response,
+        openapi_extra=_PHOTO_BODY,
+        summary="Apply a model",
+    )
+    async def apply(
+        request: Request, name: ModelName, vivid: Vivid = None, hint: HintTexts = [], format: Format = "",  # noqa: B006
+        quality: Quality = None, width: Width = 0,
+    ) -> Response:  # fmt: skip
+        """Runs a model on the photo in the body."""
+        _check_names(request, "vivid", "hint", "format", "quality", "width")
+        return await service.process(request, _JobOf(service, name, vivid, hint, format, quality, width))
+
+
+def _add_facts(app: FastAPI, service: Service) -> None:
+    @app.get("/v1/models", summary="List the models")
+    async def models() -> list[dict[str, Any]]:
+        """Names, tasks and options of the models; the default comes first."""
+        return service.models()
+
+    @app.get("/v1/limits", summary="List the limits")
+    async def limits() -> dict[str, int | float]:
+        """The service's limits; `hashigo serve --limit NAME=VALUE` changes them."""
+        return asdict(service.settings.limits)
+
+    @app.get("/livez", summary="Is the service alive?")
+    async def livez() -> Response:
+        return Response("ok\n", media_type="text/plain")
+
+    @app.get("/readyz", summary="Does the service accept photos?", responses={503: _ANSWERS[503]})
+    async def readyz() -> Response:
+        if service.draining or not service.pool.ready:
+            state = "is stopping" if service.draining else "is starting"
+            raise Problem(503, f"expected a service that accepts photos, got one that {state}", retry_after=1)
+        return Response("ready\n", media_type="text/plain")
+
+    @app.get("/metrics", summary="Figures for Prometheus")
+    async def metrics() -> Response:
+        return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+class Observer:
+    """ASGI middleware that counts requests and writes a log line for each."""
+
+    def __init__(self, app: App, service: Service) -> None:
+        self.app, self.service = app, service
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Passes the request on."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        start, status = time.monotonic(), 500
+
+        async def observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, observed)
+        finally:
+            route = getattr(scope.get("route"), "path", "other")
+            self.service.metrics.requests.labels(route, status).inc()
+            seconds = round(time.monotonic() - start, 4)
+            facts = {"method": scope["method"], "route": route, "status": status, "seconds": seconds}
+            LOGGER.info("request", extra=facts)
+
+
+def _check_names(request: Request, *names: str) -> None:
+    """Raises Problem 422 for a query parameter that does not exist, which would be ignored otherwise."""
+    for name in request.query_params:
+        if name not in names:
+            raise Problem(422, f"expected a query parameter of this route, got {name!r}; {did_you_mean(name, names)}")
+
+
+def _add_errors(app: FastAPI) -> None:
+    def answer(problem: Problem) -> Response:
+        return Response(problem.body(), problem.status, problem.headers())
+
+    @app.exception_handler(Problem)
+    async def on_problem(_request: Request, problem: Problem) -> Response:
+        return answer(problem)
+
+    @app.exception_handler(ClientLeft)
+    async def on_leave(_request: Request, _error: ClientLeft) -> Response:
+        return Response(status_code=499)  # nobody reads it; the log does
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(_request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        name, wrong = ".".join(map(str, first["loc"][1:])), json.dumps(first.get("input"), default=str)[:100]
+        wanted = re.sub(r"^Input should be ", "", first["msg"])
+        return answer(Problem(422, f"{name}: expected {wanted}, got {wrong}"))
+
+    @app.exception_handler(HTTPException)
+    async def on_http(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 404:
+            return answer(Problem(404, f"expected an address of this service, got {request.url.path!r}; see /docs"))
+        if error.status_code == 405:
+            return answer(
+                Problem(405, f"expected another method for {request.url.path!r}, got {request.method}; see /docs")
+            )
+        return answer(Problem(error.status_code, str(error.detail)))
+
+    @app.exception_handler(Exception)
+    async def on_error(_request: Request, _error: Exception) -> Response:
+        return answer(Problem(500, "expected a result, got an error of the service; its log has the details"))
