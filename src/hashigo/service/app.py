@@ -20,12 +20,14 @@ from starlette.exceptions import HTTPException
 
 from hashigo.errors import HashigoError, did_you_mean, plural
 from hashigo.service.body import ClientLeft, read_body
+from hashigo.service.docs import docs_page
 from hashigo.service.job import Answer, Job
 from hashigo.service.metrics import Metrics
 from hashigo.service.pool import Pool
 from hashigo.service.problems import MEDIA_TYPE, Problem
 from hashigo.service.security import App, Guard, Message, Receive, Send
 from hashigo.service.settings import Settings
+from hashigo.service.static_files import StaticFiles
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -224,6 +226,7 @@ def _headers(job: Job, answer: Answer, waited: float) -> dict[str, str]:
         "cache-control": "no-store",
         "hashigo-model": quote(job.model),
         "hashigo-size": f"{answer.width}x{answer.height}",
+        "hashigo-photo-size": f"{answer.photo_width}x{answer.photo_height}",
         "server-timing": ", ".join(f"{stage};dur={1000 * seconds:.1f}" for stage, seconds in stages.items()),
     }
     if answer.notes:
@@ -246,6 +249,7 @@ def build(service: Service) -> FastAPI:
     _add_errors(app)
     _add_photos(app, service)
     _add_facts(app, service)
+    _add_pages(app, service)
     app.add_middleware(Guard, settings=service.settings)
     app.add_middleware(Observer, service=service)
     return app
@@ -308,6 +312,23 @@ def _add_facts(app: FastAPI, service: Service) -> None:
     @app.get("/metrics", summary="Figures for Prometheus")
     async def metrics() -> Response:
         return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _add_pages(app: FastAPI, service: Service) -> None:
+    files = StaticFiles()
+
+    @app.get("/", include_in_schema=False)
+    async def page(request: Request) -> Response:
+        return files.answer(request, "index.html")
+
+    @app.get("/static/{name}", include_in_schema=False)
+    async def static(request: Request, name: str) -> Response:
+        return files.answer(request, name)
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs(request: Request) -> Response:
+        text = docs_page(app.openapi(), str(request.base_url).rstrip("/"), service.settings.limits)
+        return Response(text, media_type="text/html; charset=utf-8")
 
 
 class Observer:

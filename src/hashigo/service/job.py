@@ -55,6 +55,8 @@ class Answer:
         media_type: Media type of the result.
         width: Width of the result in pixels.
         height: Height of the result in pixels.
+        photo_width: Width of the upright photo before it was reduced.
+        photo_height: Its height.
         notes: What people should know about the result, for instance metadata that its format cannot keep.
         seconds: Duration of each stage: read, network, write.
         memory_mb: What the worker holds now, in MB.
@@ -66,6 +68,8 @@ class Answer:
     media_type: str = ""
     width: int = 0
     height: int = 0
+    photo_width: int = 0
+    photo_height: int = 0
     notes: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     memory_mb: float = 0

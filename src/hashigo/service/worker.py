@@ -110,6 +110,7 @@ def _process(job: Job, model: Model, max_pixels: int) -> Answer:
 
     times = [time.perf_counter()]
     photo = _read(job.photo, max_pixels)
+    height, width = photo.size
     hints = [parse_hint(text) for text in job.hints]
     if 0 < job.width < photo.width:
         scale = job.width / photo.width
@@ -127,6 +128,8 @@ def _process(job: Job, model: Model, max_pixels: int) -> Answer:
         media_type=media_type(kind),
         width=result.width,
         height=result.height,
+        photo_width=width,
+        photo_height=height,
         notes=tuple(note for note in notes if note),
         seconds={
             stage: end - start

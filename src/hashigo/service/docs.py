@@ -1,0 +1,119 @@
+"""The page /docs, made from the OpenAPI description: what can be asked, with examples. It loads nothing from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+from hashigo.service.settings import Limits
+
+EXAMPLES = {
+    "curl": """\
+curl --fail-with-body {base}/v1/colorize \\
+     -H "Content-Type: image/jpeg" --data-binary @old.jpg -o new.jpg
+
+# a red car at 120 pixels from the left and 80 from the top, muted colours, as PNG
+curl --fail-with-body "{base}/v1/colorize?hint=120,80,%23b03020&vivid=0.4&format=png" \\
+     -H "Content-Type: image/jpeg" --data-binary @old.jpg -o new.png""",
+    "Python": """\
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+
+query = urlencode({{"vivid": 0.9, "hint": ["120,80,#b03020", "40,200,#6f8f3f"]}}, doseq=True)
+request = Request("{base}/v1/colorize?" + query, Path("old.jpg").read_bytes(), {{"Content-Type": "image/jpeg"}})
+try:
+    with urlopen(request, timeout=90) as response:
+        Path("new.jpg").write_bytes(response.read())
+        print(response.headers["Hashigo-Size"], response.headers.get("Hashigo-Notes", ""))
+except HTTPError as error:  # application/problem+json: title, status, detail
+    print(error.read().decode())""",
+    "JavaScript": """\
+// in Node.js 18 or newer; a page of another site cannot use the service
+import {{ readFile, writeFile }} from "node:fs/promises";
+
+const query = new URLSearchParams({{ vivid: 0.9 }});
+query.append("hint", "120,80,#b03020");
+const response = await fetch("{base}/v1/colorize?" + query, {{
+  method: "POST", headers: {{ "Content-Type": "image/jpeg" }}, body: await readFile("old.jpg"),
+}});
+if (!response.ok) throw new Error((await response.json()).detail);
+await writeFile("new.jpg", Buffer.from(await response.arrayBuffer()));""",
+}
+"""One request in three languages; `{base}` stands for the service's address."""
+
+ERRORS = {
+    400: "The body is empty, or the request is not valid HTTP.",
+    403: "The host name is unknown (--allow-host), the request comes from another site's page, or the token is missing or wrong.",
+    404: "There is no such address or model.",
+    405: "The address exists, but not with this method.",
+    408: "The request arrived too slowly.",
+    413: "The file or the picture is too large, or the picture does not fit in the worker's memory.",
+    415: "The body is not a picture, or needs an extra that is not installed (HEIC).",
+    422: "A parameter is wrong, or the picture is damaged.",
+    429: "The queue is full, or the address has too many connections. Wait as long as Retry-After says, then try again.",
+    431: "The head of the request is too large.",
+    500: "The process that worked on the photo ended. Only this photo is affected.",
+    503: "The service is starting or stopping, or the photo waited too long. Try again later.",
+    504: "The photo took too long.",
+}
+"""What each status means."""
+
+HEADERS = {
+    "Hashigo-Model": "Name of the model.",
+    "Hashigo-Size": "Width and height of the result in pixels.",
+    "Hashigo-Photo-Size": "Width and height of the upright photo in pixels, before <code>width</code> reduced it.",
+    "Hashigo-Notes": "What the result could not keep of the photo, percent-encoded. Only if there is something.",
+    "Server-Timing": "Milliseconds in the queue, for reading, for the network and for writing.",
+}
+"""Headers of results, with their meanings as HTML."""
+
+
+def docs_page(api: Mapping[str, Any], base: str, limits: Limits) -> str:
+    """The page as HTML. api: the OpenAPI description; base: the service's address."""
+    routes = "".join(
+        _route(method.upper(), path, operation)
+        for path, methods in api["paths"].items()
+        for method, operation in methods.items()
+    )
+    examples = "".join(
+        f"<h3>{language}</h3><pre tabindex=0><code>{escape(text.format(base=base))}</code></pre>"
+        for language, text in EXAMPLES.items()
+    )
+    return f"""<!doctype html>
+<html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width, initial-scale=1">
+<title>hashigo: HTTP API</title><link rel=icon href="data:,"><link rel=stylesheet href="/static/docs.css">
+<main>
+<h1>hashigo: HTTP API</h1>
+<p>{escape(str(api["info"]["description"]))}
+The result is byte for byte what <code>hashigo colorize</code> writes, with all metadata that its format can hold.</p>
+<p><a href="/">Web page</a> · <a href="/openapi.json">OpenAPI description</a></p>
+<h2>Examples</h2>{examples}
+<p>If the service was started with <code>--token</code>, add the header <code>Authorization: Bearer TOKEN</code>.</p>
+<h2>Requests</h2>{routes}
+<h2>Headers of a result</h2>{_table(HEADERS)}
+<h2>Errors</h2>
+<p>An error is <code>application/problem+json</code> (RFC 9457). Its <code>detail</code> says what was expected, what was received and what to do.</p>
+{_table({str(status): escape(text) for status, text in ERRORS.items()})}
+<h2>Limits</h2>
+<p>This service reads photos of up to {limits.photo_mb:g} MB and {limits.photo_megapixels:g} megapixels.
+<a href="/v1/limits">/v1/limits</a> lists all limits; <code>hashigo serve --limit NAME=VALUE</code> changes them.</p>
+</main></html>
+"""
+
+
+def _table(rows: Mapping[str, str]) -> str:
+    cells = "".join(f"<tr><th scope=row><code>{name}</code><td>{text}" for name, text in rows.items())
+    return f"<div class=table tabindex=0><table>{cells}</table></div>"
+
+
+def _route(method: str, path: str, operation: Mapping[str, Any]) -> str:
+    parameters = {
+        escape(parameter["name"]): escape(parameter.get("description") or parameter["schema"].get("description", ""))
+        for parameter in operation.get("parameters", ())
+    }
+    about = escape(operation.get("description", operation["summary"]))
+    table = _table(parameters) if parameters else ""
+    return f"<section><h3><code>{method} {escape(path)}</code></h3><p>{about}</p>{table}</section>"
