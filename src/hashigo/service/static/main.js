@@ -12,6 +12,8 @@ const SUFFIXES = { "image/jpeg": ["jpg", "jpeg", "jpe", "jfif"], "image/png": ["
   "image/bmp": ["bmp"], "image/gif": ["gif"], "image/avif": ["avif"] };
 const PICTURE_NAMES = /\.(heic|heif|hif|tiff?|avif|jp2|j2k|jpf|jpx|pgm|ppm|pbm|pnm|tga|bmp|gif|webp|png|apng|jpe?g?|jfif|mpo)$/i;
 
+const NOTHING = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==";  // one transparent pixel
+
 const photos = [];
 let current = null, models = [], model = null, working = 0, remembers = true, packing = null;
 
@@ -70,9 +72,8 @@ function drawItem(photo) {
   const { item, state } = photo, [open, close] = item.children, image = open.firstChild, words = open.lastChild.lastChild;
   item.className = state;
   const source = photo.thumb || photo.before;
-  if (source && image.getAttribute("src") !== source) image.src = source;
-  image.hidden = !source;
-  words.textContent = state === "failed" ? `${say("failed")}: ${whyFailed(photo)}` : say(state);
+  if (image.getAttribute("src") !== (source || NOTHING)) image.src = source || NOTHING;
+  words.textContent = state === "failed" ? whyFailed(photo) : say(state);
   open.ariaCurrent = photo === current ? "true" : "false";
   close.ariaLabel = close.title = say(["waiting", "colouring"].includes(state) ? "cancel" : "remove", { name: photo.name });
 }

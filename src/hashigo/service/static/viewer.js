@@ -123,7 +123,7 @@ let start = null;
 
 function listen() {
   stage.addEventListener("pointerdown", (event) => {
-    if (event.button || !photo || event.target.closest("#message, .hint")) return;
+    if (event.button || !photo || event.target.closest("#message, #tip, .hint")) return;
     pointers.set(event.pointerId, event);
     stage.setPointerCapture(event.pointerId);
     if (pointers.size === 1) start = { x: event.clientX, y: event.clientY, panX, panY, split: event.target === handle, moved: false, time: event.timeStamp };
@@ -152,7 +152,7 @@ function listen() {
     if (!pointers.delete(event.pointerId) || !start) return;
     const { moved, x, y, pinch, split: dragged } = start, dx = event.clientX - x, dy = event.clientY - y;
     if (!pointers.size) start = null;
-    if (event.type === "pointercancel" || pinch || dragged) return;
+    if (event.type === "pointercancel" || pinch || (dragged && (moved || isOnKnob(event)))) return;
     if (!moved) tap(event.clientX, event.clientY);
     else if (zoom === 1 && event.pointerType !== "mouse" && Math.abs(dx) > SWIPE_PIXELS && Math.abs(dx) > 2 * Math.abs(dy)) on.step(dx < 0 ? 1 : -1);
   };
@@ -179,11 +179,17 @@ function listen() {
   get("free").onchange = (event) => choose(event.target.value);
   get("pipette").onclick = startPicking;
   get("delete").onclick = () => remove(spot.index);
-  get("close").onclick = () => closeColours(true);
+  get("close").onclick = get("untip").onclick = () => closeColours(true);
   colours.addEventListener("keydown", (event) => {
     if (event.key === "Escape") closeColours(true);
     event.stopPropagation();
   });
+}
+
+/** Whether a point is on the round part of the handle. The rest of it is thin, and taps there are meant for the photo. */
+function isOnKnob({ clientX, clientY }) {
+  const box = handle.getBoundingClientRect();
+  return Math.hypot(clientX - box.x - box.width / 2, clientY - box.y - box.height / 2) < 24;
 }
 
 function distance() {
@@ -321,7 +327,7 @@ export function placeByKeys() {
 
 function showTip(word) {
   tip.hidden = !word;
-  tip.textContent = word ? say(word) : "";
+  tip.firstChild.textContent = word ? say(word) : "";
 }
 
 function openColours(at) {
