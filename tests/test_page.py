@@ -263,6 +263,9 @@ def test_accessibility_in_both_languages_and_themes(visit: Visit, album: list[Pa
     def check(state: str) -> None:
         result = axe.run(page)
         assert not result.response["violations"], f"{state}: {result.generate_report()}"
+        assert page.evaluate("() => document.querySelector('header').offsetHeight < 60"), (
+            f"{state}: the header has two lines"
+        )
         # nothing is cut off at the side
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), state
         cut = page.evaluate("""[...document.querySelectorAll("button:not(.open, .hint), label, #count, #message p, #toasts span")].filter((element) =>

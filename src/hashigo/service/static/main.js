@@ -344,7 +344,9 @@ function drawView() {
 }
 
 function drawOverall() {
-  const all = photos.length, count = (...states) => photos.filter(({ state }) => states.includes(state)).length;
+  // a new preview of the photo that the user works on is no progress to report
+  const stateOf = (photo) => (photo === current && photo.after && ["waiting", "colouring"].includes(photo.state) ? "done" : photo.state);
+  const all = photos.length, count = (...states) => photos.filter((photo) => states.includes(stateOf(photo))).length;
   const failed = count("failed"), ended = count("done", "failed"), stopped = count("cancelled"), busy = all - ended - stopped;
   document.body.classList.toggle("empty", !all);
   get("overall").hidden = !all;

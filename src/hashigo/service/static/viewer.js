@@ -217,18 +217,30 @@ function tap(clientX, clientY) {
 
 // --- hints ---
 
+/** The hints' buttons stay while hints change, so that a finger that drags one keeps it. */
 function drawHints() {
-  const active = document.activeElement?.dataset?.hint;
-  layer.replaceChildren(...(takesHints ? photo.hints.map(hintButton) : []), ...(spot && spot.index === null && !picking ? [ghost()] : []));
-  layer.querySelector(`[data-hint="${active}"]`)?.focus({ preventScroll: true });
+  const wanted = takesHints ? photo.hints : [], open = spot && spot.index === null && !picking;
+  const buttons = [...layer.querySelectorAll(".hint:not(.ghost)")];
+  for (const button of buttons.splice(wanted.length)) button.remove();
+  while (buttons.length < wanted.length) {
+    buttons.push(hintButton(buttons.length));
+    layer.append(buttons.at(-1));
+  }
+  wanted.forEach((hint, index) => {
+    place(buttons[index], hint.x, hint.y);
+    buttons[index].style.background = hint.colour;
+    buttons[index].ariaLabel = say("hint", { n: index + 1, colour: nameOf(hint.colour) });
+  });
+  if (!open) layer.querySelector(".ghost")?.remove();
+  else if (!layer.querySelector(".ghost")) layer.append(ghost());
+  else place(layer.querySelector(".ghost"), spot.x, spot.y);
   get("noHints").disabled = !photo.hints.length;
   get("add").disabled = !photo.after;
 }
 
-function mark(x, y, key) {
+function mark(key) {
   const button = Object.assign(document.createElement("button"), { className: "hint", type: "button" });
   button.dataset.hint = key;
-  place(button, x, y);
   return button;
 }
 
@@ -237,42 +249,38 @@ function place(button, x, y) {
   button.style.top = `${100 * y}%`;
 }
 
-function hintButton(hint, index) {
-  const button = mark(hint.x, hint.y, index);
-  button.style.background = hint.colour;
-  button.ariaLabel = say("hint", { n: index + 1, colour: nameOf(hint.colour) });
+function hintButton(index) {
+  const button = mark(index), hint = () => photo.hints[index], open = () => openColours({ x: hint().x, y: hint().y, index });
   const moveTo = (x, y) => on.change(photo.hints.map((other, at) => (at === index ? { ...other, x: within(x), y: within(y) } : other)));
   let from = null;
   button.onpointerdown = (event) => {
     if (event.button || picking) return;
     event.preventDefault();
     button.focus({ preventScroll: true });
+    button.setPointerCapture(event.pointerId);
     from = { x: event.clientX, y: event.clientY, moved: false };
-    const move = (event) => {
-      if (!from.moved && Math.hypot(event.clientX - from.x, event.clientY - from.y) < TAP_PIXELS) return;
-      if (!from.moved) on.begin();
-      from.moved = true;
-      closeColours();
-      const box = layer.getBoundingClientRect();
-      moveTo((event.clientX - box.x) / box.width, (event.clientY - box.y) / box.height);
-    };
-    const up = () => {
-      removeEventListener("pointermove", move);
-      removeEventListener("pointerup", up);
-      removeEventListener("pointercancel", up);
-      if (from.moved) on.end();
-      else openColours({ x: photo.hints[index].x, y: photo.hints[index].y, index });
-    };
-    addEventListener("pointermove", move);  // on the window, because every redraw makes new buttons
-    addEventListener("pointerup", up);
-    addEventListener("pointercancel", up);
   };
-  button.onclick = (event) => { if (!event.detail) openColours({ x: hint.x, y: hint.y, index }); };  // Enter and Space
+  button.onpointermove = (event) => {
+    if (!from || (!from.moved && Math.hypot(event.clientX - from.x, event.clientY - from.y) < TAP_PIXELS)) return;
+    if (!from.moved) {
+      closeColours();
+      on.begin();
+    }
+    from.moved = true;
+    const box = layer.getBoundingClientRect();
+    moveTo((event.clientX - box.x) / box.width, (event.clientY - box.y) / box.height);
+  };
+  button.onpointerup = button.onpointercancel = () => {
+    if (from?.moved) on.end();
+    else if (from) open();
+    from = null;
+  };
+  button.onclick = (event) => { if (!event.detail) open(); };  // Enter and Space
   button.onkeydown = (event) => {
     const way = directionOf(event);
     if (way) {
       on.begin();
-      moveTo(hint.x + way.x, hint.y + way.y);
+      moveTo(hint().x + way.x, hint().y + way.y);
       on.end();
     } else if (event.key === "Delete" || event.key === "Backspace") remove(index);
     else return;
@@ -284,7 +292,8 @@ function hintButton(hint, index) {
 
 /** The mark of a spot whose colour has not been chosen yet. */
 function ghost() {
-  const button = mark(spot.x, spot.y, "new");
+  const button = mark("new");
+  place(button, spot.x, spot.y);
   button.classList.add("ghost");
   button.ariaLabel = say("addHint");
   button.onclick = () => openColours(spot);
