@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections import Counter
 from typing import Any, ClassVar
 
@@ -36,6 +37,8 @@ class Protocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Refuses connections beyond the limits and starts the clock for the first head."""
         super().connection_made(transport)
+        # asyncio does so only for sockets that state their protocol; without it, the end of an answer may wait 40 ms for an acknowledgement
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._counted = self.client[0] if self.client else "local"
         self.addresses[self._counted] += 1
         if len(self.connections) > self.limits.connections:

@@ -41,8 +41,8 @@ LIKE_LUMA, LIKE_CHROMA = 0.1, 0.03
 DAMPING = 0.1
 """Where the hints' weights add up to this, the correction is halved."""
 
-AT_ONCE = 1 << 20
-"""Number of weights per step, about 20 MB."""
+AT_ONCE = 1 << 16
+"""Number of weights per step: small enough for the processor's cache."""
 
 
 class Hint(NamedTuple):
@@ -137,17 +137,21 @@ def spread_hints(chroma: Floats, x: Floats) -> Floats:
     counts = shares * (
         x[3].size / share.size / pixels
     )  # weights of a hint add up to 1, or less if it is cropped or covered
-    position = np.mgrid[:height, :width].astype(np.float32).reshape(2, -1).T / min(height, width)
-    looks = np.stack([y / LIKE_LUMA, *(chroma / LIKE_CHROMA)], axis=-1).reshape(-1, 3)
+    looks = np.stack([y / LIKE_LUMA, *(chroma / LIKE_CHROMA)], axis=-1).reshape(height, width, 3)
     made = chroma.reshape(2, -1).T.astype(np.float32)
+    rows, columns = np.divmod(places, width)
+    step = max(1, AT_ONCE // (len(places) * width))
+    bands = [slice(first, first + step) for first in range(0, height, step)]
+    alike = [_alike(looks[band].reshape(-1, 3), looks[rows, columns]) for band in bands]
     for reach in REACHES:
-        features = np.concatenate([position / reach, looks], axis=1, dtype=np.float32)
-        errors = colours - made[places]
-        step = max(1, AT_ONCE // len(places))
-        for first in range(0, len(made), step):
-            rows = slice(first, first + step)
-            weights = counts * np.exp(-0.5 * _squared_distances(features[rows], features[places]))
-            made[rows] += weights @ errors / (weights.sum(axis=1, keepdims=True) + DAMPING)
+        # of the Gaussian of a distance in the plane, each axis is a factor
+        down, across = (_gaussian(n, at, reach * min(height, width)) for n, at in ((height, rows), (width, columns)))
+        errors = np.append(colours - made[places], np.ones((len(places), 1), np.float32), axis=1)
+        for band, like in zip(bands, alike, strict=True):
+            weights = like.reshape(-1, width, len(places)) * across
+            weights *= (down[band] * counts)[:, None]
+            sums = weights.reshape(-1, len(places)) @ errors
+            made[band.start * width : band.stop * width] += sums[:, :2] / (sums[:, 2:] + DAMPING)
     return np.ascontiguousarray(made.T).reshape(2, height, width)
 
 
@@ -159,10 +163,20 @@ def _reduced(x: Floats, height: int, width: int) -> Floats:
     return means
 
 
-def _squared_distances(a: Floats, b: Floats) -> Floats:
-    """(A, F), (B, F) → (A, B)."""
-    distances: Floats = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1) - 2 * (a @ b.T)
-    return np.maximum(distances, 0, out=distances)
+def _gaussian(length: int, centres: NDArray[np.intp], deviation: float) -> Floats:
+    """The Gaussian of the distance of each position 0..length - 1 to each centre: (length, centres)."""
+    distances = ((np.arange(length)[:, None] - centres) / deviation).astype(np.float32)
+    weights: Floats = np.exp(-0.5 * np.square(distances))
+    return weights
+
+
+def _alike(a: Floats, b: Floats) -> Floats:
+    """The Gaussian of the distances between all rows of two arrays: (A, F), (B, F) → (A, B)."""
+    halves = a @ b.T
+    halves -= 0.5 * np.square(a).sum(axis=1)[:, None]
+    halves -= 0.5 * np.square(b).sum(axis=1)
+    weights: Floats = np.exp(np.minimum(halves, 0, out=halves), out=halves)
+    return weights
 
 
 def _within(centre: Array, radius: Array | int, length: int) -> Array:

@@ -6,7 +6,7 @@ import * as viewer from "./viewer.js";
 import { changeLanguage, fillWords, say } from "./words.js";
 
 const get = (id) => document.getElementById(id);
-const MOST_PHOTOS = 200, PREVIEW_PIXELS = 1280, THUMB_PIXELS = 200, MOST_UNDO = 100, SLOW_SECONDS = 8;
+const MOST_PHOTOS = 200, PREVIEW_PIXELS = 1280, QUICK_PIXELS = 480, THUMB_PIXELS = 200, MOST_UNDO = 100, SLOW_SECONDS = 8;
 const AT_ONCE = Math.min(6, Math.max(3, navigator.hardwareConcurrency ?? 3));
 const SUFFIXES = { "image/jpeg": ["jpg", "jpeg", "jpe", "jfif"], "image/png": ["png", "apng"], "image/webp": ["webp"], "image/tiff": ["tif", "tiff"],
   "image/bmp": ["bmp"], "image/gif": ["gif"], "image/avif": ["avif"] };
@@ -19,11 +19,14 @@ let current = null, models = [], model = null, working = 0, remembers = true, pa
 
 // --- photos ---
 
-/** A photo on the page. State: waiting, colouring, done, failed or cancelled. `wanted` counts changes; `shown` is the change whose result is shown. */
+/**
+ * A photo on the page. State: waiting, colouring, done, failed or cancelled. `wanted` counts changes; `shown` is the change whose result is shown, and
+ * `quickShown` the one whose quick result is: small, but soon there.
+ */
 function photoOf({ id = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`, name, path = "", order = Date.now() + photos.length / 1000, file, vivid = null,
   hints = [], past = [], future = [], width = 0, height = 0 }) {
   return { id, name, path, order, file, vivid, hints, past, future, width, height, state: "waiting", problem: null, before: "", after: "", thumb: "",
-    preview: null, wanted: 1, shown: 0, live: false, stop: null, gone: false, item: null };
+    preview: null, quick: null, quickAfter: "", quickShown: 0, refining: false, wanted: 1, shown: 0, live: false, stop: null, gone: false, item: null };
 }
 
 const settingsOf = ({ id, name, path, order, vivid, hints, past, future, width, height }) => ({ id, name, path, order, vivid, hints, past, future, width, height });
@@ -127,7 +130,7 @@ function discard(photo) {
   photo.gone = true;
   photo.stop?.abort();
   photo.item.remove();
-  for (const url of [photo.before, photo.after, photo.thumb]) URL.revokeObjectURL(url);
+  for (const url of [photo.before, photo.after, photo.quickAfter, photo.thumb]) URL.revokeObjectURL(url);
 }
 
 // --- work ---
@@ -151,7 +154,14 @@ async function colour(photo) {
   try {
     await prepare(photo);
     stop.signal.throwIfAborted();
-    const response = await server.apply(photo.preview, optionsOf(photo, { format: "jpeg", quality: 88, ...(photo.before ? {} : { width: PREVIEW_PIXELS }) }), stop.signal);
+    if (photo.after) {
+      const response = await server.apply(photo.quick.file, optionsOf(photo, photo.quick.size, { format: "jpeg", quality: 80 }), stop.signal);
+      await showQuick(photo, await response.blob(), version, of);
+    }
+    if (photo.wanted !== version) return;
+    photo.refining = Boolean(photo.after);
+    const { file, size } = photo.preview, query = { format: "jpeg", quality: 88, ...(photo.before ? {} : { width: PREVIEW_PIXELS }) };
+    const response = await server.apply(file, optionsOf(photo, size, query), stop.signal);
     await show(photo, await response.blob(), response, version, of);
   } catch (error) {
     if (error.name !== "AbortError" && photo.wanted === version) Object.assign(photo, { state: "failed", problem: error });
@@ -159,13 +169,15 @@ async function colour(photo) {
     clearTimeout(slow);
     working -= 1;
     photo.stop = null;
+    photo.refining = false;
     if (photo.state === "colouring") photo.state = photo.shown === photo.wanted ? "done" : "waiting";
     if (!photo.gone) drawPhoto(photo);
     pump();
   }
 }
 
-const optionsOf = ({ hints, vivid, width, height }, query) =>
+/** Options for the server. size: of the upright picture that is sent. */
+const optionsOf = ({ hints, vivid }, { width, height }, query) =>
   ({ model: model.name, vivid: model.vivid === null ? null : vivid, hints: model.hints && width ? hints : [], width, height, query });
 
 /**
@@ -180,8 +192,8 @@ async function prepare(photo) {
     const shown = await hasEnd(photo.file) && await image.decode().then(() => true, () => false);
     if (shown) Object.assign(photo, { width: image.naturalWidth, height: image.naturalHeight });
     await checkSize(photo, shown);
-    if (shown) setPreview(photo, await reduced(image, PREVIEW_PIXELS, 0.92));
-    else photo.preview = photo.file;
+    if (shown) await setPreview(photo, canvasOf(image, PREVIEW_PIXELS));
+    else photo.preview = { file: photo.file, size: photo };
   } finally {
     URL.revokeObjectURL(url);
   }
@@ -205,15 +217,18 @@ async function checkSize({ file, width, height }, shown) {
   if (megapixels > mostPixels) throw new server.Refused(413, `${width} × ${height} = ${megapixels.toFixed(0)} MP > ${mostPixels} MP`);
 }
 
-function setPreview(photo, blob) {
-  photo.preview = blob;
-  photo.before = URL.createObjectURL(blob);
+async function setPreview(photo, canvas) {
+  photo.preview = await pictureOf(canvas);
+  photo.quick = await pictureOf(canvasOf(canvas, QUICK_PIXELS));
+  photo.before = URL.createObjectURL(photo.preview.file);
   remember(photo);
   drawPhoto(photo);
 }
 
+const pictureOf = async (canvas) => ({ file: await canvas.convertToBlob({ type: "image/jpeg", quality: 0.92 }), size: { width: canvas.width, height: canvas.height } });
+
 function canvasOf(image, most) {
-  const width = image.naturalWidth, height = image.naturalHeight, scale = Math.min(1, most / Math.max(width, height));
+  const width = image.naturalWidth ?? image.width, height = image.naturalHeight ?? image.height, scale = Math.min(1, most / Math.max(width, height));
   const canvas = new OffscreenCanvas(Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))), context = canvas.getContext("2d");
   context.imageSmoothingQuality = "high";
   context.fillStyle = "#fff";  // behind transparent pixels
@@ -222,39 +237,54 @@ function canvasOf(image, most) {
   return canvas;
 }
 
-const reduced = (image, most, quality) => canvasOf(image, most).convertToBlob({ type: "image/jpeg", quality });
-
 /** The luma of a result, which is that of its photo: the original for the slider where the browser cannot decode it. */
 function lumaOf(image) {
   const canvas = canvasOf(image, PREVIEW_PIXELS), context = canvas.getContext("2d"), pixels = context.getImageData(0, 0, canvas.width, canvas.height), { data } = pixels;
   for (let at = 0; at < data.length; at += 4) data[at] = data[at + 1] = data[at + 2] = 0.299 * data[at] + 0.587 * data[at + 1] + 0.114 * data[at + 2];
   context.putImageData(pixels, 0, 0);
-  return canvas.convertToBlob({ type: "image/jpeg", quality: 0.92 });
+  return canvas;
 }
 
-/** Shows a result, unless it is stale: while the user drags, results on the way to the last one are shown too, marked as not final. */
-async function show(photo, blob, response, version, of) {
-  const isStale = () => photo.gone || of !== model || version <= photo.shown || (version !== photo.wanted && !photo.live);
-  if (isStale()) return;
-  const url = URL.createObjectURL(blob), image = new Image();
+async function decoded(url) {
+  const image = new Image();
   image.src = url;
   await image.decode();
+  return image;
+}
+
+/** Shows a small result at once. While the user drags, those on the way to the last one are shown too. */
+async function showQuick(photo, blob, version, of) {
+  const isStale = () => photo.gone || of !== model || version <= photo.quickShown || (version !== photo.wanted && !photo.live);
+  const url = URL.createObjectURL(blob);
+  await decoded(url);
+  if (isStale()) return URL.revokeObjectURL(url);
+  const old = photo.quickAfter;
+  Object.assign(photo, { quickAfter: url, quickShown: version });
+  drawPhoto(photo);
+  URL.revokeObjectURL(old);
+  performance.mark("hashigo-shown");
+}
+
+/** Shows a result, unless it is stale. */
+async function show(photo, blob, response, version, of) {
+  const isStale = () => photo.gone || of !== model || version !== photo.wanted;
+  if (isStale()) return;
+  const url = URL.createObjectURL(blob), image = await decoded(url);
   if (isStale()) return URL.revokeObjectURL(url);
   if (!photo.before) {
     [photo.width, photo.height] = response.headers.get("hashigo-photo-size").split("x").map(Number);
-    setPreview(photo, await lumaOf(image));
+    await setPreview(photo, lumaOf(image));
     if (photo.hints.length) photo.wanted += 1;  // hints need the size, which was unknown
   }
-  const old = photo.after;
-  Object.assign(photo, { after: url, shown: version });
+  const old = [photo.after, photo.quickAfter];
+  Object.assign(photo, { after: url, quickAfter: "", shown: version });
   if (photo === current) viewer.refresh();
-  URL.revokeObjectURL(old);
+  old.forEach((previous) => URL.revokeObjectURL(previous));
   if (version === photo.wanted) setThumb(photo, image, version);
-  performance.mark("hashigo-shown", { detail: { version } });
 }
 
 async function setThumb(photo, image, version) {
-  const url = URL.createObjectURL(await reduced(image, THUMB_PIXELS, 0.85)), old = photo.thumb;
+  const url = URL.createObjectURL(await canvasOf(image, THUMB_PIXELS).convertToBlob({ type: "image/jpeg", quality: 0.85 })), old = photo.thumb;
   if (photo.gone || photo.shown !== version) return URL.revokeObjectURL(url);
   photo.thumb = url;
   URL.revokeObjectURL(old);
@@ -276,6 +306,7 @@ function begin(photo = current) {
 function change(changes, photo = current) {
   Object.assign(photo, changes);
   photo.wanted += 1;
+  if (photo.refining) photo.stop.abort();  // its result would be stale
   if (photo.state !== "colouring") photo.state = "waiting";
   drawPhoto(photo);
   pump();
@@ -303,8 +334,8 @@ function setModel(name) {
   get("hinting").hidden = !model.hints;
   viewer.setHinting(model.hints);
   for (const photo of photos) {
-    for (const url of [photo.after, photo.thumb]) URL.revokeObjectURL(url);
-    Object.assign(photo, { after: "", thumb: "" });
+    for (const url of [photo.after, photo.quickAfter, photo.thumb]) URL.revokeObjectURL(url);
+    Object.assign(photo, { after: "", quickAfter: "", thumb: "" });
     if (photo.state !== "cancelled") change({}, photo);
   }
   drawView();
@@ -340,6 +371,7 @@ function drawView() {
   }
   get("busy").hidden = state !== "colouring" && state !== "waiting";
   get("stage").classList.toggle("stale", Boolean(current.after) && current.shown !== current.wanted);
+  get("busy").hidden ||= current.quickShown === current.wanted;
   viewer.refresh();
 }
 
@@ -398,7 +430,7 @@ function resultName({ name, path }, type) {
 /** The result at full size, from the untouched file. */
 async function fullSize(photo, signal) {
   await prepare(photo);
-  const response = await server.apply(photo.file, optionsOf(photo, {}), signal), blob = await response.blob();
+  const response = await server.apply(photo.file, optionsOf(photo, photo, {}), signal), blob = await response.blob();
   const notes = response.headers.get("hashigo-notes");
   return { name: resultName(photo, blob.type), lastModified: new Date(photo.file.lastModified || Date.now()), input: blob, notes: notes && decodeURIComponent(notes) };
 }

@@ -42,6 +42,10 @@ export function refresh() {
   if (!photo) return;
   set(get("before"), photo.before);
   set(get("after"), photo.after);
+  // until the sharp result comes: the colours of a small one over the original's luma (the blend mode "color" keeps nearly the same luma)
+  get("quick").hidden = !photo.quickAfter;
+  set(get("quickLuma"), photo.quickAfter && photo.before);
+  set(get("quickColour"), photo.quickAfter);
   get("before").alt = `${say("before")}: ${photo.name}`;
   get("after").alt = `${say("after")}: ${photo.name}`;
   picture.classList.toggle("plain", !photo.after);
