@@ -145,7 +145,11 @@ def test_facts(service: Running) -> None:
     paths = json.loads(service.ask("GET", "/openapi.json").body)["paths"]
     assert {"/v1/colorize", "/v1/models/{name}/apply", "/livez", "/readyz", "/metrics"} <= set(paths)
     service.colorize(grey_photo(20, 30))
-    figures = service.ask("GET", "/metrics").body.decode()
+    for _ in range(100):
+        figures = service.ask("GET", "/metrics").body.decode()
+        if "hashigo_workers_ready 2.0" in figures:
+            break
+        time.sleep(0.05)
     assert "hashigo_workers_ready 2.0" in figures
     assert 'hashigo_requests_total{route="/v1/colorize",status="200"}' in figures
 

@@ -94,7 +94,7 @@ class Pool:
         self.ready = 0
         self.seconds_per_photo = 0.1
         self._workers = workers
-        self._starting = [self._new_worker() for _ in range(workers)]  # at once: models load while the service imports
+        self._first = self._new_worker()  # at once: it loads the models while the service imports
         self._threads = ThreadPoolExecutor(2 * workers + 1, thread_name_prefix="hashigo-worker")
         self._wake = asyncio.Condition()
         self._slots: list[asyncio.Task[None]] = []
@@ -122,12 +122,14 @@ class Pool:
             ModelError: a model cannot be loaded.
         """
         self._failed = asyncio.get_running_loop().create_future()
-        self._slots = [asyncio.create_task(self._slot(worker)) for worker in self._starting]
+        self._slots = [asyncio.create_task(self._slot(self._first))]
         while not self.ready and not self._failed.done():
             await asyncio.sleep(0.005)
         if self._failed.done():
             await self.stop()
             self._failed.result()
+        # only now, so that they do not delay the first
+        self._slots += [asyncio.create_task(self._slot(self._new_worker())) for _ in range(1, self._workers)]
 
     async def stop(self) -> None:
         """Ends all workers at once; what is still in the queue fails."""
@@ -139,10 +141,10 @@ class Pool:
         for waiting in self.queue:
             waiting.future.cancel()
         self.queue.clear()
-        for worker in {*self._current, *self._starting}:
+        for worker in {*self._current, self._first}:
             worker.process.kill()
         await asyncio.gather(*self._slots, return_exceptions=True)
-        for worker in {*self._current, *self._starting}:
+        for worker in {*self._current, self._first}:
             worker.end()
         self._threads.shutdown(wait=False)
 

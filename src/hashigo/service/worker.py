@@ -44,22 +44,28 @@ def work(connection: Connection, models: Mapping[str, str | Path], max_pixels: i
         except HashigoError as error:
             Answer(500, detail=str(error)).send(connection)
             return
-        _limit_memory(memory_mb)
         Answer(memory_mb=_held()).send(connection)
+        if not connection.poll():
+            _warm_up(loaded)
+        _limit_memory(memory_mb)
         while True:
             _answer(Job.receive(connection), loaded, max_pixels).send(connection)
 
 
 def _load(models: Mapping[str, str | Path]) -> dict[str, Model]:
+    from hashigo.apply.model import load
+
+    return {name: load(where, threads=1) for name, where in models.items()}
+
+
+def _warm_up(models: Mapping[str, Model]) -> None:
+    """The first photo takes several times as long as later ones: an empty one goes first while nobody waits."""
     import numpy as np
 
-    from hashigo.apply.model import load
     from hashigo.image.photo import encode, photo_of
 
-    loaded = {name: load(where, threads=1) for name, where in models.items()}
-    for model in loaded.values():  # the first photo takes several times as long as later ones
+    for model in models.values():
         encode(model.apply(photo_of(np.zeros((256, 256), np.uint8))), "JPEG")
-    return loaded
 
 
 def _limit_memory(memory_mb: float) -> None:
