@@ -254,14 +254,20 @@ def test_a_full_queue_refuses_at_once(tmp_path: Path) -> None:
         assert 1 <= int(refused.headers["retry-after"]) < 60
 
 
-def test_slow_work_is_stopped(tmp_path: Path) -> None:
-    with serving(tmp_path, "--workers", "1", "--limit", "work_seconds=0.3") as running:
-        large = grey_photo(5000, 7000)
-        assert running.colorize(large).status == 504
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")
+def test_a_worker_that_hangs_is_replaced(tmp_path: Path) -> None:
+    with serving(tmp_path, "--workers", "1", "--limit", "work_seconds=1") as running:
+        assert running.colorize(grey_photo()).status == 200
+        os.kill(running.workers()[0], signal.SIGSTOP)
+        start = time.monotonic()
+        late = running.colorize(grey_photo())
+        assert (late.status, "within 1 s" in late.detail) == (504, True)
+        assert time.monotonic() - start < 5
         for _ in range(100):
             if running.ask("GET", "/readyz").status == 200:
                 break
             time.sleep(0.1)
+        time.sleep(0.5)
         assert running.colorize(grey_photo()).status == 200
 
 
