@@ -4,6 +4,7 @@
 #   make docs-test  run the long commands of the README (half an hour)
 #   make check      check style and types
 #   make bench      run all benchmarks (an hour or so, on a quiet computer)
+#   make soak       put the service under stress (20 minutes)
 #   make venv       only set up the environment for development
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ KERAS_PYTHON ?= $(PYTHON)
 OUT ?= out
 BIN := .venv/bin
 
-.PHONY: venv demo test docs-test check bench
+.PHONY: venv demo test docs-test check bench soak
 .DELETE_ON_ERROR:
 
 venv: .venv/installed-dev
@@ -25,6 +26,11 @@ venv: .venv/installed-dev
 .venv-keras/installed: benchmarks/requirements-keras.txt
 	test -x .venv-keras/bin/pip || $(KERAS_PYTHON) -m venv .venv-keras
 	.venv-keras/bin/pip install --quiet --disable-pip-version-check -r benchmarks/requirements-keras.txt
+	touch $@
+
+.venv-soak/installed: benchmarks/requirements-soak.txt
+	test -x .venv-soak/bin/pip || $(PYTHON) -m venv .venv-soak
+	.venv-soak/bin/pip install --quiet --disable-pip-version-check -r benchmarks/requirements-soak.txt
 	touch $@
 
 demo: .venv/installed-train
@@ -46,3 +52,8 @@ bench: .venv/installed-dev .venv-keras/installed
 	$(BIN)/python benchmarks/startup.py --install --json $(OUT)/startup.json
 	$(BIN)/python benchmarks/colouring.py --json $(OUT)/colouring.json
 	$(BIN)/python benchmarks/article_unet.py --json $(OUT)/article_unet.json
+	$(BIN)/python benchmarks/service.py --install --json $(OUT)/service.json
+
+soak: .venv/installed-dev .venv-soak/installed
+	mkdir -p $(OUT)
+	$(BIN)/python benchmarks/soak.py --json $(OUT)/soak.json

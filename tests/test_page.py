@@ -39,6 +39,7 @@ SIZES = {
     "desktop": {"viewport": {"width": 1280, "height": 800}},
 }
 BROKEN = "torn.jpg"
+SWATCHES = ("skin1", "skin2", "skin3", "lips", "blond", "brown", "red", "black", "sky", "sea", "grass", "leaves", "wood", "brick", "sand", "khaki", "olive", "navy", "crimson")  # fmt: skip
 PIXEL = """async ([id, x, y]) => {
   const image = document.getElementById(id), canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight);
   const context = canvas.getContext("2d");
@@ -501,3 +502,32 @@ def test_nothing_stays_on_disk(service: Running) -> None:
                 assert not fresh or mark.encode() not in path.read_bytes(), path
             except OSError:
                 continue
+
+
+def test_the_picture_of_the_readme(browser: object, service: Running, tmp_path: Path) -> None:
+    """CONTRIBUTING.md says how to make the picture again. All its photos are free (scikit-image's)."""
+    for name in (*PHOTOS, "camera", "coins"):
+        array = pixels(name) if name in PHOTOS else getattr(data, name)()
+        Image.fromarray(array).convert("L").save(tmp_path / f"{name}.jpg", quality=92)
+    page = browser.new_page(viewport={"width": 1280, "height": 800}, device_scale_factor=1.5)
+    visit = Visit(page, "desktop", f"http://127.0.0.1:{service.port}/")
+    visit.open()
+    visit.add(*sorted(tmp_path.glob("*.jpg")))
+    visit.wait_until_done()
+    visit.choose("coffee.jpg")
+    for x, y, swatch in (
+        (0.76, 0.5, "crimson"),
+        (0.5, 0.93, "crimson"),
+        (0.9, 0.85, "wood"),
+        (0.07, 0.92, "wood"),
+        (0.93, 0.15, "wood"),
+        (0.48, 0.24, "brown"),
+    ):
+        before = visit.shown()
+        visit.tap(x, y)
+        page.locator("#swatches button").nth(SWATCHES.index(swatch)).click()
+        visit.wait_for_result(before)
+    picture = page.screenshot(type="jpeg", quality=85, path=os.environ.get("HASHIGO_PICTURE"))
+    red, green, _ = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"))[:, 900:1400].reshape(-1, 3).mean(0)
+    assert red > green + 5
+    page.close()

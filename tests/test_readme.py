@@ -15,13 +15,14 @@ from PIL import Image
 from hashigo import demo as demo_module
 from hashigo.cli.main import COMMANDS, main
 from hashigo.demo import SAMPLES
+from serving import serving
 
 ROOT = Path(__file__).parent.parent
 PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
 HOME = "https://github.com/hashigo/hashigo/blob/main/"
 RAW = "https://raw.githubusercontent.com/hashigo/hashigo/main/"
-NOT_OURS = ("git", "cd", "python3", "source", "pip")
-"""Commands that set an environment up."""
+NOT_OURS = ("git", "cd", "python3", "source", "pip", "curl")
+"""Commands that set an environment up, or ask a running service."""
 
 
 class Block(NamedTuple):
@@ -66,6 +67,10 @@ def run_all(blocks: list[Block], desk: Path, monkeypatch: pytest.MonkeyPatch) ->
             exec(compile(block.text, "README.md", "exec"), {})
             continue
         for words in commands(block):
+            if words[0] == "serve":  # runs until it is stopped
+                with serving(desk, *words[1:]) as running:
+                    assert running.ask("GET", "/").status == running.ask("GET", "/docs").status == 200
+                continue
             assert main(words) == 0, words
 
 

@@ -61,14 +61,14 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     add_vivid(parser)
     parser.add_argument(
         "--hint", type=hint, action="append", default=[], metavar="X,Y,#RRGGBB",
-        help="the colour at a place of the photo, in pixels; it spreads to similar areas; repeatable; for one photo at a time",
+        help="the colour at x pixels from the left and y from the top; similar areas nearby follow; repeatable; for a single photo",
     )  # fmt: skip
-    parser.add_argument("--only-grey", action="store_true", help="leave photos alone that already have colour")
+    parser.add_argument("--only-grey", action="store_true", help="skip photos that already have colour")
     parser.add_argument(
         "--pages", choices=["first", "all"], default="first", help="which pages or frames of a file to process"
     )
     parser.add_argument(
-        "--format", type=picture_format, metavar="EXT", help="write all results in this format, for instance png; by default each photo's own"
+        "--format", type=picture_format, metavar="EXT", help="write all results in this format, for instance png; by default each photo's own, or JPEG or PNG where that is not possible (GIF, HEIC, …)"
     )  # fmt: skip
     parser.add_argument(
         "--suffix", type=name_part, metavar="WORD", help="name results photo.WORD.jpg; by default the model's own word, such as color"
@@ -79,8 +79,12 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quality", type=whole_number(1, 100), default=92, metavar="Q", help="quality of JPEG, WebP and AVIF files, 1 to 100"
     )  # fmt: skip
-    add_size(parser, "short side at which the network sees a photo")
-    parser.add_argument("--max-megapixels", type=above_zero, default=178, metavar="MP", help="refuse larger photos")
+    add_size(
+        parser, "the network works on a copy reduced to this short side, in pixels (the result keeps the photo's size)"
+    )
+    parser.add_argument(
+        "--max-megapixels", type=above_zero, default=178, metavar="MP", help="refuse photos of more than MP megapixels"
+    )
     add_engine(parser)
 
 

@@ -115,10 +115,15 @@ def add_vivid(parser: argparse.ArgumentParser) -> None:
     """Adds the saturation of colours."""
     parser.add_argument(
         "--vivid", type=share, metavar="V",
-        help="0 favours accuracy (muted colours), 1 favours saturation; by default the model's own value",
+        help="0 favours accuracy (muted colours), 1 favours saturation; by default the model's own value, 0.8 for colorizer",
     )  # fmt: skip
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
     """Adds the engine."""
-    parser.add_argument("--engine", choices=["auto", "openvino", "torch"], default="auto", help="what runs the network")
+    parser.add_argument(
+        "--engine",
+        choices=["auto", "openvino", "torch"],
+        default="auto",
+        help="the library that runs the network; torch can use a GPU",
+    )

@@ -10,14 +10,17 @@ from hashigo.cli.parser import Parser
 COMMANDS: dict[str, tuple[str, str]] = {
     "colorize": ("hashigo.cli.colorize", "colorize black-and-white photos"),
     "apply": ("hashigo.cli.apply", "run photos through any trained model"),
-    "serve": ("hashigo.cli.serve", "colorize photos over HTTP, on this computer"),
+    "serve": ("hashigo.cli.serve", "start a web page and an HTTP API for colorizing photos"),
     "train": ("hashigo.cli.train", "train a model on your own pictures"),
     "study": ("hashigo.cli.study", "repeat the article's experiments on any pictures and write a report"),
     "features": ("hashigo.cli.features", "extract features from any layer into an .npz file"),
-    "evaluate": ("hashigo.cli.evaluate", "compare a model's results with the originals"),
+    "evaluate": ("hashigo.cli.evaluate", "measure how close a model's results are to the originals"),
     "export": ("hashigo.cli.export", "export a model to ONNX"),
     "data": ("hashigo.cli.data", "list, download, check and pack datasets"),
-    "demo": ("hashigo.cli.demo", "run the full demo on bundled pictures and write a report"),
+    "demo": (
+        "hashigo.cli.demo",
+        "colorize bundled photos and, if PyTorch is installed, train two small networks; write a report",
+    ),
     "doctor": ("hashigo.cli.doctor", "show what this computer has and what hashigo will use"),
 }
 """Every command: its module, which has `parse(words) -> arguments` and `run(arguments) -> exit status`, and one line of help."""

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     packing.add_argument(
         "--size", type=whole_number(0, LARGEST_SIDE), default=0, metavar="PIXELS",
-        help="reduce the short side to this (.npz: the side of the squares, by default 96); 0 uses each picture's own",
+        help="reduce each picture to this short side, in pixels (.npz: to squares of this side, by default 96); 0 keeps its size",
     )  # fmt: skip
     packing.add_argument(
         "--crop", type=whole_number(0, LARGEST_SIDE), default=0, metavar="PIXELS",

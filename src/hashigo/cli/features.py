@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     inputs = add_datasets(parser)
     output = parser.add_argument(
         "-o", "--output", metavar="FILE", required=True,
-        help="the .npz file for features (N, D), names, labels where known, classes, layer and shape; replaced if it exists",
+        help="the .npz file to write: features (one row per picture), names, labels where known, classes, layer and shape; an existing one is replaced",
     )  # fmt: skip
     parser.add_argument(
         "--layer", metavar="NAME", default="latent", help="the layer to extract from; see --list-layers"

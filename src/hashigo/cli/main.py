@@ -33,9 +33,9 @@ def usage() -> str:
             *lines,
             "",
             "Options:",
-            "  --help                             show this help; hashigo COMMAND --help shows a command's options",
-            "  --version                          show the version",
-            "  --print-completion bash|zsh|fish   print a script that completes commands and options in your shell",
+            "  --help                     show this help; hashigo COMMAND --help shows a command's options",
+            "  --version                  show the version",
+            "  --print-completion SHELL   print a script that completes commands and options in bash, zsh, fish or powershell",
         ]
     )
 

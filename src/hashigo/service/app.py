@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from fastapi import FastAPI, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import PlainTextResponse
 from starlette.exceptions import HTTPException
 
 from hashigo.errors import HashigoError, did_you_mean, plural
@@ -295,21 +296,26 @@ def _add_facts(app: FastAPI, service: Service) -> None:
 
     @app.get("/v1/limits", summary="List the limits")
     async def limits() -> dict[str, int | float]:
-        """The service's limits; `hashigo serve --limit NAME=VALUE` changes them."""
+        """All limits of this service; `hashigo serve --limit NAME=VALUE` changes them."""
         return asdict(service.settings.limits)
 
-    @app.get("/livez", summary="Is the service alive?")
+    @app.get("/livez", summary="Is the service alive?", response_class=PlainTextResponse)
     async def livez() -> Response:
         return Response("ok\n", media_type="text/plain")
 
-    @app.get("/readyz", summary="Does the service accept photos?", responses={503: _ANSWERS[503]})
+    @app.get(
+        "/readyz",
+        summary="Does the service accept photos?",
+        response_class=PlainTextResponse,
+        responses={503: _ANSWERS[503]},
+    )
     async def readyz() -> Response:
         if service.draining or not service.pool.ready:
             state = "is stopping" if service.draining else "is starting"
             raise Problem(503, f"expected a service that accepts photos, got one that {state}", retry_after=1)
         return Response("ready\n", media_type="text/plain")
 
-    @app.get("/metrics", summary="Figures for Prometheus")
+    @app.get("/metrics", summary="Figures for Prometheus", response_class=PlainTextResponse)
     async def metrics() -> Response:
         return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 

@@ -61,19 +61,19 @@ STUDIES: dict[str, Study] = {
     for study in (
         Study(
             "autoencode",
-            "what do skip connections do to reconstruction?",
+            "how do skip connections affect reconstruction?",
             "hashigo.studies.restoration.settings:AUTOENCODE",
             "hashigo.studies.restoration.autoencode:run_autoencode",
         ),
         Study(
             "colorize",
-            "how do they affect colorizing, and are the colours dull?",
+            "how do skip connections affect colorizing, and are the resulting colours dull?",
             "hashigo.studies.restoration.settings:COLORIZE",
             "hashigo.studies.restoration.colorize:run_colorize",
         ),
         Study(
             "purity",
-            "do clusters of the latents agree with labels?",
+            "do clusters of the latents (the features in the middle) agree with the labels?",
             "hashigo.studies.purity.settings:PRESETS",
             "hashigo.studies.purity.run:run_purity",
         ),

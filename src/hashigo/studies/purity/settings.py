@@ -56,10 +56,10 @@ SWEEP = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 @dataclass(frozen=True)
 class PuritySettings:
-    """Everything that influences the study's numbers.
+    """Settings of the study that affect its results.
 
     Args:
-        preset: The preset that provides the defaults.
+        preset: `quick` (about 5 minutes) or `article` (the full setting, hours).
         data: A labelled dataset: its name, or a folder, pack or .npz file.
         data_root: Folder with the named datasets; if empty, HASHIGO_DATA or the user's cache.
         size: Side of the pictures; 0 keeps it (digits are enlarged to the article's 28).
@@ -73,7 +73,7 @@ class PuritySettings:
         momentum: Momentum.
         width: Channels of the outermost level; each deeper level has twice as many.
         units: Units of the bottleneck.
-        controls: Also train the two conditions with zeroed skips.
+        controls: Also train both networks with skip connections whose values are set to zero, as controls.
         precision: auto, bf16 or fp32.
         seed: The first training seed; the others follow.
     """

@@ -14,13 +14,13 @@ from hashigo.training.recipe import DataRecipe, NetworkRecipe, OptimizerRecipe, 
 
 @dataclass(frozen=True)
 class RestorationSettings:
-    """Everything that influences the numbers of a restoration study; the defaults are the article's setting.
+    """Settings of a restoration study that affect its results; the class's own defaults are the article's.
 
     Args:
-        preset: The preset that provides the defaults.
+        preset: `quick` (about 5 minutes) or `article` (the full setting, hours).
         data: Pictures to train on: the name of a dataset, or a folder, tar shards, pack or .npz file.
         data_root: Folder with the named datasets; if empty, HASHIGO_DATA or the user's cache.
-        test: Other pictures to measure on; if empty, the dataset's own test split, or a held-out share. The study
+        test: Pictures for measuring the results; if empty, the dataset's own test split, or a held-out share. The study
             colorize holds a class "cat" out of training, and measures on it unless other pictures are given here.
         pictures: Use at most this many pictures, evenly spaced, some of them for validation; 0 uses all. A named
             dataset with a smaller training split is used completely.
