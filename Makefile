@@ -33,7 +33,7 @@ venv: .venv/installed-dev
 	.venv-soak/bin/pip install --quiet --disable-pip-version-check -r benchmarks/requirements-soak.txt
 	touch $@
 
-demo: .venv/installed-train
+demo: .venv/installed-train,serve
 	$(BIN)/hashigo demo -o demo
 
 test: .venv/installed-dev

@@ -11,6 +11,7 @@ import pytest
 
 from hashigo import demo as demo_module
 from hashigo.cli import train as cli_train
+from hashigo.cli.main import main
 from hashigo.errors import BusyError
 from hashigo.files import locked
 from hashigo.image import photo_of, read
@@ -64,6 +65,16 @@ def test_the_demo_without_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert "hashigo[train]" in text
     assert any("hashigo[train]" in line for line in lines)
     assert not (tmp_path / "digits").exists()
+
+
+def test_the_demo_ends_with_what_to_try_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(demo_module, "has_torch", lambda: False)
+    monkeypatch.setattr("hashigo.cli.demo.shutil.which", lambda name: f"/usr/bin/{name}")
+    assert main(["demo", "-o", str(tmp_path / "demo")]) == 0
+    printed = capsys.readouterr()
+    assert (printed.out + printed.err).rstrip().endswith("in the browser: hashigo serve")
 
 
 def test_one_demo_at_a_time(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import http.client
 import io
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -14,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import quote
 
@@ -23,6 +25,7 @@ from PIL import Image
 from skimage import data
 
 from hashigo.cli.main import main
+from hashigo.service.settings import Limits
 from serving import Running, serving
 
 pytest.importorskip("fastapi")
@@ -154,6 +157,12 @@ def test_facts(service: Running) -> None:
     assert 'hashigo_requests_total{route="/v1/colorize",status="200"}' in figures
 
 
+def test_the_documents_list_every_limit() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "service.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", text, re.MULTILINE))
+    assert rows == {name: f"{value:g}" for name, value in asdict(Limits()).items()}
+
+
 def test_every_answer_is_safe_for_browsers(service: Running) -> None:
     for reply in (
         service.ask("GET", "/v1/models"),
@@ -252,6 +261,27 @@ def test_a_full_queue_refuses_at_once(tmp_path: Path) -> None:
         assert statuses[200] >= 2
         refused = next(reply for reply in replies if reply.status == 429)
         assert 1 <= int(refused.headers["retry-after"]) < 60
+        assert refused.headers["content-type"] == "application/problem+json"
+        assert "photos waiting" in refused.detail
+        counted = running.ask("GET", "/metrics").body.decode()
+        assert f'{{route="/v1/colorize",status="429"}} {statuses[429]:.1f}' in counted
+
+
+def test_a_refusal_can_be_read_while_a_large_photo_is_being_sent(tmp_path: Path) -> None:
+    with serving(tmp_path, "--workers", "1", "--limit", "queue_photos=1") as running, ThreadPoolExecutor(2) as threads:
+        waiting = [threads.submit(running.colorize, grey_photo(6000, 6000)) for _ in range(2)]
+        for _ in range(400):
+            if b"hashigo_queue_photos 1.0" in running.ask("GET", "/metrics").body:
+                break
+            time.sleep(0.005)
+        with socket.create_connection(("127.0.0.1", running.port)) as connection:
+            connection.sendall(b"POST /v1/colorize?vivid=1 HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
+                               b"Content-Length: 15000000\r\n\r\n")  # fmt: skip
+            for _ in range(15):
+                connection.sendall(bytes(1_000_000))
+            assert connection.recv(12) == b"HTTP/1.1 429"
+        assert running.ask("GET", "/livez").status == 200, "other requests are not refused"
+        assert {reply.result().status for reply in waiting} == {200}
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")

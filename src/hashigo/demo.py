@@ -50,7 +50,10 @@ _PHOTO = Words(
     "{name}: CIEDE2000 {after:.1f}, grey photo {before:.1f}; colourfulness {result:.0f}, original {original:.0f}",
     "{name}：CIEDE2000 {after:.1f}（白黒 {before:.1f}）、カラフルさ {result:.0f}（元画像 {original:.0f}）",
 )
-_YOURS = Words("Colorize your own photos:", "自分の写真をカラー化：")
+_YOURS = Words(
+    "Colorize your own photos, in the browser or on the command line:",
+    "自分の写真をカラー化（ブラウザーまたはコマンドラインで）：",
+)
 _CARD = Words("Model card: training data, results and limits", "モデルカード：学習データ、結果、限界")
 _DIGITS = Words("Two autoencoders: what skip connections do", "2つの自己符号化器：スキップ接続の働き")
 _DIGITS_ABOUT = Words(
@@ -118,7 +121,7 @@ def _colorize(photos: dict[str, Photo], folder: Path, page: Page) -> None:
     for outcome in outcomes:
         _before_and_after(photos[outcome.job.source.stem], outcome.job.source, outcome.job.target, page)
     page.text(_YOURS)
-    page.code("hashigo colorize my-album --page -o colorized")
+    page.code("hashigo serve\nhashigo colorize my-album --page -o colorized")
     page.details(_CARD, _card(model))
 
 

@@ -100,6 +100,7 @@ class OpenVinoEngine:
         }
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
+            settings["ENABLE_CPU_PINNING"] = "NO"  # it would pin every process to the same first cores
         try:
             model = core.read_model(str(path))
             if shape is not None:

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("hashigo.service")
 
+COLORIZE, APPLY = "/v1/colorize", "/v1/models/{name}/apply"
+"""The routes that take photos."""
+
 _REFUSALS = (400, 403, 404, 408, 413, 415, 422, 429, 500, 503, 504)
 
 _PROBLEM = {
@@ -107,6 +110,28 @@ class Service:
     def default(self) -> str:
         """The name of the default model."""
         return next(iter(self.folders))
+
+    def overload(self, method: str, path: str) -> Problem | None:
+        """Why a request is refused before anything is done for it: it brings a photo, and the queue is full.
+
+        Under overload most requests are refused, and what they cost is missing for the photos.
+        """
+        start, _, end = APPLY.partition("{name}")
+        route = COLORIZE if path == COLORIZE else APPLY if path.startswith(start) and path.endswith(end) else ""
+        if method != "POST" or not route or self.draining:
+            return None
+        try:
+            self.pool.check_room()
+        except Problem as problem:
+            self.note_request(method, route, problem.status, 0)
+            return problem
+        return None
+
+    def note_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Counts an answered request and writes a log line for it."""
+        self.metrics.requests.labels(route, status).inc()
+        facts = {"method": method, "route": route, "status": status, "seconds": round(seconds, 4)}
+        LOGGER.info("request", extra=facts)
 
     async def process(self, request: Request, job_of: _JobOf) -> Response:
         """Receives a photo, has it processed, and answers with the result.
@@ -258,7 +283,7 @@ def build(service: Service) -> FastAPI:
 
 def _add_photos(app: FastAPI, service: Service) -> None:
     @app.post(
-        "/v1/colorize",
+        COLORIZE,
         responses=_ANSWERS,
         response_class=Response,
         openapi_extra=_PHOTO_BODY,
@@ -273,7 +298,7 @@ def _add_photos(app: FastAPI, service: Service) -> None:
         return await service.process(request, _JobOf(service, service.default, vivid, hint, format, quality, width))
 
     @app.post(
-        "/v1/models/{name}/apply",
+        APPLY,
         responses=_ANSWERS,
         response_class=Response,
         openapi_extra=_PHOTO_BODY,
@@ -360,10 +385,7 @@ class Observer:
             await self.app(scope, receive, observed)
         finally:
             route = getattr(scope.get("route"), "path", "other")
-            self.service.metrics.requests.labels(route, status).inc()
-            seconds = round(time.monotonic() - start, 4)
-            facts = {"method": scope["method"], "route": route, "status": status, "seconds": seconds}
-            LOGGER.info("request", extra=facts)
+            self.service.note_request(scope["method"], route, status, time.monotonic() - start)
 
 
 def _check_names(request: Request, *names: str) -> None:

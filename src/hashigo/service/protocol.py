@@ -1,17 +1,17 @@
-"""Deadlines and limits per connection, which uvicorn does not have: for the head of a request, and after an early answer."""
+"""What uvicorn does not have: deadlines and limits per connection, and refusals that cost next to nothing under overload."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from hashigo.service.problems import Problem
+from hashigo.service.problems import Problem, title
 from hashigo.service.settings import Limits
 
 MOST_HEAD_BYTES = 32 << 10
@@ -21,11 +21,16 @@ LINGER_SECONDS = 1.0
 """After an answer that came before the whole body, the rest of the body is read this long, so that the client can read the answer."""
 
 
+Overload = Callable[[str, str], Problem | None]
+"""Given a request's method and path: why it is refused at once, or None."""
+
+
 class Protocol(H11Protocol):
     """uvicorn's HTTP/1.1 with a deadline for heads and with limits on connections. `configured` makes it for given limits."""
 
     limits: ClassVar[Limits] = Limits()
     addresses: ClassVar[Counter[str]] = Counter()
+    overload: ClassVar[Overload]  # a static method
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -33,6 +38,7 @@ class Protocol(H11Protocol):
         self._linger: asyncio.TimerHandle | None = None
         self._counted = ""
         self._head_bytes = 0
+        self._refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Refuses connections beyond the limits and starts the clock for the first head."""
@@ -60,8 +66,8 @@ class Protocol(H11Protocol):
             del self.addresses[self._counted]
 
     def data_received(self, data: bytes) -> None:
-        """Passes on data; the first bytes of a later head start the clock. Refuses large heads."""
-        if self.transport.is_closing():
+        """Passes on data; the first bytes of a later head start the clock. Refuses large heads, and photos under overload."""
+        if self._refused or self.transport.is_closing():
             return
         if self.conn.their_state is h11.IDLE:
             if self._deadline is None:
@@ -72,7 +78,15 @@ class Protocol(H11Protocol):
                 most = f"{MOST_HEAD_BYTES >> 10} kB"
                 self._refuse(431, f"expected the head of a request of at most {most}, got more; send fewer headers")
                 return
+            if self._head_bytes == end and (problem := self._overload(data)):  # the head is complete and in one piece
+                self._answer(problem)
+                self._linger = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+                return
         super().data_received(data)
+
+    def _overload(self, data: bytes) -> Problem | None:
+        words = data[: data.find(b"\r")].decode("latin-1").split(" ")
+        return type(self).overload(words[0], words[1].partition("?")[0]) if len(words) == 3 else None
 
     def handle_events(self) -> None:
         """Stops the clock once the head is complete."""
@@ -109,16 +123,25 @@ class Protocol(H11Protocol):
 
     def _refuse(self, status: int, detail: str) -> None:
         """Answers without the application, and closes."""
-        problem = Problem(status, detail, close=True, retry_after=1 if status in (429, 503) else None)
-        body = problem.body()
-        headers = [(name.encode(), value.encode()) for name, value in problem.headers().items()]
-        headers.append((b"content-length", str(len(body)).encode()))
-        events = (h11.Response(status_code=status, headers=headers), h11.Data(data=body), h11.EndOfMessage())
-        with contextlib.suppress(h11.LocalProtocolError):  # an answer has already begun
-            self.transport.write(b"".join(self.conn.send(event) or b"" for event in events))
+        self._answer(Problem(status, detail, retry_after=1 if status in (429, 503) else None))
         self.transport.close()
 
+    def _answer(self, problem: Problem) -> None:
+        """Answers without the application; whatever else arrives is ignored."""
+        self._refused = True
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):  # an answer has already begun
+            return
+        body = problem.body()
+        headers = problem.headers() | {"content-length": str(len(body)), "connection": "close"}
+        lines = [f"HTTP/1.1 {problem.status} {title(problem.status)}", *map(": ".join, headers.items()), "", ""]
+        self.transport.write(
+            "\r\n".join(lines).encode("latin-1") + body
+        )  # not by h11, which takes longer than all the rest
 
-def configured(limits: Limits) -> type[Protocol]:
+
+def configured(limits: Limits, overload: Overload) -> type[Protocol]:
     """The protocol with these limits, and with its own count of addresses."""
-    return type("Protocol", (Protocol,), {"limits": limits, "addresses": Counter()})
+    return type("Protocol", (Protocol,), {"limits": limits, "addresses": Counter(), "overload": staticmethod(overload)})
