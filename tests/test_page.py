@@ -183,13 +183,15 @@ def test_an_album(visit: Visit, album: list[Path], tmp_path: Path, service: Runn
     page = visit.page
     visit.add(*album)
     visit.wait_until_done()
-    assert page.inner_text("#count") == "19 of 20 done, 1 failed"
+    assert (page.inner_text("#count"), page.inner_text("#failures")) == ("19 of 20 done", "1 failed")
     assert page.locator("#thumbs li.failed").inner_text().replace("×", "").split("\n")[:2] == [
         BROKEN,
         "This photo is damaged.",
     ]
     visit.choose(BROKEN)
-    assert "cut short" in page.inner_text("#message")
+    assert page.inner_text("#message").strip() == "This photo is damaged.", (
+        "no programmer's words, and no button that cannot help"
+    )
 
     visit.choose("coffee.jpg")  # compare
     box = page.locator("#handle").bounding_box()
@@ -410,7 +412,13 @@ def test_what_cannot_be_added_or_read_is_said(visit: Visit, album: list[Path]) -
     )
     page.locator("#toasts", has_text="At most 200 photos at once: 3 were left out").wait_for()
     visit.wait_until_done()
-    assert page.inner_text("#count") == "197 of 200 done, 3 failed"
+    assert (page.inner_text("#count"), page.inner_text("#failures")) == ("197 of 200 done", "3 failed")
+    page.click("#failures")
+    reasons = set()
+    for _ in range(3):
+        reasons.add(page.inner_text("#message"))
+        page.click("#failures")
+    assert any("15 megapixels; at most 12" in reason for reason in reasons)
     page.click("#clear")
     assert page.locator("#welcome").is_visible()
     page.reload()
@@ -436,6 +444,105 @@ def test_cancel_remove_and_continue(visit: Visit, album: list[Path]) -> None:
     assert page.locator("#thumbs li").count() == 8
 
 
+def test_removing_all_can_be_undone_and_is_not_what_enter_does_in_the_help(visit: Visit, album: list[Path]) -> None:
+    page = visit.page
+    visit.add(*album[:3])
+    visit.wait_until_done()
+    page.click("#help")
+    page.keyboard.press("Enter")
+    assert page.locator("#thumbs li").count() == 3
+    assert "megapixels" in page.inner_text("#most")
+    page.click("#done")
+    visit.add(album[0])
+    page.locator("#toasts", has_text="was already here").wait_for()
+    names = page.locator("#thumbs .name").all_inner_texts()
+    page.locator("#thumbs .close").nth(1).click()
+    page.locator("#toasts button", has_text="Undo").click()
+    assert page.locator("#thumbs .name").all_inner_texts() == names, "a photo comes back to its place"
+    page.click("#clear")
+    page.locator("#toasts button", has_text="Undo").click()
+    assert page.locator("#thumbs .name").all_inner_texts() == names
+    visit.wait_until_done()
+    page.reload()
+    assert page.locator("#thumbs .name").all_inner_texts() == names
+
+
+def test_both_pictures_show_the_same_part(visit: Visit, album: list[Path]) -> None:
+    page = visit.page
+    visit.add(album[0])
+    visit.wait_until_done()
+    page.click("#side")
+    page.locator("#stage").scroll_into_view_if_needed()
+    box = page.locator(".pane.before").bounding_box()
+    page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.3 * box["height"])
+    for _ in range(3):
+        page.mouse.wheel(0, -200)
+    parts = page.evaluate(
+        """() => [...document.querySelectorAll(".pane")].map((pane) => {
+             const a = pane.getBoundingClientRect(), b = pane.querySelector(".sheet").getBoundingClientRect();
+             return [(a.x - b.x) / b.width, (a.y - b.y) / b.height, a.width / b.width, a.height / b.height]; })"""
+    )
+    assert np.allclose(*parts, atol=1e-3)
+    assert max(parts[0][2:]) < 0.7, "it is zoomed in"
+    tags = page.locator(".tag").all()
+    assert all(tag.is_visible() for tag in tags)
+
+
+def test_add_a_hint_by_button_and_tap(visit: Visit, album: list[Path]) -> None:
+    page = visit.page
+    visit.add(album[0])
+    visit.wait_until_done()
+    page.click("#add")
+    assert "Click or tap the spot" in page.inner_text("#tip")
+    visit.tap(0.2, 0.3)
+    assert page.is_visible("#colours")
+    before = visit.shown()
+    page.click("#swatches [title=grass]")
+    visit.wait_for_result(before)
+    at, pane = page.locator(".hint").bounding_box(), page.locator(".pane.after").bounding_box()
+    assert abs((at["x"] + at["width"] / 2 - pane["x"]) / pane["width"] - 0.2) < 0.02
+    assert int(page.get_attribute("#handle", "aria-valuenow")) < 20, "the boundary does not hide what the hint does"
+
+
+def test_the_tap_that_opens_the_colours_does_not_choose_one(
+    browser: object, service: Running, album: list[Path]
+) -> None:
+    for viewport in ({"width": 360, "height": 560}, {"width": 740, "height": 360}):
+        context = browser.new_context(viewport=viewport, has_touch=True, is_mobile=True, locale="en-GB")
+        visit = Visit(context.new_page(), "phone", f"http://127.0.0.1:{service.port}/")
+        visit.open()
+        visit.add(album[0])
+        visit.wait_until_done()
+        for x, y in ((0.1, 0.9), (0.5, 0.9), (0.9, 0.9), (0.9, 0.1), (0.9, 0.5)):
+            visit.tap(x, y)
+            visit.page.wait_for_timeout(50)
+            assert visit.page.is_visible("#colours")
+            assert visit.page.locator(".hint:not(.ghost)").count() == 0
+            sheet = visit.page.locator("#colours").bounding_box()
+            assert sheet["y"] >= 0
+            assert sheet["y"] + sheet["height"] <= viewport["height"] + 1
+            visit.page.click("#close")
+        context.close()
+
+
+def test_photos_in_colour_are_named_as_such(visit: Visit) -> None:
+    stream = io.BytesIO()
+    Image.fromarray(data.coffee()).save(stream, "JPEG")
+    visit.add({"name": "colour.jpg", "mimeType": "image/jpeg", "buffer": stream.getvalue()})
+    visit.wait_until_done()
+    assert visit.page.inner_text("#state") == "Done (was already in colour)"
+    with visit.page.expect_download():
+        visit.page.click("#one")
+    visit.page.locator("#toasts", has_text="already in colour").wait_for()
+
+
+def test_two_tabs_are_told_of_each_other(visit: Visit) -> None:
+    other = visit.page.context.new_page()
+    other.goto(visit.address)
+    for page in (visit.page, other):
+        page.locator("#toasts", has_text="open in another tab").wait_for()
+
+
 def test_a_server_that_goes_away_and_comes_back(browser: object, album: list[Path], tmp_path: Path) -> None:
     context = browser.new_context()
     page = context.new_page()
@@ -446,8 +553,10 @@ def test_a_server_that_goes_away_and_comes_back(browser: object, album: list[Pat
         visit.wait_until_done()
     visit.add(album[1])
     page.locator("#banner", has_text="The server does not answer").wait_for()
+    page.click("#stop")
+    page.locator("#banner").wait_for(state="hidden")  # nothing is waited for
     with serving(tmp_path, "--workers", "1", port=first.port):
-        page.click("#now")
+        page.click("#continue")
         visit.wait_until_done()
         assert page.locator("#banner").is_hidden()
         assert page.inner_text("#count") == "All 2 done"

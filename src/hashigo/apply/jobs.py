@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +20,6 @@ from hashigo.apply.record import Records, Source, State, options_of, source_of
 from hashigo.errors import PictureError, RecipeError, plural
 from hashigo.files import atomic_path, clear_leftovers
 from hashigo.image.photo import MAX_PIXELS, Pages, Photo, losses, pixels_in, read, write
-from hashigo.metrics import is_coloured
 from hashigo.tasks.capabilities import hint_taker
 from hashigo.tasks.hints import Hint, hint_text, parse_hint
 
@@ -156,7 +156,7 @@ class _FileWork:
             job.source, max_pixels=self.options.max_pixels, pages=self.options.pages
         )
         plan.source = source_of(job.source)
-        plan.was_coloured = self.model.task.adds_colour and not photo.is_grey and is_coloured(photo.sample())
+        plan.was_coloured = self.model.recolours(photo)
         if plan.was_coloured and self.options.only_grey:
             plan.skipped = "in colour already"
             return None
@@ -203,7 +203,7 @@ class _FileWork:
             pages = tuple(self.model.apply_call(page, replace(call, hints=())) for page in photo.further)
             result = replace(result, further=pages)
         write(result, job.target, quality=self.options.quality)
-        notes = [*plan.notes, *photo.warnings]
+        notes = [*plan.notes, *map(_advised, photo.warnings)]
         if lost := losses(result, job.target.suffix):
             notes.append(lost)
         try:
@@ -259,6 +259,15 @@ def _listed(path: Path) -> list[dict[str, str]]:
     except (OSError, ValueError):
         return []
     return [line for line in lines if isinstance(line, dict)]
+
+
+def _advised(warning: str) -> str:
+    """A warning with the option that helps."""
+    return (
+        f"{warning}; --pages all takes all"
+        if re.fullmatch(r"only the first of its \d+ \w+ is used", warning)
+        else warning
+    )
 
 
 @dataclass

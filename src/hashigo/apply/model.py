@@ -34,6 +34,7 @@ from hashigo.image.pillow import Picture, to_pillow
 from hashigo.image.pixels import to_pixels
 from hashigo.image.resizing import resize
 from hashigo.machine import cores
+from hashigo.metrics import is_coloured
 from hashigo.models.folder import ModelFolder, load_network, open_model
 from hashigo.networks.contract import LARGEST_SIDE, is_whole
 from hashigo.tasks.capabilities import TakesHints, hint_taker, vivid_task
@@ -228,6 +229,10 @@ class Model:
         if call.hints:  # tasks that work at full size take none, and say so
             hint_taker(call.task).check_hints(call.hints, photo.size)
         return tiled(photo, call.task, self.engine, self.folder.contract)
+
+    def recolours(self, photo: Photo) -> bool:
+        """Whether the photo is already in colour and would get new colours."""
+        return self.task.adds_colour and not photo.is_grey and is_coloured(photo.sample())
 
     def works_whole(self, size: tuple[int, int]) -> bool:
         """Whether a photo of (H, W) is processed in one piece: `prepare`, engine, `finish`."""

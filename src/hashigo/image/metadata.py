@@ -109,7 +109,7 @@ def further_pictures(image: Image.Image) -> str:
         return f"only the first of its {frames} pictures is kept" if frames > 1 else ""
     if frames > 1:
         what = "pages" if image.format == "TIFF" else "frames"
-        return f"only the first of its {frames} {what} is used; --pages all takes all"
+        return f"only the first of its {frames} {what} is used"
     return "its gain map (HDR) is not kept" if image.format == "JPEG" and _has_gain_map(image) else ""
 
 

@@ -255,6 +255,8 @@ def _headers(job: Job, answer: Answer, waited: float) -> dict[str, str]:
         "hashigo-photo-size": f"{answer.photo_width}x{answer.photo_height}",
         "server-timing": ", ".join(f"{stage};dur={1000 * seconds:.1f}" for stage, seconds in stages.items()),
     }
+    if answer.was_coloured:
+        headers["hashigo-was-coloured"] = "1"
     if answer.notes:
         headers["hashigo-notes"] = quote("; ".join(answer.notes), safe=" ;,:/()+=")
     return headers

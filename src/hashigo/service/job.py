@@ -57,6 +57,7 @@ class Answer:
         height: Height of the result in pixels.
         photo_width: Width of the upright photo before it was reduced.
         photo_height: Its height.
+        was_coloured: Whether the photo was already in colour and got new colours.
         notes: What people should know about the result, for instance metadata that its format cannot keep.
         seconds: Duration of each stage: read, network, write.
         memory_mb: What the worker holds now, in MB.
@@ -70,6 +71,7 @@ class Answer:
     height: int = 0
     photo_width: int = 0
     photo_height: int = 0
+    was_coloured: bool = False
     notes: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     memory_mb: float = 0

@@ -128,7 +128,12 @@ def _process(job: Job, model: Model, max_pixels: int) -> Answer:
     kind = job.kind or format_for_output(photo.format)
     content = encode(result, kind) if job.quality is None else encode(result, kind, job.quality)
     times.append(time.perf_counter())
-    notes = [*photo.warnings, losses(result, kind)]
+    recoloured = model.recolours(photo)
+    notes = [
+        *photo.warnings,
+        losses(result, kind),
+        "it was already in colour and got new colours" if recoloured else "",
+    ]
     return Answer(
         result=content,
         media_type=media_type(kind),
@@ -136,6 +141,7 @@ def _process(job: Job, model: Model, max_pixels: int) -> Answer:
         height=result.height,
         photo_width=width,
         photo_height=height,
+        was_coloured=recoloured,
         notes=tuple(note for note in notes if note),
         seconds={
             stage: end - start

@@ -12,6 +12,8 @@ const SUFFIXES = { "image/jpeg": ["jpg", "jpeg", "jpe", "jfif"], "image/png": ["
   "image/bmp": ["bmp"], "image/gif": ["gif"], "image/avif": ["avif"] };
 const PICTURE_NAMES = /\.(heic|heif|hif|tiff?|avif|jp2|j2k|jpf|jpx|pgm|ppm|pbm|pnm|tga|bmp|gif|webp|png|apng|jpe?g?|jfif|mpo)$/i;
 
+const ORDER = new Intl.Collator(undefined, { numeric: true });  // photo 2 before photo 10
+const FINAL = new Set([413, 415, 422]);  // asking again does not help
 const NOTHING = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==";  // one transparent pixel
 
 const photos = [];
@@ -26,7 +28,7 @@ let current = null, models = [], model = null, working = 0, remembers = true, pa
 function photoOf({ id = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`, name, path = "", order = Date.now() + photos.length / 1000, file, vivid = null,
   hints = [], past = [], future = [], width = 0, height = 0 }) {
   return { id, name, path, order, file, vivid, hints, past, future, width, height, state: "waiting", problem: null, before: "", after: "", thumb: "",
-    preview: null, quick: null, quickAfter: "", quickShown: 0, refining: false, wanted: 1, shown: 0, live: false, stop: null, gone: false, item: null };
+    preview: null, quick: null, quickAfter: "", quickShown: 0, refining: false, coloured: false, wanted: 1, shown: 0, live: false, stop: null, gone: false, item: null };
 }
 
 const settingsOf = ({ id, name, path, order, vivid, hints, past, future, width, height }) => ({ id, name, path, order, vivid, hints, past, future, width, height });
@@ -41,8 +43,12 @@ async function remember(photo, withFile = false) {
 }
 
 function addFiles(entries) {
-  const good = entries.filter(({ file }) => (file.type.startsWith("image/") && file.type !== "image/svg+xml") || PICTURE_NAMES.test(file.name));
-  const room = MOST_PHOTOS - photos.length, bad = entries.length - good.length;
+  const pictures = entries.filter(({ file }) => (file.type.startsWith("image/") && file.type !== "image/svg+xml") || PICTURE_NAMES.test(file.name));
+  const keyOf = ({ file, path }) => [path, file.name, file.size, file.lastModified].join("/"), known = new Set(photos.map(keyOf));
+  const good = pictures.filter((entry) => !known.has(keyOf(entry)) && known.add(keyOf(entry)));
+  good.sort((a, b) => ORDER.compare(a.path + a.file.name, b.path + b.file.name));
+  const room = MOST_PHOTOS - photos.length, bad = entries.length - pictures.length, twice = pictures.filter((entry) => !good.includes(entry));
+  if (twice.length) notice(say(twice.length === 1 ? "alreadyOne" : "already", { n: twice.length, name: twice[0].file.name }));
   if (bad) notice(say(bad === 1 ? "skippedOne" : "skipped", { n: bad }));
   if (good.length > room) notice(say("tooMany", { most: MOST_PHOTOS, n: good.length - room }));
   for (const { file, path } of good.slice(0, room)) {
@@ -55,8 +61,10 @@ function addFiles(entries) {
   pump();
 }
 
+/** Adds a photo to the list, where its `order` says. */
 function insert(photo) {
-  photos.push(photo);
+  const later = photos.findIndex(({ order }) => order > photo.order), at = later < 0 ? photos.length : later;
+  photos.splice(at, 0, photo);
   const item = document.createElement("li"), open = document.createElement("button"), image = document.createElement("img"), text = document.createElement("span");
   const name = Object.assign(document.createElement("span"), { className: "name", textContent: photo.name, title: photo.path + photo.name }), state = Object.assign(document.createElement("span"), { className: "state" });
   const close = Object.assign(document.createElement("button"), { className: "close", type: "button", textContent: "×" });
@@ -67,7 +75,7 @@ function insert(photo) {
   item.append(open, close);
   close.onclick = () => (["waiting", "colouring"].includes(photo.state) ? cancel(photo) : remove(photo));
   photo.item = item;
-  get("thumbs").append(item);
+  get("thumbs").insertBefore(item, get("thumbs").children[at] ?? null);
   drawItem(photo);
 }
 
@@ -76,13 +84,16 @@ function drawItem(photo) {
   item.className = state;
   const source = photo.thumb || photo.before;
   if (image.getAttribute("src") !== (source || NOTHING)) image.src = source || NOTHING;
-  words.textContent = state === "failed" ? whyFailed(photo) : say(state);
+  words.textContent = stateText(photo);
+  words.previousSibling.textContent = photos.some(({ name }) => name === photo.name && photo.path) && photos.filter(({ name }) => name === photo.name).length > 1 ? photo.path + photo.name : photo.name;
+  open.tabIndex = close.tabIndex = photo === current ? 0 : -1;  // the arrow keys lead to the others
   open.ariaCurrent = photo === current ? "true" : "false";
   close.ariaLabel = close.title = say(["waiting", "colouring"].includes(state) ? "cancel" : "remove", { name: photo.name });
 }
 
 function select(photo) {
   current = photo;
+  sessionStorage.setItem("photo", photo?.id ?? "");
   viewer.show(photo);
   photos.forEach(drawItem);
   photo?.item.scrollIntoView({ block: "nearest", inline: "nearest" });
@@ -92,8 +103,10 @@ function select(photo) {
 }
 
 function step(by) {
-  const next = photos[photos.indexOf(current) + by];
-  if (next) select(next);
+  const next = photos[photos.indexOf(current) + by], inList = get("thumbs").contains(document.activeElement);
+  if (!next) return;
+  select(next);
+  if (inList) next.item.firstChild.focus();
 }
 
 function cancel(photo) {
@@ -103,27 +116,33 @@ function cancel(photo) {
 }
 
 function remove(photo) {
-  const at = photos.indexOf(photo);
+  const at = photos.indexOf(photo), inList = get("thumbs").contains(document.activeElement);
   discard(photo);
   photos.splice(at, 1);
   store.removePhoto(photo.id).catch(() => {});
   if (photo === current) select(photos[Math.min(at, photos.length - 1)] ?? null);
+  if (inList) current?.item.firstChild.focus();
   drawOverall();
-  notice(say("removed", { name: photo.name }), { word: "undo", action: () => {
+  notice(say("removed", { name: photo.name }), { kind: "removed", word: "undo", action: () => bringBack([photo]) });
+}
+
+function bringBack(removed) {
+  for (const photo of removed) {
     const again = photoOf(photo);
     insert(again);
     remember(again, true);
     select(again);
-  } });
+  }
 }
 
 function removeAll() {
   packing?.abort();
-  photos.splice(0).forEach(discard);
+  const removed = photos.splice(0);
+  removed.forEach(discard);
   store.clear().catch(() => {});
   select(null);
   get("about").close();
-  notice(say("removedAll"));
+  notice(say("removedAll"), { kind: "removed", seconds: 20, word: "undo", action: () => bringBack(removed) });
 }
 
 function discard(photo) {
@@ -209,12 +228,20 @@ async function hasEnd(file) {
   return true;
 }
 
+/** A photo beyond the server's limits. */
+class TooLarge extends server.Refused {
+  constructor(word, places) {
+    super(413, "");
+    Object.assign(this, { word, places });
+  }
+}
+
 async function checkSize({ file, width, height }, shown) {
   const megabytes = file.size / 1e6, megapixels = shown ? width * height / 1e6 : 0;
   if (megabytes < 5 && megapixels < 10) return;
   const { photo_mb: most, photo_megapixels: mostPixels } = await server.limits();
-  if (megabytes > most) throw new server.Refused(413, `${megabytes.toFixed(1)} MB > ${most} MB`);
-  if (megapixels > mostPixels) throw new server.Refused(413, `${width} × ${height} = ${megapixels.toFixed(0)} MP > ${mostPixels} MP`);
+  if (megabytes > most) throw new TooLarge("tooManyMB", { n: megabytes.toFixed(1), most });
+  if (megapixels > mostPixels) throw new TooLarge("tooManyMP", { n: megapixels.toFixed(0), most: mostPixels });
 }
 
 async function setPreview(photo, canvas) {
@@ -277,7 +304,7 @@ async function show(photo, blob, response, version, of) {
     if (photo.hints.length) photo.wanted += 1;  // hints need the size, which was unknown
   }
   const old = [photo.after, photo.quickAfter];
-  Object.assign(photo, { after: url, quickAfter: "", shown: version });
+  Object.assign(photo, { after: url, quickAfter: "", shown: version, coloured: response.headers.has("hashigo-was-coloured") });
   if (photo === current) viewer.refresh();
   old.forEach((previous) => URL.revokeObjectURL(previous));
   if (version === photo.wanted) setThumb(photo, image, version);
@@ -354,7 +381,7 @@ function drawView() {
   if (!current) return;
   const at = photos.indexOf(current), { state } = current, failed = state === "failed" || state === "cancelled";
   get("name").textContent = current.name;
-  get("state").textContent = say(state);
+  get("state").textContent = state === "failed" ? say(state) : stateText(current);
   get("previous").disabled = at <= 0;
   get("next").disabled = at >= photos.length - 1;
   get("undo").disabled = !current.past.length;
@@ -367,7 +394,8 @@ function drawView() {
   if (failed) {
     const [title, detail] = get("message").children;
     title.textContent = state === "failed" ? whyFailed(current) : say("cancelled");
-    detail.textContent = state === "failed" ? current.problem.message : "";
+    detail.textContent = state === "failed" ? detailOf(current.problem) : "";
+    get("again").hidden = state === "failed" && FINAL.has(current.problem.status) && !needsExtra(current.problem);
   }
   get("busy").hidden = state !== "colouring" && state !== "waiting";
   get("stage").classList.toggle("stale", Boolean(current.after) && current.shown !== current.wanted);
@@ -388,27 +416,39 @@ function drawOverall() {
   get("stop").hidden = !busy;
   get("continue").hidden = !stopped || busy;
   const word = busy ? "count" : stopped ? "countStopped" : failed ? "countFailed" : all === 1 ? "countDoneOne" : "countDone";
-  const text = say(word, { n: failed && !busy ? ended - failed : ended, all, failed });
+  const text = say(word, { n: failed && !busy ? ended - failed : ended, all });
+  get("failures").hidden = !failed;
+  get("failures").textContent = say("failures", { n: failed });
   if (get("count").textContent !== text) get("count").textContent = text;
-  get("all").disabled = !count("done", "colouring", "waiting") || Boolean(packing);
+  get("all").disabled = failed === all || Boolean(packing);
   document.title = busy ? `${ended}/${all} · hashigo` : "hashigo";
 }
 
+const stateText = (photo) => (photo.state === "failed" ? whyFailed(photo) : say(photo.state === "done" && photo.coloured ? "doneColour" : photo.state));
+
+const needsExtra = ({ status, message }) => status === 415 && /pip install/.test(message);
+
+/** What helps beyond `whyFailed`. What the server says of a file's contents does not: it is meant for programmers. */
+const detailOf = ({ status, message, word, places }) => (word ? say(word, places) : FINAL.has(status) && status !== 413 ? "" : message);
+
 function whyFailed({ problem }) {
-  const { status = -1, message } = problem;
-  if (status === 415) return say(/pip install/.test(message) ? "heic" : "notPhoto");
+  const { status = -1 } = problem;
+  if (status === 415) return say(needsExtra(problem) ? "heic" : "notPhoto");
   return say({ 0: "ofBrowser", "-1": "ofBrowser", 403: "denied", 413: "tooLarge", 422: "broken", 504: "tookLong" }[status] ?? "lost");
 }
 
-function notice(text, { word = "", action = null, sticky = false } = {}) {
+/** A message for a few seconds, or until it is closed if `sticky`. It takes the place of one of the same kind. */
+function notice(text, { kind = text, word = "", action = null, sticky = false, seconds = 8 } = {}) {
   const box = document.createElement("div"), words = Object.assign(document.createElement("span"), { textContent: text });
   const close = () => box.remove();
   box.append(words);
   if (word) box.append(Object.assign(document.createElement("button"), { type: "button", textContent: say(word), onclick: () => { close(); action(); } }));
   box.append(Object.assign(document.createElement("button"), { type: "button", className: "close", textContent: "×", ariaLabel: say("close"), onclick: close }));
+  for (const old of get("toasts").children) if (old.dataset.kind === kind) old.remove();
+  box.dataset.kind = kind;
   get("toasts").append(box);
   if (sticky) box.className = "sticky";
-  else setTimeout(close, 8000);
+  else setTimeout(close, 1000 * seconds);
   for (const old of [...get("toasts").querySelectorAll(":scope > :not(.sticky)")].slice(0, -3)) old.remove();
   return { close, write: (next) => { words.textContent = next; } };
 }
@@ -448,14 +488,14 @@ async function downloadOne(photo) {
     save(input, name.split("/").at(-1));
     notice(notes ? say("notes", { name: photo.name, notes }) : say("saved", { name: name.split("/").at(-1) }));
   } catch (error) {
-    notice(say("heldBack", { name: photo.name, why: `${whyFailed({ problem: error })} ${error.message}` }), { sticky: true });
+    notice(say("heldBack", { name: photo.name, why: `${whyFailed({ problem: error })} ${detailOf(error)}` }), { sticky: true });
   } finally {
     wait.close();
   }
 }
 
 async function downloadAll() {
-  const stop = packing = new AbortController(), wanted = photos.filter(({ state }) => state !== "failed" && state !== "cancelled");
+  const stop = packing = new AbortController(), wanted = photos.filter(({ state }) => state !== "failed");
   const missing = photos.filter((photo) => !wanted.includes(photo)).map(({ name }) => name), notes = [];
   let packed = 0;
   drawOverall();
@@ -492,11 +532,12 @@ async function downloadAll() {
       stop.signal.throwIfAborted();
       if (packed) save(new Blob([blob], { type: "application/zip" }), "hashigo.zip");
     }
-    const word = !packed ? "nothingPacked" : missing.length ? "packedSome" : packed === 1 ? "packedOne" : "packed";
-    notice(say(word, { n: packed, names: missing.join(", ") }), { sticky: missing.length > 0 });
+    const word = !packed ? "nothingPacked" : packed === 1 ? "packedOne" : "packed", first = missing.slice(0, 3).join(", ");
+    const names = missing.length > 3 ? say("andMore", { names: first, n: missing.length - 3 }) : first;
+    notice(say(word, { n: packed }) + (missing.length ? ` ${say("leftOut", { names })}` : ""), { kind: "packed", sticky: missing.length > 0 });
     notes.slice(0, 3).forEach((note) => notice(note));
   } catch (error) {
-    if (error.name !== "AbortError") notice(say("heldBack", { name: "hashigo.zip", why: error.message }), { sticky: true });
+    if (error.name !== "AbortError") notice(say("heldBack", { name: "hashigo.zip", why: error instanceof TypeError ? say("noAnswer") : error.message }), { kind: "packed", seconds: 20 });
   } finally {
     packing = null;
     wait.close();
@@ -574,14 +615,16 @@ function listen() {
     end();
   };
   get("same").onclick = () => {
-    const { vivid: same } = current;
-    for (const photo of photos) {
-      if (photo.vivid === same) continue;
-      begin(photo);
-      change({ vivid: same }, photo);
-      end(photo);
-    }
-    notice(say("sameDone"));
+    const { vivid: same } = current, others = photos.filter(({ vivid: own }) => own !== same), before = new Map(others.map((photo) => [photo, photo.vivid]));
+    const setAll = (vividOf) => {
+      for (const photo of others.filter(({ gone }) => !gone)) {
+        begin(photo);
+        change({ vivid: vividOf(photo) }, photo);
+        end(photo);
+      }
+    };
+    setAll(() => same);
+    notice(say("sameDone"), { kind: "same", word: "undo", action: () => setAll((photo) => before.get(photo)) });
   };
   get("noHints").onclick = () => {
     begin();
@@ -598,9 +641,18 @@ function listen() {
   get("clear").onclick = get("forget").onclick = removeAll;
   get("stop").onclick = () => photos.filter(({ state }) => state === "waiting" || state === "colouring").forEach(cancel);
   get("continue").onclick = () => photos.filter(({ state }) => state === "cancelled").forEach((photo) => change({}, photo));
+  get("failures").onclick = () => {
+    const failed = photos.filter(({ state }) => state === "failed");
+    select(failed[(failed.indexOf(current) + 1) % failed.length]);
+  };
   get("now").onclick = server.tryNow;
   get("model").onchange = (event) => setModel(event.target.value);
-  get("help").onclick = () => get("about").showModal();
+  get("help").onclick = async () => {
+    get("about").showModal();
+    const { photo_mb: mb, photo_megapixels: mp } = await server.limits();
+    get("most").textContent = say("most", { mb, mp });
+    get("most").hidden = false;
+  };
   get("done").onclick = () => get("about").close();
   get("language").onclick = () => {
     changeLanguage();
@@ -608,7 +660,9 @@ function listen() {
   };
   get("theme").onclick = () => {
     const dark = getComputedStyle(document.documentElement).getPropertyValue("--dark").trim() === "1";
-    localStorage.setItem("theme", dark ? "light" : "dark");
+    const isOfSystem = matchMedia("(prefers-color-scheme: dark)").matches !== dark;
+    if (isOfSystem) localStorage.removeItem("theme");
+    else localStorage.setItem("theme", dark ? "light" : "dark");
     setTheme();
   };
   addEventListener("keydown", onKey);
@@ -616,8 +670,11 @@ function listen() {
 
 function onKey(event) {
   if (event.key === "Escape" && viewer.cancel()) return;
-  if (!current || event.altKey || event.target.closest("input, select, dialog, [role=dialog]")) return;
-  if (event.ctrlKey || event.metaKey) {
+  const isCommand = event.ctrlKey || event.metaKey, taken = isCommand ? "input:not([type=range]), dialog" : "input, select, dialog, [role=dialog]";
+  if (!current || event.altKey || event.target.closest(taken)) return;
+  const list = event.target.closest("#thumbs") ? { ArrowUp: -1, ArrowDown: 1 }[event.key] : 0;
+  if (list) step(list);
+  else if (event.ctrlKey || event.metaKey) {
     const redo = event.key === "y" || (event.shiftKey && event.key.toLowerCase() === "z");
     if (!redo && event.key !== "z") return;
     travel(...(redo ? ["future", "past"] : ["past", "future"]));
@@ -631,14 +688,26 @@ function onKey(event) {
 function setTheme() {
   const theme = localStorage.getItem("theme");
   if (theme) document.documentElement.dataset.theme = theme;
+  else delete document.documentElement.dataset.theme;
 }
 
 function drawAll() {
   const here = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
+  if (matchMedia("(pointer: coarse)").matches) document.querySelector("[data-word=dropHere]").textContent = say("chooseHere");
   get("privacy").textContent = here ? say("local") : say("remote", { host: location.hostname });
   photos.forEach(drawItem);
   drawView();
   drawOverall();
+}
+
+/** Tabs share the browser's database, but not what they show. */
+function warnOfOtherTabs() {
+  const channel = new BroadcastChannel("hashigo"), warn = () => notice(say("inTwoTabs"), { sticky: true });
+  channel.onmessage = ({ data }) => {
+    warn();
+    if (data === "new") channel.postMessage("old");
+  };
+  channel.postMessage("new");
 }
 
 async function start() {
@@ -654,8 +723,10 @@ async function start() {
     remembers = false;
     notice(say("notKept"));
   }
-  if (photos.length) select(photos[0]);
+  const last = sessionStorage.getItem("photo");
+  if (photos.length) select(photos.find(({ id }) => id === last) ?? photos[0]);
   drawAll();
+  warnOfOtherTabs();
   try {
     models = await server.models();
   } catch (error) {

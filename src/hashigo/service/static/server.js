@@ -20,7 +20,7 @@ if (given) {
 }
 
 let trouble = () => {};
-const sleepers = new Set();
+const sleepers = new Set(), troubled = new Set();
 
 /** Sets the function that is called with ("busy" | "gone", seconds to the next try), and with ("", 0) when all is well again. */
 export function onTrouble(report) {
@@ -34,23 +34,26 @@ export function tryNow() {
 
 /** A response with status 2xx. Throws Refused, or AbortError when `signal` stops it. */
 export async function ask(path, options = {}) {
-  let inTrouble = false;
-  for (let attempt = 1; ; attempt += 1) {
-    let response;
-    try {
-      response = await fetch(path, { ...options, headers: { ...options.headers, ...(token && { Authorization: `Bearer ${token}` }) } });
-    } catch (error) {
-      if (error.name === "AbortError") throw error;
-      if (attempt > 1 && await isAlive()) throw new Refused(0, "");  // the fault is not the server's: the file may have been moved
+  const request = {};
+  try {
+    for (let attempt = 1; ; attempt += 1) {
+      let response;
+      try {
+        response = await fetch(path, { ...options, headers: { ...options.headers, ...(token && { Authorization: `Bearer ${token}` }) } });
+      } catch (error) {
+        if (error.name === "AbortError") throw error;
+        if (attempt > 1 && await isAlive()) throw new Refused(0, "");  // the fault is not the server's: the file may have been moved
+      }
+      if (response && !RETRY.has(response.status)) {
+        if (response.ok) return response;
+        throw new Refused(response.status, await detailOf(response));
+      }
+      troubled.add(request);
+      const wanted = Number(response?.headers.get("retry-after")) || 2 ** Math.min(attempt, 4);
+      await pause(response ? "busy" : "gone", Math.min(wanted, MOST_WAIT), options.signal);
     }
-    if (response && !RETRY.has(response.status)) {
-      if (inTrouble) trouble("", 0);
-      if (response.ok) return response;
-      throw new Refused(response.status, await detailOf(response));
-    }
-    inTrouble = true;
-    const wanted = Number(response?.headers.get("retry-after")) || 2 ** Math.min(attempt, 4);
-    await pause(response ? "busy" : "gone", Math.min(wanted, MOST_WAIT), options.signal);
+  } finally {
+    if (troubled.delete(request) && !troubled.size) trouble("", 0);
   }
 }
 

@@ -43,8 +43,10 @@ export const addPhoto = (settings, file) => change(["photos", "files"], (photos,
   files.put(file, settings.id);
 });
 
-/** Replaces a photo's settings. */
-export const saveSettings = (settings) => change(["photos"], (photos) => photos.put(settings));
+/** Replaces a photo's settings, unless another tab has removed it. */
+export const saveSettings = (settings) => change(["photos"], (photos) => {
+  photos.getKey(settings.id).onsuccess = ({ target }) => { if (target.result !== undefined) photos.put(settings); };
+});
 
 /** Removes a photo. */
 export const removePhoto = (id) => change(["photos", "files"], (photos, files) => {

@@ -4,12 +4,13 @@ import { say } from "./words.js";
 
 const get = (id) => document.getElementById(id);
 const stage = get("stage"), picture = get("picture"), handle = get("handle"), layer = get("hints"), colours = get("colours"), tip = get("tip");
-const MOST_ZOOM = 8, TAP_PIXELS = 8, SWIPE_PIXELS = 60, GAP = 12;
+const panes = [...picture.querySelectorAll(".pane")];  // of the original and of the result, which lies above it
+const MOST_ZOOM = 8, TAP_PIXELS = 8, SWIPE_PIXELS = 60, GAP = 12, LEAST_SEEN = 20;
 
 export const SWATCHES = {
   skin1: "#e3b18f", skin2: "#c38a62", skin3: "#80533a", lips: "#b8625c", blond: "#c8a564", brown: "#6b4526", red: "#9a4d28", black: "#777777",
   sky: "#86b4dc", sea: "#3c7290", grass: "#739140", leaves: "#4c6e33", wood: "#93623a", brick: "#a8533c", sand: "#c9b184",
-  khaki: "#978659", olive: "#666842", navy: "#2d3f68", crimson: "#a92f31", blue: "#3762ab", yellow: "#d9b336",
+  khaki: "#978659", olive: "#666842", navy: "#2d3f68", crimson: "#a92f31", pink: "#d98ea0", purple: "#7d5a9a", blue: "#3762ab", green: "#3f7a52", yellow: "#d9b336",
 };
 
 let photo = null, zoom = 1, panX = 0, panY = 0, split = 50, mode = "slide", spot = null, picking = null, takesHints = true;
@@ -25,7 +26,7 @@ export function connect(handlers) {
 /** Shows a photo, or null for none. The zoom starts anew. */
 export function show(next) {
   if (next !== photo && !picking) closeColours();
-  if (next !== photo) [zoom, panX, panY, spot] = [1, 0, 0, null];
+  if (next !== photo) [zoom, panX, panY, split, spot] = [1, 0, 0, 50, null];
   photo = next;
   refresh();
 }
@@ -63,29 +64,31 @@ function set(image, url) {
 
 // --- size and position ---
 
+/** The room of each picture, and the scale at which the whole photo fits in it. */
 function fit() {
   const { width, height } = stage.getBoundingClientRect(), w = photo.width || 4, h = photo.height || 3;
-  if (mode === "slide" || !photo.after) return { scale: Math.min(width / w, height / h), stacked: false };
-  const across = Math.min((width - GAP) / 2 / w, height / h), down = Math.min(width / w, (height - GAP) / 2 / h);
-  return { scale: Math.max(across, down), stacked: down > across };
+  const within = (wide, high) => ({ wide, high, scale: Math.min(wide / w, high / h), stacked: false });
+  if (mode === "slide" || !photo.after) return within(width, height);
+  const across = within((width - GAP) / 2, height), down = { ...within(width, (height - GAP) / 2), stacked: true };
+  return down.scale > across.scale ? down : across;
 }
 
+/** A pane is what is visible of a picture; its sheet is the whole picture, enlarged and moved. Both pictures show the same part. */
 function layout() {
   if (!photo) return;
-  const { scale, stacked } = fit(), w = (photo.width || 4) * scale * zoom, h = (photo.height || 3) * scale * zoom;
-  const both = mode === "side" && photo.after;
-  picture.classList.toggle("side", Boolean(both));
+  const { wide, high, scale, stacked } = fit(), w = (photo.width || 4) * scale * zoom, h = (photo.height || 3) * scale * zoom;
+  picture.classList.toggle("side", mode === "side" && Boolean(photo.after));
   picture.classList.toggle("stacked", stacked);
-  picture.style.setProperty("--w", `${w}px`);
-  picture.style.setProperty("--h", `${h}px`);
-  picture.style.setProperty("--split", `${split}%`);
-  const wide = both && !stacked ? 2 * w + GAP : w, high = both && stacked ? 2 * h + GAP : h, box = stage.getBoundingClientRect();
-  const mostX = Math.max(0, (wide - box.width) / 2), mostY = Math.max(0, (high - box.height) / 2);
+  const mostX = Math.max(0, (w - wide) / 2), mostY = Math.max(0, (h - high) / 2);
   panX = Math.min(mostX, Math.max(-mostX, panX));
   panY = Math.min(mostY, Math.max(-mostY, panY));
-  picture.style.transform = `translate(-50%, -50%) translate(${panX}px, ${panY}px)`;
+  const lengths = { "--w": w, "--h": h, "--wide": Math.min(w, wide), "--high": Math.min(h, high), "--x": panX, "--y": panY };
+  for (const [name, length] of Object.entries(lengths)) picture.style.setProperty(name, `${length}px`);
+  picture.style.setProperty("--split", `${split}%`);
+  panes[0].classList.toggle("unseen", mode === "slide" && split < LEAST_SEEN);
+  panes[1].classList.toggle("unseen", mode === "slide" && split > 100 - LEAST_SEEN);
   stage.classList.toggle("zoomed", zoom > 1);
-  get("zoom").textContent = `${Math.round(100 * zoom)}%`;
+  get("zoom").textContent = zoom === 1 ? say("whole") : `${Math.round(100 * zoom)}%`;
   get("smaller").disabled = zoom <= 1;
   get("larger").disabled = zoom >= MOST_ZOOM;
   get("slide").ariaPressed = mode === "slide";
@@ -96,12 +99,17 @@ function layout() {
 }
 
 function zoomTo(wanted, clientX, clientY) {
-  const box = stage.getBoundingClientRect(), next = Math.min(MOST_ZOOM, Math.max(1, wanted));
+  const box = (paneAt(clientX, clientY) ?? panes[1]).getBoundingClientRect(), next = Math.min(MOST_ZOOM, Math.max(1, wanted));
   const x = (clientX ?? box.x + box.width / 2) - box.x - box.width / 2, y = (clientY ?? box.y + box.height / 2) - box.y - box.height / 2;
   [panX, panY] = [x - (x - panX) * next / zoom, y - (y - panY) * next / zoom];
   zoom = next;
   layout();
 }
+
+const isIn = (box, x, y) => x >= box.x && x < box.right && y >= box.y && y < box.bottom;
+
+/** The pane under a point of the screen; the upper one where they overlap. */
+const paneAt = (clientX, clientY) => panes.findLast((pane) => isIn(pane.getBoundingClientRect(), clientX, clientY));
 
 function moveSplit(percent) {
   split = Math.min(100, Math.max(0, percent));
@@ -110,25 +118,23 @@ function moveSplit(percent) {
 
 /** The position of a point of the screen in the photo, 0..1, and which of the two pictures it shows; null if it is outside. */
 function positionOf(clientX, clientY) {
-  for (const kind of ["after", "before"]) {
-    const box = picture.querySelector(`.pane.${kind}`).getBoundingClientRect();
-    const x = (clientX - box.x) / box.width, y = (clientY - box.y) / box.height;
-    if (x < 0 || x >= 1 || y < 0 || y >= 1 || !box.width) continue;
-    const original = kind === "before" || !photo.after || (mode === "slide" && 100 * x < split);
-    return { x, y, image: get(original ? "before" : "after") };
-  }
-  return null;
+  const pane = paneAt(clientX, clientY);
+  if (!pane) return null;
+  const box = pane.querySelector(".sheet").getBoundingClientRect(), { x: left, width } = pane.getBoundingClientRect();
+  const original = pane === panes[0] || !photo.after || (mode === "slide" && 100 * (clientX - left) < split * width);
+  return { x: (clientX - box.x) / box.width, y: (clientY - box.y) / box.height, image: get(original ? "before" : "after") };
 }
 
 // --- pointers ---
 
 const pointers = new Map();
-let start = null;
+let start = null, tapped = null;
 
 function listen() {
   stage.addEventListener("pointerdown", (event) => {
     if (event.button || !photo || event.target.closest("#message, #tip, .hint")) return;
     pointers.set(event.pointerId, event);
+    tapped = null;
     stage.setPointerCapture(event.pointerId);
     if (pointers.size === 1) start = { x: event.clientX, y: event.clientY, panX, panY, split: event.target === handle, moved: false, time: event.timeStamp };
     else if (pointers.size === 2) start = { pinch: distance(), zoom, moved: true };
@@ -157,11 +163,16 @@ function listen() {
     const { moved, x, y, pinch, split: dragged } = start, dx = event.clientX - x, dy = event.clientY - y;
     if (!pointers.size) start = null;
     if (event.type === "pointercancel" || pinch || (dragged && (moved || isOnKnob(event)))) return;
-    if (!moved) tap(event.clientX, event.clientY);
+    if (!moved) tapped = { x: event.clientX, y: event.clientY };
     else if (zoom === 1 && event.pointerType !== "mouse" && Math.abs(dx) > SWIPE_PIXELS && Math.abs(dx) > 2 * Math.abs(dy)) on.step(dx < 0 ? 1 : -1);
   };
   stage.addEventListener("pointerup", end);
   stage.addEventListener("pointercancel", end);
+  stage.addEventListener("click", () => {  // not earlier: the click of a finger goes to whatever lies under it by then
+    const at = tapped;
+    tapped = null;
+    if (at) tap(at.x, at.y);
+  });
   stage.addEventListener("wheel", (event) => {
     event.preventDefault();
     zoomTo(zoom * Math.exp(-event.deltaY / 400), event.clientX, event.clientY);
@@ -184,6 +195,9 @@ function listen() {
   get("pipette").onclick = startPicking;
   get("delete").onclick = () => remove(spot.index);
   get("close").onclick = get("untip").onclick = () => closeColours(true);
+  addEventListener("pointerdown", (event) => {
+    if (!colours.hidden && !event.target.closest("#colours, #stage")) closeColours();
+  });
   colours.addEventListener("keydown", (event) => {
     if (event.key === "Escape") closeColours(true);
     event.stopPropagation();
@@ -215,7 +229,7 @@ function tap(clientX, clientY) {
   const position = positionOf(clientX, clientY);
   if (picking) {
     if (position) pick(position);
-  } else if (!colours.hidden || spot) closeColours();
+  } else if (spot && (spot.index !== null || !position)) closeColours();
   else if (position && photo.after && takesHints) openColours({ x: position.x, y: position.y, index: null });
 }
 
@@ -256,7 +270,7 @@ function place(button, x, y) {
 function hintButton(index) {
   const button = mark(index), hint = () => photo.hints[index], open = () => openColours({ x: hint().x, y: hint().y, index });
   const moveTo = (x, y) => on.change(photo.hints.map((other, at) => (at === index ? { ...other, x: within(x), y: within(y) } : other)));
-  let from = null;
+  let from = null, dragged = false;
   button.onpointerdown = (event) => {
     if (event.button || picking) return;
     event.preventDefault();
@@ -275,11 +289,11 @@ function hintButton(index) {
     moveTo((event.clientX - box.x) / box.width, (event.clientY - box.y) / box.height);
   };
   button.onpointerup = button.onpointercancel = () => {
-    if (from?.moved) on.end();
-    else if (from) open();
+    dragged = Boolean(from?.moved);
+    if (dragged) on.end();
     from = null;
   };
-  button.onclick = (event) => { if (!event.detail) open(); };  // Enter and Space
+  button.onclick = (event) => { if (!event.detail || !dragged) open(); };  // Enter and Space have no detail
   button.onkeydown = (event) => {
     const way = directionOf(event);
     if (way) {
@@ -326,11 +340,11 @@ function nameOf(colour) {
   return key ? say("swatches")[key] : colour;
 }
 
-/** Puts a mark into the middle of what is visible, to be moved with the arrow keys. */
+/** Puts a mark into the middle of what is visible in colour, to be moved with the arrow keys; a tap puts it elsewhere. */
 export function placeByKeys() {
   if (!photo?.after || !takesHints) return;
-  const box = stage.getBoundingClientRect();
-  const middle = (mode === "slide" && positionOf(box.x + box.width / 2, box.y + box.height / 2)) || { x: 0.5, y: 0.5 };
+  const box = panes[1].getBoundingClientRect(), share = mode === "side" || split > 85 ? 0.5 : (1 + split / 100) / 2;
+  const middle = positionOf(box.x + share * box.width, box.y + box.height / 2) ?? { x: 0.5, y: 0.5 };
   closeColours();
   spot = { x: middle.x, y: middle.y, index: null };
   drawHints();
@@ -374,7 +388,7 @@ function placeColours() {
 }
 
 function closeColours(refocus = false) {
-  const index = spot?.index;
+  const index = spot?.index, owner = picking?.photo;
   if (spot?.live) on.end();
   spot = null;
   picking = null;
@@ -382,6 +396,7 @@ function closeColours(refocus = false) {
   showTip("");
   document.body.classList.remove("picking");
   if (!photo) return;
+  if (refocus && owner && owner !== photo) on.select(owner);  // the pipette was put away in another photo
   drawHints();
   if (refocus) (layer.querySelector(`[data-hint="${index}"]`) ?? get("add")).focus({ preventScroll: true });
 }
@@ -396,7 +411,15 @@ function choose(colour, live = false) {
   if (spot.index === null) spot.index = hints.push({ x, y, colour }) - 1;
   else hints[spot.index] = { ...hints[spot.index], colour };
   on.change(hints);
+  showSpot(x);
   if (!live) closeColours(true);
+}
+
+/** Moves the boundary if it hides the effect of a hint. */
+function showSpot(x) {
+  const pane = panes[1].getBoundingClientRect(), box = panes[1].querySelector(".sheet").getBoundingClientRect();
+  const at = 100 * (box.x + x * box.width - pane.x) / pane.width;
+  if (mode === "slide" && at < split + 4) moveSplit(at - 12);
 }
 
 function remove(index) {
