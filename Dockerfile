@@ -11,6 +11,7 @@ RUN python -m venv /opt/hashigo \
 FROM python:3.11-slim
 COPY --from=build /opt/hashigo /opt/hashigo
 ENV PATH=/opt/hashigo/bin:$PATH \
+    HOME=/tmp \
     HASHIGO_STATE=/tmp/hashigo \
     PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001

@@ -68,7 +68,7 @@ def test_hints_of_numpy_and_torch_are_the_same() -> None:
 
 def test_hints_by_hand() -> None:
     assert parse_hint("12.5, 8,#ff8000") == Hint(12.5, 8, (1.0, 128 / 255, 0.0))
-    for wrong in ("12,8", "a,8,#ff8000", "12,8,#ff80", "12,8,red", "nan,8,#ff8000", ""):
+    for wrong in ("12,8", "a,8,#ff8000", "12,8,#ff80", "12,8,red", "nan,8,#ff8000", "1,2,#-f-f-f", "1,2,#1_0000", ""):
         with pytest.raises(PictureError, match="x,y,#rrggbb"):
             parse_hint(wrong)
 

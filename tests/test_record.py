@@ -238,6 +238,14 @@ def test_wrong_words(album: Path, model: str, words: tuple[str, ...], capsys: py
     assert words[0] in capsys.readouterr().err
 
 
+def test_a_file_of_very_many_pages(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    page = Image.new("L", (8, 8), 90)
+    page.save(tmp_path / "long.tif", save_all=True, append_images=[page] * 1100)
+    assert "only the first of its 1,000 or more pages is used; --pages all" in colorize(
+        capsys, tmp_path / "long.tif", "-m", model
+    )
+
+
 def test_all_pages(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
     pages = [Image.fromarray(photo(name, 30, 40)).convert("L") for name in ("coffee", "astronaut", "rocket")]
     pages[0].save(tmp_path / "album.tif", save_all=True, append_images=pages[1:])

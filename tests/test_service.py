@@ -7,8 +7,10 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -17,7 +19,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.parse import quote
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
@@ -25,6 +29,7 @@ from PIL import Image
 from skimage import data
 
 from hashigo.cli.main import main
+from hashigo.models.folder import open_model
 from hashigo.service.settings import Limits
 from serving import Running, serving
 
@@ -119,7 +124,7 @@ def test_headers_tell_model_and_time(service: Running) -> None:
         (422, "expected at most 100 hints, got 101", "?" + "&".join(["hint=1,1,%23ff0000"] * 101), b"x", {}),
         (422, "within the photo, 300 pixels wide", "?hint=900,1,%23ff0000", grey_photo(), {}),
         (422, "x,y,#rrggbb", "?hint=red", b"x", {}),
-        (422, "vivid: expected less than or equal to 1", "?vivid=2", b"x", {}),
+        (422, "vivid: expected at most 1", "?vivid=2", b"x", {}),
         (422, "did you mean 'vivid'?", "?vivd=0.2", b"x", {}),
         (422, "suffix of a picture format", "?format=doc", b"x", {}),
     ],
@@ -194,6 +199,10 @@ def raw(running: Running, content: bytes, seconds: float = 5) -> bytes:
         b"POST /v1/colorize HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
         b"POST /v1/colorize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
         b"POST /v1/colorize HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"POST /v1/colorize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /v1/colorize HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /v1/colorize HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + b"1\r\nx\r\n" * 300,
         b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
         b"GET / HTTP/1.1\r\n\r\n",
     ],
@@ -220,6 +229,122 @@ def test_an_early_refusal_arrives_and_the_rest_is_not_read_for_long(service: Run
             pytest.fail("endless chunks were read")
     whole = b"".join([head, *[chunk] * 330, b"0\r\n\r\n"])
     assert b"at most 20 MB" in raw(service, whole)
+
+
+@pytest.mark.parametrize(("status", "query", "size"), [(413, "", 21_000_000), (422, "?vivid=2", 15_000_000)])
+def test_clients_that_close_can_read_an_early_refusal(service: Running, status: int, query: str, size: int) -> None:
+    address = f"http://127.0.0.1:{service.port}/v1/colorize{query}"
+    asked = Request(address, bytes(size), {"Content-Type": "image/jpeg"})  # urllib sends "Connection: close"
+    with pytest.raises(HTTPError) as refused:
+        urlopen(asked)
+    assert refused.value.code == json.loads(refused.value.read())["status"] == status
+
+
+def test_a_photo_in_small_packets_is_taken(service: Running) -> None:
+    photo = grey_photo()
+    with socket.create_connection(("127.0.0.1", service.port), timeout=20) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        head = f"POST /v1/colorize HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: {len(photo)}\r\n\r\n"
+        connection.sendall(head.encode())
+        for start in range(0, len(photo), 40):
+            connection.sendall(photo[start : start + 40])
+            time.sleep(0.0005)
+        assert connection.recv(12) == b"HTTP/1.1 200"
+
+
+def send_slowly(connection: socket.socket) -> None:
+    for _ in range(20):
+        connection.sendall(b"x")
+        time.sleep(0.05)
+
+
+def test_no_connection_stays_open_for_nothing(tmp_path: Path) -> None:
+    photo = grey_photo(1500, 2000)
+    limits = ("--limit", "head_seconds=1", "--limit", "body_seconds=1")
+    with serving(tmp_path, "--workers", "1", *limits) as running:
+
+        def begun(content: bytes) -> socket.socket:
+            connection = socket.socket()
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.connect(("127.0.0.1", running.port))
+            connection.sendall(content)
+            return connection
+
+        idle = begun(
+            b"GET /livez HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n"
+        )  # answered before its body is there
+        time.sleep(0.2)
+        idle.sendall(b"12345")
+        deaf = begun(b"POST /v1/colorize?format=bmp HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
+                     % len(photo) + photo)  # never reads its answer  # fmt: skip
+        time.sleep(5)
+        idle.settimeout(1)
+        while idle.recv(1000):
+            pass
+        idle.close()
+        with deaf, pytest.raises(ConnectionError):
+            send_slowly(deaf)
+
+
+def test_photos_that_arrive_count_as_memory(tmp_path: Path) -> None:
+    with serving(tmp_path, "--workers", "1", "--limit", "queue_mb=1") as running:
+        head = b"POST /v1/colorize HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: 900000\r\n\r\n"
+        with (
+            socket.create_connection(("127.0.0.1", running.port)) as one,
+            socket.create_connection(("127.0.0.1", running.port)) as other,
+        ):
+            for connection in (one, other):
+                connection.sendall(head)
+            time.sleep(0.2)
+            one.sendall(bytes(700_000))
+            time.sleep(0.2)
+            other.sendall(bytes(700_000))
+            assert other.recv(12) == b"HTTP/1.1 429"
+        for _ in range(100):
+            if b"hashigo_queue_bytes 0.0" in running.ask("GET", "/metrics").body:
+                return
+            time.sleep(0.05)
+        pytest.fail("memory is counted that is not used")
+
+
+def test_sigterm_while_it_starts(tmp_path: Path) -> None:
+    for delay in (0.3, 0.5, 0.7):
+        command = [sys.executable, "-m", "hashigo.cli.main", "serve", "--port", "0", "--allow-root"]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        time.sleep(delay)
+        process.terminate()
+        said = "".join(process.communicate(timeout=20))
+        assert process.returncode in (0, 143), said
+        assert "Traceback" not in said
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")
+def test_workers_that_end_while_they_wait_cost_no_photo(tmp_path: Path) -> None:
+    with serving(tmp_path, "--workers", "2") as running:
+        assert running.colorize(grey_photo()).status == 200
+        time.sleep(1)
+        for number in running.workers():
+            os.kill(number, signal.SIGKILL)
+        time.sleep(0.5)
+        assert [running.colorize(grey_photo()).status for _ in range(4)] == [200] * 4
+
+
+def test_photos_do_not_wait_for_ever_for_workers_that_cannot_start(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(open_model("tiny").path, model)
+    limits = ("--limit", "photos_per_worker=1", "--limit", "queue_seconds=1")
+    with serving(tmp_path, "--workers", "1", "--model", str(model), *limits) as running:
+        model.rename(tmp_path / "gone")
+        assert running.colorize(grey_photo()).status == 200
+        late = running.colorize(grey_photo())
+        assert (late.status, "free worker within 1 s" in late.detail) == (503, True)
+        assert running.ask("GET", "/readyz").status == 503
+        (tmp_path / "gone").rename(model)
+        for _ in range(200):
+            if running.ask("GET", "/readyz").status == 200:
+                break
+            time.sleep(0.1)
+        assert running.colorize(grey_photo()).status == 200
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")
@@ -262,7 +387,7 @@ def test_a_full_queue_refuses_at_once(tmp_path: Path) -> None:
         refused = next(reply for reply in replies if reply.status == 429)
         assert 1 <= int(refused.headers["retry-after"]) < 60
         assert refused.headers["content-type"] == "application/problem+json"
-        assert "photos waiting" in refused.detail
+        assert "a full one" in refused.detail
         counted = running.ask("GET", "/metrics").body.decode()
         assert f'{{route="/v1/colorize",status="429"}} {statuses[429]:.1f}' in counted
 
@@ -416,3 +541,41 @@ def test_a_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:
 def test_root_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--port", "0"]) == 2
     assert "--allow-root" in capsys.readouterr().err
+
+
+def test_odd_origins_methods_and_formats(service: Running) -> None:
+    photo = grey_photo()
+    assert service.colorize(photo, **{"Origin": "http://["}).status == 403
+    assert service.ask("HEAD", "/livez").status == service.ask("HEAD", "/").status == 200
+    assert service.ask("DELETE", "/livez").headers["allow"] == "GET"
+    assert "%23" in service.colorize(photo, "?hint=1,5,").detail
+    assert service.colorize(photo, "?vivid=nan").status == 422
+    stream = io.BytesIO()
+    Image.fromarray(data.camera()).resize((60, 60)).save(stream, "GIF")
+    converted = service.colorize(stream.getvalue())
+    assert (converted.headers["content-type"], "GIF files are only read" in converted.headers["hashigo-notes"]) == (
+        "image/png",
+        True,
+    )
+    coloured = io.BytesIO()
+    Image.fromarray(data.coffee()).save(coloured, "JPEG")
+    assert service.colorize(coloured.getvalue()).headers["hashigo-was-coloured"] == "1"
+    assert "hashigo-was-coloured" not in service.colorize(photo).headers
+
+
+@pytest.mark.parametrize(
+    "words", [("--token", ""), ("--token", "a b"), ("--token", "ключ"), ("--allow-host", "http://x/")]
+)
+def test_wrong_words_of_serve(words: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--allow-root", "--port", "0", *words]) == 2
+    assert words[0] in capsys.readouterr().err
+
+
+def test_nothing_is_written_to_the_home_folder(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(grey_photo())
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {**os.environ, "HOME": str(home), "HASHIGO_STATE": str(tmp_path / "state")}
+    command = [sys.executable, "-m", "hashigo.cli.main", "colorize", str(tmp_path / "photo.jpg")]
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    assert list(home.iterdir()) == [], "OpenVINO's telemetry would keep a client id there"

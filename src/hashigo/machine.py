@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import importlib.util
 import math
 import os
@@ -16,6 +18,8 @@ from pathlib import Path
 
 PACKAGES = ("hashigo", "torch", "lightning", "numpy", "scikit-learn", "scikit-image")
 """Packages whose versions a study records."""
+
+_M_MMAP_THRESHOLD = -3  # malloc.h
 
 
 def cores() -> int:
@@ -131,6 +135,15 @@ def environment() -> Environment:
         python=platform.python_version(),
         packages={package: package_version(package) for package in PACKAGES},
     )
+
+
+def return_large_memory(least: int = 1 << 20) -> None:
+    """Has blocks of `least` bytes or more go back to the system as soon as they are freed (Linux with glibc; elsewhere nothing changes).
+
+    By default, glibc keeps blocks of up to 32 MB once such a block has been freed, in one arena per thread.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").mallopt(_M_MMAP_THRESHOLD, least)
 
 
 def held_memory() -> float:

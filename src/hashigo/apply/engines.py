@@ -6,9 +6,10 @@ An engine maps float32 (N, C, H, W) to float32 (N, C', H, W) and may be called f
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,10 +86,7 @@ class OpenVinoEngine:
 
     def _start(self) -> None:
         path, precision, threads, shape = self._path, self._precision, self._threads, self._shape
-        try:
-            import openvino
-        except ImportError as error:
-            raise MissingExtraError("the OpenVINO engine", "all", error.name or "") from error
+        openvino = _openvino()
         if not path.is_file():
             raise ModelError(f"{path}: expected an ONNX file, got none; export the model with 'hashigo export'")
         core = openvino.Core()
@@ -128,6 +126,21 @@ class OpenVinoEngine:
             except RuntimeError as error:
                 raise ModelError(f"OpenVINO failed on an input of {x.shape}: {str(error).strip()}") from error
             return np.array(self._request.get_output_tensor(0).data, dtype=np.float32)
+
+
+def _openvino() -> Any:
+    """The package, without its telemetry, which would write a client id to the home folder and could send statistics.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    if "openvino" not in sys.modules:
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # as if not installed: OpenVINO has a stub for that
+    try:
+        import openvino
+    except ImportError as error:
+        raise MissingExtraError("the OpenVINO engine", "all", error.name or "") from error
+    return openvino
 
 
 def _channels_of(model: openvino.Model, path: Path) -> tuple[int, int]:

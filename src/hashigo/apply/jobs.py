@@ -264,9 +264,7 @@ def _listed(path: Path) -> list[dict[str, str]]:
 def _advised(warning: str) -> str:
     """A warning with the option that helps."""
     return (
-        f"{warning}; --pages all takes all"
-        if re.fullmatch(r"only the first of its \d+ \w+ is used", warning)
-        else warning
+        f"{warning}; --pages all takes all" if re.fullmatch(r"only the first of its .+ is used", warning) else warning
     )
 
 

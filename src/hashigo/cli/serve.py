@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
@@ -38,9 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-host", action="append", default=[], metavar="NAME", help="a further host name by which browsers may reach the service; repeatable"
     )  # fmt: skip
-    parser.add_argument(
-        "--token", default="", metavar="TOKEN", help="require this bearer token; by default $HASHIGO_TOKEN"
-    )
+    parser.add_argument("--token", metavar="TOKEN", help="require this bearer token; by default $HASHIGO_TOKEN")
     parser.add_argument(
         "--limit", action="append", default=[], metavar="NAME=VALUE", help=f"change a limit; repeatable; {names}"
     )
@@ -66,9 +65,21 @@ def run(args: argparse.Namespace) -> int:
     limits = Limits()
     for text in args.limit:
         limits = limits.with_value(text)
+    token = os.environ.get("HASHIGO_TOKEN", "") if args.token is None else args.token
+    if args.token == "":
+        raise RecipeError(
+            "--token: expected a token, got an empty one, with which the service would be open; leave --token out if you want that"
+        )
+    for name in args.allow_host:
+        if not re.fullmatch(r"[\w.-]+", name):
+            raise RecipeError(f"--allow-host: expected a host name such as photos.example.org, got {name!r}")
+    if not all("!" <= character <= "~" for character in token):
+        raise RecipeError(
+            "--token: expected letters, digits and signs of ASCII without spaces, got other characters; choose another"
+        )
     settings = Settings(
         models=tuple(args.model or ["colorizer"]), host=args.host, port=args.port, workers=args.workers, hosts=tuple(args.allow_host),
-        token=args.token or os.environ.get("HASHIGO_TOKEN", ""), limits=limits,
+        token=token, limits=limits,
     )  # fmt: skip
     if not settings.is_local:
         open_to = "anyone who can reach this computer" if not settings.token else "anyone who has the token"

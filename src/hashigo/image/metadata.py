@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import struct
 from typing import Any
@@ -100,17 +101,36 @@ def photoshop_block(iptc: bytes) -> bytes:
 # --- further pictures in a file -------------------------------------------------------------------------
 
 
+MOST_COUNTED = 1000
+"""Largest number of pages that are counted."""
+
+
 def further_pictures(image: Image.Image) -> str:
     """The contents of a file besides its first picture, for people; "" if there are none."""
-    frames = getattr(image, "n_frames", 1) if getattr(image, "is_animated", False) else 1
+    frames = _frames_of(image) if getattr(image, "is_animated", False) else 1
     if image.format == "MPO":
         if _has_gain_map(image):
             return "its gain map (HDR) is not kept"
         return f"only the first of its {frames} pictures is kept" if frames > 1 else ""
     if frames > 1:
         what = "pages" if image.format == "TIFF" else "frames"
+        if frames > MOST_COUNTED:
+            return f"only the first of its {MOST_COUNTED:,} or more {what} is used"
         return f"only the first of its {frames} {what} is used"
     return "its gain map (HDR) is not kept" if image.format == "JPEG" and _has_gain_map(image) else ""
+
+
+def _frames_of(image: Image.Image) -> int:
+    """Number of pictures in a file; above `MOST_COUNTED` they are not counted, because files can have millions of empty pages."""
+    if image.format != "TIFF":
+        return int(getattr(image, "n_frames", 1))
+    count = 1
+    with contextlib.suppress(EOFError):
+        while count <= MOST_COUNTED:
+            image.seek(count)  # one by one: after a jump beyond the end, Pillow 13 counts wrongly
+            count += 1
+    image.seek(0)
+    return count
 
 
 def _has_gain_map(image: Image.Image) -> bool:

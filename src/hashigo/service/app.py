@@ -9,7 +9,6 @@ import re
 import time
 from collections.abc import Mapping, MutableMapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
@@ -27,7 +26,7 @@ from hashigo.service.metrics import Metrics
 from hashigo.service.pool import Pool
 from hashigo.service.problems import MEDIA_TYPE, Problem
 from hashigo.service.security import App, Guard, Message, Receive, Send
-from hashigo.service.settings import Settings
+from hashigo.service.settings import Limits, Settings
 from hashigo.service.static_files import StaticFiles
 
 if TYPE_CHECKING:
@@ -56,10 +55,24 @@ _PHOTO_BODY = {
     }
 }  # fmt: skip
 
+_HEADERS = {
+    name: {"schema": {"type": "string"}, "description": about}
+    for name, about in {
+        "Hashigo-Model": "The model.", "Hashigo-Size": "Size of the result in pixels, for instance 640x480.",
+        "Hashigo-Photo-Size": "Size of the upright photo.", "Server-Timing": "Milliseconds per stage: queue, read, network, write.",
+    }.items()
+}  # fmt: skip
+_RETRY = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds after which to try again."}}
+
 _ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The result", "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}},
+    200: {
+        "description": "The result",
+        "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}},
+        "headers": _HEADERS,
+    },
     **{
         status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": _PROBLEM}}}
+        | ({"headers": _RETRY} if status in (429, 503) else {})
         for status in _REFUSALS
     },
 }
@@ -69,6 +82,7 @@ Vivid = Annotated[
     Query(
         ge=0,
         le=1,
+        allow_inf_nan=False,
         description="0 favours accuracy (muted colours), 1 favours saturation; by default the model's own value.",
     ),
 ]
@@ -76,7 +90,12 @@ HintTexts = Annotated[
     list[str],
     Query(description="A colour hint `x,y,#rrggbb`, in pixels of the upright photo; repeatable. Write # as %23."),
 ]
-Format = Annotated[str, Query(description="Format of the result, for instance png; by default the photo's own.")]
+Format = Annotated[
+    str,
+    Query(
+        description="Format of the result: jpeg, png, webp, avif, tiff or bmp; by default the photo's own, or png where that is only read."
+    ),
+]
 Quality = Annotated[int | None, Query(ge=1, le=100, description="Quality of JPEG, WebP and AVIF.")]
 Width = Annotated[
     int,
@@ -142,7 +161,7 @@ class Service:
         if self.draining:
             raise Problem(503, "expected a running service, got one that is stopping; try again later", retry_after=5)
         _check_type(request)
-        length = request.headers.get("content-length")
+        length = None if "transfer-encoding" in request.headers else request.headers.get("content-length")
         self.accepted += 1
         try:
             photo = await read_body(request.receive, int(length) if length else None, self.pool, self.settings.limits)
@@ -226,7 +245,8 @@ class _JobOf:
                 parse_hint(text)
             kind = format_of(format) if format else ""
         except HashigoError as error:
-            raise Problem(422, str(error)) from error
+            advice = "; in a URL, write # as %23" if hint and "#" not in "".join(hint) else ""
+            raise Problem(422, str(error) + advice) from error
         self.options = {
             "model": model, "vivid": vivid, "hints": tuple(hint), "kind": kind, "quality": quality, "width": width,
         }  # fmt: skip
@@ -271,7 +291,7 @@ def build(service: Service) -> FastAPI:
         await service.pool.stop()
 
     app = FastAPI(
-        title="hashigo", version="1", docs_url=None, redoc_url=None, lifespan=lifespan,
+        title="hashigo", version="1", redirect_slashes=False, docs_url=None, redoc_url=None, lifespan=lifespan,
         description="Colorize and restore photos: one request per photo, the bytes of its file in, the bytes of the result out.",
     )  # fmt: skip
     _add_errors(app)
@@ -322,9 +342,9 @@ def _add_facts(app: FastAPI, service: Service) -> None:
         return service.models()
 
     @app.get("/v1/limits", summary="List the limits")
-    async def limits() -> dict[str, int | float]:
+    async def limits() -> Limits:
         """All limits of this service; `hashigo serve --limit NAME=VALUE` changes them."""
-        return asdict(service.settings.limits)
+        return service.settings.limits
 
     @app.get("/livez", summary="Is the service alive?", response_class=PlainTextResponse)
     async def livez() -> Response:
@@ -376,6 +396,8 @@ class Observer:
             await self.app(scope, receive, send)
             return
         start, status = time.monotonic(), 500
+        if scope["method"] == "HEAD":  # as GET; the server leaves the body out
+            scope = {**scope, "method": "GET"}
 
         async def observed(message: Message) -> None:
             nonlocal status
@@ -413,7 +435,12 @@ def _add_errors(app: FastAPI) -> None:
     async def on_invalid(_request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         name, wrong = ".".join(map(str, first["loc"][1:])), json.dumps(first.get("input"), default=str)[:100]
-        wanted = re.sub(r"^Input should be ", "", first["msg"])
+        wanted = re.sub(r"^Input should be ", "", first["msg"]).partition(", unable")[0]
+        wanted = re.sub(
+            r"^(less|greater) than or equal to",
+            lambda found: {"less": "at most", "greater": "at least"}[found[1]],
+            wanted,
+        )
         return answer(Problem(422, f"{name}: expected {wanted}, got {wrong}"))
 
     @app.exception_handler(HTTPException)
@@ -421,9 +448,11 @@ def _add_errors(app: FastAPI) -> None:
         if error.status_code == 404:
             return answer(Problem(404, f"expected an address of this service, got {request.url.path!r}; see /docs"))
         if error.status_code == 405:
-            return answer(
+            response = answer(
                 Problem(405, f"expected another method for {request.url.path!r}, got {request.method}; see /docs")
             )
+            response.headers.update(error.headers or {})  # Allow
+            return response
         return answer(Problem(error.status_code, str(error.detail)))
 
     @app.exception_handler(Exception)

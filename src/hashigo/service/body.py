@@ -41,8 +41,7 @@ async def read_body(receive: Receive, declared: int | None, pool: Pool, limits: 
             pool.arriving_bytes += len(part)
             if size > most:
                 raise _too_large(size, limits)
-            if declared is None:
-                pool.check_room()
+            pool.check_room()
             if not message.get("more_body", False):
                 break
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from html import escape
 from typing import Any
@@ -65,6 +66,7 @@ HEADERS = {
     "Hashigo-Model": "Name of the model.",
     "Hashigo-Size": "Width and height of the result in pixels.",
     "Hashigo-Photo-Size": "Width and height of the upright photo in pixels, before <code>width</code> reduced it.",
+    "Hashigo-Was-Coloured": "1 if the photo was already in colour and got new colours.",
     "Hashigo-Notes": "What the result could not keep of the photo, percent-encoded. Only if there is something.",
     "Server-Timing": "Milliseconds in the queue, for reading, for the network and for writing.",
 }
@@ -104,6 +106,11 @@ The result is byte for byte what <code>hashigo colorize</code> writes, with all 
 """
 
 
+def _html(text: str) -> str:
+    """Escaped, with `code` marked up."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))
+
+
 def _table(rows: Mapping[str, str]) -> str:
     cells = "".join(f"<tr><th scope=row><code>{name}</code><td>{text}" for name, text in rows.items())
     return f"<div class=table tabindex=0><table>{cells}</table></div>"
@@ -111,9 +118,9 @@ def _table(rows: Mapping[str, str]) -> str:
 
 def _route(method: str, path: str, operation: Mapping[str, Any]) -> str:
     parameters = {
-        escape(parameter["name"]): escape(parameter.get("description") or parameter["schema"].get("description", ""))
+        escape(parameter["name"]): _html(parameter.get("description") or parameter["schema"].get("description", ""))
         for parameter in operation.get("parameters", ())
     }
-    about = escape(operation.get("description", operation["summary"]))
+    about = _html(operation.get("description", operation["summary"]))
     table = _table(parameters) if parameters else ""
     return f"<section><h3><code>{method} {escape(path)}</code></h3><p>{about}</p>{table}</section>"

@@ -7,18 +7,19 @@ long, that photo fails, and a new worker is started.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import multiprocessing
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from hashigo.errors import ModelError, plural
+from hashigo.errors import ModelError
 from hashigo.service.job import Answer, Job
 from hashigo.service.problems import Problem
 from hashigo.service.settings import MEGABYTE, Limits
@@ -39,7 +40,6 @@ class Waiting:
 
     job: Job
     future: asyncio.Future[Answer]
-    since: float = field(default_factory=time.monotonic)
 
 
 @dataclass(eq=False)
@@ -116,20 +116,22 @@ class Pool:
         return Worker(process, ours)
 
     async def start(self) -> None:
-        """Begins to work on the queue; returns when the first worker is ready.
+        """Begins to work on the queue; returns when the first worker is ready, or when the pool has been stopped.
 
         Raises:
             ModelError: a model cannot be loaded.
         """
         self._failed = asyncio.get_running_loop().create_future()
         self._slots = [asyncio.create_task(self._slot(self._first))]
-        while not self.ready and not self._failed.done():
+        while not self.ready and not self._failed.done() and not self._stopped:
             await asyncio.sleep(0.005)
+        if self._stopped:
+            return
         if self._failed.done():
             await self.stop()
             self._failed.result()
         # only now, so that they do not delay the first
-        self._slots += [asyncio.create_task(self._slot(self._new_worker())) for _ in range(1, self._workers)]
+        self._slots += [asyncio.create_task(self._slot()) for _ in range(1, self._workers)]
 
     async def stop(self) -> None:
         """Ends all workers at once; what is still in the queue fails."""
@@ -167,7 +169,7 @@ class Pool:
         full = len(self.queue) >= self.limits.queue_photos
         if full or self.queued_bytes + self.arriving_bytes + size > self.limits.queue_mb * MEGABYTE:
             raise Problem(
-                429, f"expected room in the queue, got {plural(len(self.queue), 'photo')} waiting; try again later",
+                429, "expected room in the queue, got a full one; try again later",
                 retry_after=self.retry_after(),
             )  # fmt: skip
 
@@ -178,7 +180,9 @@ class Pool:
             Problem: 429 for a full queue, 503 after too long in the queue, 504 after too long with a worker, 500 if the worker died.
         """
         self.check_room()
-        waiting = Waiting(job, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        waiting = Waiting(job, loop.create_future())
+        timer = loop.call_later(self.limits.queue_seconds, self._expire, waiting)
         self.queue.append(waiting)
         self.queued_bytes += len(job.photo)
         async with self._wake:
@@ -186,8 +190,16 @@ class Pool:
         try:
             return await waiting.future
         finally:
+            timer.cancel()
             if waiting in self.queue:
                 self._drop(waiting)
+
+    def _expire(self, waiting: Waiting) -> None:
+        """After too long in the queue, whether or not there is a worker."""
+        if waiting in self.queue and not waiting.future.done():
+            waited = f"{self.limits.queue_seconds:g} s"
+            detail = f"expected a free worker within {waited}, got none; try again later"
+            waiting.future.set_exception(Problem(503, detail, retry_after=self.retry_after()))
 
     def _drop(self, waiting: Waiting) -> None:
         self.queue.remove(waiting)
@@ -199,31 +211,33 @@ class Pool:
                 await self._wake.wait_for(lambda: self.queue)
                 waiting = self.queue[0]
                 self._drop(waiting)
-            if waiting.future.done():
-                continue
-            if time.monotonic() - waiting.since > self.limits.queue_seconds:
-                waited = f"{self.limits.queue_seconds:g} s"
-                detail = f"expected a free worker within {waited}, got none; try again later"
-                waiting.future.set_exception(Problem(503, detail, retry_after=self.retry_after()))
-                continue
-            return waiting
+            if not waiting.future.done():
+                return waiting
 
-    async def _slot(self, first: Worker) -> None:
-        """Keeps one worker running and gives it photos."""
+    async def _slot(self, first: Worker | None = None) -> None:
+        """Keeps one worker running and gives it photos. first: one that has been begun already."""
         worker, pause = first, 0.1
         while True:
-            self._current.add(worker)
-            if not await self._has_started(worker):
+            reason = ""
+            try:
+                worker = worker or self._new_worker()
+                self._current.add(worker)
+                if await self._has_started(worker):
+                    reason = await self._feed(worker)
+            except Exception:  # out of processes, memory or file descriptors, for instance
+                LOGGER.exception("a worker could not be kept running")
+            if worker is not None:
+                self._current.discard(worker)
+                if reason:
+                    LOGGER.info("worker replaced", extra={"reason": reason, "photos": worker.photos})
+                    self.on_restart(reason)
+                await asyncio.get_running_loop().run_in_executor(self._threads, worker.end)
+                worker = None
+            if reason:
+                pause = 0.1
+            else:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, 10)
-            else:
-                pause = 0.1
-                reason = await self._feed(worker)
-                LOGGER.info("worker replaced", extra={"reason": reason, "photos": worker.photos})
-                self.on_restart(reason)
-            self._current.discard(worker)
-            await asyncio.get_running_loop().run_in_executor(self._threads, worker.end)
-            worker = self._new_worker()
 
     async def _has_started(self, worker: Worker) -> bool:
         loop = asyncio.get_running_loop()
@@ -231,7 +245,8 @@ class Pool:
         try:
             answer = await loop.run_in_executor(self._threads, worker.receive)
         except (EOFError, OSError):
-            LOGGER.error("a worker ended while it was starting")
+            if not self._stopped:
+                LOGGER.error("a worker ended while it was starting")
             return False
         finally:
             timer.cancel()
@@ -246,13 +261,48 @@ class Pool:
     async def _feed(self, worker: Worker) -> str:
         """Gives the worker photos for as long as it should run; returns why it should not."""
         self.ready += 1
+        with self._watched(worker) as dead:
+            try:
+                while True:
+                    following: asyncio.Future[Waiting] = asyncio.ensure_future(self._next())
+                    try:
+                        await asyncio.wait((following, dead), return_when=asyncio.FIRST_COMPLETED)
+                    finally:
+                        if not following.done():
+                            following.cancel()
+                    if dead.done():
+                        if following.done() and not following.cancelled():
+                            self._put_back(following.result())
+                        return "died"
+                    if reason := await self._process(worker, following.result()):
+                        return reason
+            finally:
+                self.ready -= 1
+
+    @contextlib.contextmanager
+    def _watched(self, worker: Worker) -> Iterator[asyncio.Future[None]]:
+        """A future that is done when the worker's process has ended, so that no photo is given to it. (Not on Windows.)"""
+        loop = asyncio.get_running_loop()
+        dead: asyncio.Future[None] = loop.create_future()
+        sentinel = worker.process.sentinel
+
+        def end() -> None:
+            loop.remove_reader(sentinel)
+            dead.set_result(None)
+
+        with contextlib.suppress(NotImplementedError):
+            loop.add_reader(sentinel, end)
         try:
-            while True:
-                waiting = await self._next()
-                if reason := await self._process(worker, waiting):
-                    return reason
+            yield dead
         finally:
-            self.ready -= 1
+            if not dead.done():
+                dead.cancel()
+                with contextlib.suppress(NotImplementedError):
+                    loop.remove_reader(sentinel)
+
+    def _put_back(self, waiting: Waiting) -> None:
+        self.queue.appendleft(waiting)
+        self.queued_bytes += len(waiting.job.photo)
 
     async def _process(self, worker: Worker, waiting: Waiting) -> str:
         """Has one photo processed; returns why the worker must be replaced, "" if it need not be."""

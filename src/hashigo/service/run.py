@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from hashigo.errors import BusyError, MissingExtraError, RecipeError
-from hashigo.machine import cores
+from hashigo.machine import cores, return_large_memory
 from hashigo.models.folder import MODELS, ModelFolder, open_model
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ def serve(settings: Settings, say: Callable[[str], object], log: int = logging.I
     """
     from hashigo.service.logs import set_up
 
+    return_large_memory()
     folders = open_models(settings.models)
     set_up(log)
     with _listen(settings.host, settings.port) as listener:
@@ -51,7 +54,7 @@ async def _serve(
         running = asyncio.create_task(server.serve(sockets=[listener]))
         started = asyncio.create_task(pool.start())
         await asyncio.wait({running, started}, return_when=asyncio.FIRST_COMPLETED)
-        if started.done() and started.exception() is None:
+        if started.done() and started.exception() is None and not server.service.draining:
             say(f"hashigo is running: open {address(settings, listener)} in a browser (Ctrl-C stops it)")
         elif started.done():
             server.should_exit = True
@@ -94,7 +97,22 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def address(settings: Settings, listener: socket.socket) -> str:
-    """The URL of the page."""
-    host, port = settings.host, listener.getsockname()[1]
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{shown}:{port}/" + (f"#token={settings.token}" if settings.token else "")
+    """The URL of the page; where other computers can reach it, theirs too."""
+    token = f"#token={quote(settings.token, safe='')}" if settings.token else ""
+
+    def url(host: str) -> str:
+        shown = f"[{host}]" if ":" in host else host
+        return f"http://{shown}:{listener.getsockname()[1]}/{token}"
+
+    if settings.host not in ("0.0.0.0", "::"):
+        return url(settings.host)
+    own, outer = url("127.0.0.1" if settings.host == "0.0.0.0" else "::1"), _outer_address()
+    return f"{own}, or {url(outer)} on other computers," if outer else own
+
+
+def _outer_address() -> str:
+    """This computer's address in its network; "" if it is in none. Nothing is sent."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))
+        return str(probe.getsockname()[0])
+    return ""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import ipaddress
+import socket
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -64,7 +67,10 @@ class Guard:
         path = scope["path"]
         if self.settings.token and path != "/" and not path.startswith(WITHOUT_TOKEN):
             given = headers.get("authorization", "")
-            if not hmac.compare_digest(given.encode(), f"Bearer {self.settings.token}".encode()):
+            scheme, _, token = given.partition(" ")
+            if scheme.lower() != "bearer" or not hmac.compare_digest(
+                token.strip().encode(), self.settings.token.encode()
+            ):
                 raise Problem(
                     403,
                     "expected the header 'Authorization: Bearer TOKEN' with this service's token, got none or another",
@@ -73,11 +79,20 @@ class Guard:
     def _is_allowed(self, name: str) -> bool:
         if name in ("localhost", *map(str.lower, self.settings.hosts)):
             return True
+        if not self.settings.is_local and name in own_names():
+            return True
         try:
             address = ipaddress.ip_address(name)
         except ValueError:  # a name, which anyone may point to this computer
             return False
         return address.is_loopback or not self.settings.is_local
+
+
+@cache
+def own_names() -> tuple[str, ...]:
+    """Names of this computer in its network. Nobody else can have a page under them."""
+    name = socket.gethostname().lower()
+    return name, f"{name}.local"
 
 
 def _name_of(host: str) -> str:
@@ -91,7 +106,9 @@ def _name_of(host: str) -> str:
 def _check_origin(headers: dict[str, str], host: str) -> None:
     """Raises Problem 403 for a request that another site's page made."""
     site, origin = headers.get("sec-fetch-site", "same-origin"), headers.get("origin")
-    same = origin is None or urlsplit(origin).netloc.lower() == host.lower()
+    same = origin is None
+    with contextlib.suppress(ValueError):  # an odd origin is another one
+        same = same or urlsplit(origin).netloc.lower() == host.lower()
     if site not in ("same-origin", "none") or not same:
         raise Problem(
             403,

@@ -20,7 +20,7 @@ class Server(uvicorn.Server):
     def __init__(self, service: Service) -> None:
         limits = service.settings.limits
         config = uvicorn.Config(
-            build(service), http=configured(limits, service.overload), ws="none", loop="asyncio", log_config=None, access_log=False, server_header=False,
+            build(service), http=configured(limits, service.overload, service.note_request), ws="none", loop="asyncio", log_config=None, access_log=False, server_header=False,
             timeout_keep_alive=max(1, int(limits.head_seconds)), backlog=512, timeout_graceful_shutdown=LAST_SECONDS,
             h11_max_incomplete_event_size=MOST_HEAD_BYTES,
         )  # fmt: skip

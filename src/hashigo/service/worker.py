@@ -134,6 +134,8 @@ def _process(job: Job, model: Model, max_pixels: int) -> Answer:
         losses(result, kind),
         "it was already in colour and got new colours" if recoloured else "",
     ]
+    if not job.kind and photo.format in ONLY_READ:
+        notes.append(f"the result is a {kind} file, because {photo.format} files are only read")
     return Answer(
         result=content,
         media_type=media_type(kind),
@@ -162,9 +164,17 @@ def _read(content: bytes, max_pixels: int) -> Photo:
     try:
         return read(content, max_pixels=max_pixels)
     except PictureError as error:
-        too_large = isinstance(error.__cause__, MemoryError) or pixels_in(content) > max_pixels
-        status = 413 if too_large else 415 if "pip install" in str(error) else 422
+        if (pixels := pixels_in(content)) > max_pixels:
+            raise _Refused(
+                413, f"expected a photo of at most {max_pixels / 1e6:g} megapixels, got {pixels / 1e6:.1f}; reduce it, or start the service with "
+                "a higher --limit photo_megapixels",
+            ) from error  # fmt: skip
+        status = 413 if isinstance(error.__cause__, MemoryError) else 415 if "pip install" in str(error) else 422
         raise _Refused(status, str(error).removeprefix("picture in memory: ")) from error
+
+
+ONLY_READ = ("GIF", "JPEG2000", "PPM", "TGA")
+"""Formats, by Pillow's names, that are read but not written."""
 
 
 def media_type(kind: str) -> str:

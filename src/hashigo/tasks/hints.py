@@ -7,6 +7,7 @@ All functions except `spread_hints` work with NumPy and torch.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -74,7 +75,7 @@ def parse_hint(text: str) -> Hint:
     code = code.strip().removeprefix("#")
     try:
         place = float(x), float(y)
-        if len(code) != 6 or not all(map(math.isfinite, place)):
+        if not re.fullmatch("[0-9a-fA-F]{6}", code) or not all(map(math.isfinite, place)):
             raise ValueError(code)
         red, green, blue = (int(code[i : i + 2], 16) / 255 for i in (0, 2, 4))
     except ValueError as error:

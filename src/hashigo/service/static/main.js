@@ -93,7 +93,7 @@ function drawItem(photo) {
 
 function select(photo) {
   current = photo;
-  sessionStorage.setItem("photo", photo?.id ?? "");
+  store.ofTab.setItem("photo", photo?.id ?? "");
   viewer.show(photo);
   photos.forEach(drawItem);
   photo?.item.scrollIntoView({ block: "nearest", inline: "nearest" });
@@ -356,7 +356,7 @@ function travel(from, to) {
 
 function setModel(name) {
   model = models.find((other) => other.name === name) ?? models[0];
-  localStorage.setItem("model", model.name);
+  store.local.setItem("model", model.name);
   get("vividness").hidden = model.vivid === null;
   get("hinting").hidden = !model.hints;
   viewer.setHinting(model.hints);
@@ -551,7 +551,18 @@ async function fileToSave() {
   return showSaveFilePicker({ suggestedName: "hashigo.zip", types: [{ accept: { "application/zip": [".zip"] } }] });
 }
 
-function unused(name, used) {
+/** A path that every system can unpack: no reserved characters or names, no overlong ones. */
+function safe(path) {
+  const parts = path.normalize("NFC").split("/").map((part) => part.replace(/[\x00-\x1f\x7f<>:"\\|?*\u202a-\u202e\u2066-\u2069]/g, "_").replace(/^\.+$/, "_"));
+  return parts.map((part) => {
+    const dot = part.indexOf("."), stem = dot < 0 ? part : part.slice(0, dot), rest = dot < 0 ? "" : part.slice(dot);
+    const free = /^(con|prn|aux|nul|com\d|lpt\d)$/i.test(stem) ? `${stem}_` : stem;
+    return free.length + rest.length > 180 ? free.slice(0, Math.max(1, 180 - rest.slice(-40).length)) + rest.slice(-40) : free + rest;
+  }).join("/");
+}
+
+function unused(path, used) {
+  const name = safe(path);
   const dot = name.indexOf(".", name.lastIndexOf("/") + 1);
   let free = name;
   for (let number = 2; used.has(free.toLowerCase()); number += 1) free = `${name.slice(0, dot)} (${number})${name.slice(dot)}`;
@@ -661,8 +672,8 @@ function listen() {
   get("theme").onclick = () => {
     const dark = getComputedStyle(document.documentElement).getPropertyValue("--dark").trim() === "1";
     const isOfSystem = matchMedia("(prefers-color-scheme: dark)").matches !== dark;
-    if (isOfSystem) localStorage.removeItem("theme");
-    else localStorage.setItem("theme", dark ? "light" : "dark");
+    if (isOfSystem) store.local.removeItem("theme");
+    else store.local.setItem("theme", dark ? "light" : "dark");
     setTheme();
   };
   addEventListener("keydown", onKey);
@@ -686,7 +697,7 @@ function onKey(event) {
 }
 
 function setTheme() {
-  const theme = localStorage.getItem("theme");
+  const theme = store.local.getItem("theme");
   if (theme) document.documentElement.dataset.theme = theme;
   else delete document.documentElement.dataset.theme;
 }
@@ -723,7 +734,7 @@ async function start() {
     remembers = false;
     notice(say("notKept"));
   }
-  const last = sessionStorage.getItem("photo");
+  const last = store.ofTab.getItem("photo");
   if (photos.length) select(photos.find(({ id }) => id === last) ?? photos[0]);
   drawAll();
   warnOfOtherTabs();
@@ -736,7 +747,7 @@ async function start() {
   }
   get("model").replaceChildren(...models.map(({ name }) => new Option(name, name)));
   get("choosing").hidden = models.length < 2;
-  setModel(localStorage.getItem("model"));
+  setModel(store.local.getItem("model"));
   get("model").value = model.name;
   pump();
 }

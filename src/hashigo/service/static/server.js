@@ -1,5 +1,7 @@
 // Requests to the server. A busy or missing server is asked again until it answers; `onTrouble` tells the page what is going on.
 
+import { ofTab } from "./store.js";
+
 /** An error that asking again does not help: status 0 if there was no answer. */
 export class Refused extends Error {
   constructor(status, detail) {
@@ -11,11 +13,11 @@ export class Refused extends Error {
 const RETRY = new Set([429, 503]);
 const MOST_WAIT = 15;
 
-let token = sessionStorage.getItem("token") ?? "";
+let token = ofTab.getItem("token") ?? "";
 const given = new URLSearchParams(location.hash.slice(1)).get("token");
 if (given) {
   token = given;
-  sessionStorage.setItem("token", token);
+  ofTab.setItem("token", token);
   history.replaceState(null, "", location.pathname);
 }
 

@@ -1,5 +1,16 @@
 // Photos and settings in the browser's own database, so that a reload loses nothing. Files and settings lie apart: settings change often.
 
+/** localStorage or sessionStorage, or nothing where the browser blocks them. */
+function boxOf(name) {
+  try {
+    return window[name];
+  } catch {
+    return { getItem: () => null, setItem() {}, removeItem() {} };
+  }
+}
+
+export const local = boxOf("localStorage"), ofTab = boxOf("sessionStorage");
+
 let database;
 
 function asked(request) {

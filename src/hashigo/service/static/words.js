@@ -1,5 +1,7 @@
 // All texts of the page, in English and Japanese. A word may have places like {n}.
 
+import { local } from "./store.js";
+
 const EN = {
   after: "Colorized", again: "Try again", api: "HTTP API for programs", addFolder: "Add folder", addHint: "Add a hint",
   addPhotos: "Add photos", before: "Original", cancel: "Cancel {name}", cancelled: "Cancelled", chooseFiles: "Choose photos",
@@ -67,7 +69,7 @@ const JA = {
   smaller: "縮小", split: "元の写真とカラー化後の境界", splitValue: "元の写真{n}%", stop: "止める", theme: "ライト／ダーク",
   tools: "ツール", tryNow: "今すぐ試す", undo: "元に戻す", updating: "色をつけています…", view: "写真の表示", vivid: "鮮やか", vividness: "鮮やかさ",
   waiting: "待機中", whole: "全体", welcome: "白黒写真に色をつけます", whichColour: "この場所は何色ですか？", yourPhotos: "写真の扱い",
-  count: "{all}枚中{n}枚完了", countDone: "{all}枚すべて完了", countDoneOne: "完了", countFailed: "{all}枚中{n}枚完了", failures: "{n}枚失敗", countStopped: "停止中：{all}枚中{n}枚",
+  count: "{n}/{all}枚完了", countDone: "{all}枚すべて完了", countDoneOne: "完了", countFailed: "{n}/{all}枚完了", failures: "{n}枚失敗", countStopped: "停止中：{n}/{all}枚完了",
   local: "写真がこのコンピューターの外に出ることはありません。", remote: "写真は{host}に送られますが、保存されません。",
   kept: "写真と色の指定と設定はこのブラウザーに残るので、再読み込みしても失われません。サーバーには何も保存されません。「写真をすべて取り除く」を押すとすべて消えます。",
   skipped: "写真ではないファイルを{n}個除きました。", skippedOne: "写真ではないファイルを1個除きました。",
@@ -98,7 +100,7 @@ const JA = {
 
 export const LANGUAGES = { en: EN, ja: JA };
 
-let language = localStorage.getItem("language") ?? (navigator.language.startsWith("ja") ? "ja" : "en");
+let language = local.getItem("language") ?? (navigator.language.startsWith("ja") ? "ja" : "en");
 
 /** The text of a word in the current language, with its places filled. */
 export function say(word, places = {}) {
@@ -128,6 +130,6 @@ function made(tag, text) {
 /** Changes to the other language. */
 export function changeLanguage() {
   language = language === "en" ? "ja" : "en";
-  localStorage.setItem("language", language);
+  local.setItem("language", language);
   fillWords();
 }
