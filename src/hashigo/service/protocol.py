@@ -21,7 +21,7 @@ MOST_HEAD_BYTES = 32 << 10
 """Largest head of a request. h11 itself only limits heads that arrive in several pieces."""
 
 LINGER_SECONDS = 1.0
-"""After an answer that came before the whole body, what still arrives is read, until nothing has come for this long. If the connection
+"""After an answer that came before the whole body, what still arrives is read, until it comes slower than a photo must. If the connection
 were closed at once, the client's system would throw the answer away."""
 
 LINGER_MOST_SECONDS = 5.0
@@ -98,7 +98,8 @@ class Protocol(H11Protocol):
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._counted = ""
         self._head_bytes = 0
-        self._last_data = self._linger_end = 0.0
+        self._lingering_bytes = 0
+        self._linger_end = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Refuses connections beyond the limits and starts the clock for the first head."""
@@ -131,7 +132,7 @@ class Protocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Passes on data; the first bytes of a later head start the clock. Refuses large heads, and photos under overload."""
-        self._last_data = self.loop.time()
+        self._lingering_bytes += len(data)
         if self.ending or self.bare.is_closing():
             return
         if self.conn.their_state is h11.IDLE:
@@ -220,16 +221,18 @@ class Protocol(H11Protocol):
         if not self.transport.is_closing() and self.conn.their_state is h11.IDLE:
             seconds = f"{self.limits.head_seconds:g} s"
             self._refuse(408, f"expected the head of a request within {seconds}, got none; send it faster")
+            self._close()
 
     def _linger(self) -> None:
         self.flow.resume_reading()
-        self._last_data = self.loop.time()
-        self._linger_end = self._last_data + LINGER_MOST_SECONDS
+        self._lingering_bytes = 0
+        self._linger_end = self.loop.time() + LINGER_MOST_SECONDS
         self._start_clock("linger", LINGER_SECONDS, self._check_linger)
 
     def _check_linger(self) -> None:
-        now = self.loop.time()
-        if now - self._last_data < LINGER_SECONDS and now < self._linger_end:
+        least = 1000 * self.limits.body_kb_per_second * LINGER_SECONDS
+        if self._lingering_bytes >= least and self.loop.time() < self._linger_end:
+            self._lingering_bytes = 0
             self._start_clock("linger", LINGER_SECONDS, self._check_linger)
         else:
             self._close()
