@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from hashigo.apply.planning import Job
 from hashigo.apply.record import Records, Source, State, options_of, source_of
 from hashigo.errors import PictureError, RecipeError, plural
 from hashigo.files import atomic_path, clear_leftovers
+from hashigo.image.metadata import has_unread_pages
 from hashigo.image.photo import MAX_PIXELS, Pages, Photo, losses, pixels_in, read, write
 from hashigo.tasks.capabilities import hint_taker
 from hashigo.tasks.hints import Hint, hint_text, parse_hint
@@ -263,9 +263,7 @@ def _listed(path: Path) -> list[dict[str, str]]:
 
 def _advised(warning: str) -> str:
     """A warning with the option that helps."""
-    return (
-        f"{warning}; --pages all takes all" if re.fullmatch(r"only the first of its .+ is used", warning) else warning
-    )
+    return f"{warning}; --pages all takes all" if has_unread_pages(warning) else warning
 
 
 @dataclass

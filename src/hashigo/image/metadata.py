@@ -120,6 +120,11 @@ def further_pictures(image: Image.Image) -> str:
     return "its gain map (HDR) is not kept" if image.format == "JPEG" and _has_gain_map(image) else ""
 
 
+def has_unread_pages(warning: str) -> bool:
+    """Whether a warning by `further_pictures` says that pages were left out that can be read."""
+    return bool(re.fullmatch(r"only the first of its .+ is used", warning))
+
+
 def _frames_of(image: Image.Image) -> int:
     """Number of pictures in a file; above `MOST_COUNTED` they are not counted, because files can have millions of empty pages."""
     if image.format != "TIFF":

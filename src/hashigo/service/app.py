@@ -9,22 +9,22 @@ import re
 import time
 from collections.abc import Mapping, MutableMapping
 from contextlib import asynccontextmanager
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from fastapi import FastAPI, Path, Query, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse
 from starlette.exceptions import HTTPException
 
 from hashigo.errors import HashigoError, did_you_mean, plural
 from hashigo.service.body import ClientLeft, read_body
+from hashigo.service.description import ANSWERS, PHOTO_BODY, Format, HintTexts, ModelName, Quality, Vivid, Width
 from hashigo.service.docs import docs_page
 from hashigo.service.job import Answer, Job
 from hashigo.service.metrics import Metrics
 from hashigo.service.pool import Pool
-from hashigo.service.problems import MEDIA_TYPE, Problem
+from hashigo.service.problems import Problem
 from hashigo.service.security import App, Guard, Message, Receive, Send
 from hashigo.service.settings import Limits, Settings
 from hashigo.service.static_files import StaticFiles
@@ -38,74 +38,6 @@ LOGGER = logging.getLogger("hashigo.service")
 
 COLORIZE, APPLY = "/v1/colorize", "/v1/models/{name}/apply"
 """The routes that take photos."""
-
-_REFUSALS = (400, 403, 404, 408, 413, 415, 422, 429, 500, 503, 504)
-
-_PROBLEM = {
-    "type": "object",
-    "properties": {"type": {"type": "string"}, "title": {"type": "string"}, "status": {"type": "integer"}, "detail": {"type": "string"}},
-    "required": ["type", "title", "status", "detail"],
-}  # fmt: skip
-
-_PHOTO_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {"image/*": {"schema": {"type": "string", "format": "binary"}},
-                    "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-    }
-}  # fmt: skip
-
-_HEADERS = {
-    name: {"schema": {"type": "string"}, "description": about}
-    for name, about in {
-        "Hashigo-Model": "The model.", "Hashigo-Size": "Size of the result in pixels, for instance 640x480.",
-        "Hashigo-Photo-Size": "Size of the upright photo.", "Server-Timing": "Milliseconds per stage: queue, read, network, write.",
-    }.items()
-}  # fmt: skip
-_RETRY = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds after which to try again."}}
-
-_ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The result",
-        "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}},
-        "headers": _HEADERS,
-    },
-    **{
-        status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": _PROBLEM}}}
-        | ({"headers": _RETRY} if status in (429, 503) else {})
-        for status in _REFUSALS
-    },
-}
-
-Vivid = Annotated[
-    float | None,
-    Query(
-        ge=0,
-        le=1,
-        allow_inf_nan=False,
-        description="0 favours accuracy (muted colours), 1 favours saturation; by default the model's own value.",
-    ),
-]
-HintTexts = Annotated[
-    list[str],
-    Query(description="A colour hint `x,y,#rrggbb`, in pixels of the upright photo; repeatable. Write # as %23."),
-]
-Format = Annotated[
-    str,
-    Query(
-        description="Format of the result: jpeg, png, webp, avif, tiff or bmp; by default the photo's own, or png where that is only read."
-    ),
-]
-Quality = Annotated[int | None, Query(ge=1, le=100, description="Quality of JPEG, WebP and AVIF.")]
-Width = Annotated[
-    int,
-    Query(
-        ge=0,
-        le=100_000,
-        description="Reduce the photo to at most this width first, for a quick preview; 0 keeps its size.",
-    ),
-]
-ModelName = Annotated[str, Path(description="A name from GET /v1/models.")]
 
 
 class Service:
@@ -156,7 +88,7 @@ class Service:
         """Receives a photo, has it processed, and answers with the result.
 
         Raises:
-            Problem: see `_REFUSALS`.
+            Problem: see `ERRORS`.
         """
         if self.draining:
             raise Problem(503, "expected a running service, got one that is stopping; try again later", retry_after=5)
@@ -306,9 +238,9 @@ def build(service: Service) -> FastAPI:
 def _add_photos(app: FastAPI, service: Service) -> None:
     @app.post(
         COLORIZE,
-        responses=_ANSWERS,
+        responses=ANSWERS,
         response_class=Response,
-        openapi_extra=_PHOTO_BODY,
+        openapi_extra=PHOTO_BODY,
         summary="Colorize a photo",
     )
     async def colorize(
@@ -321,9 +253,9 @@ def _add_photos(app: FastAPI, service: Service) -> None:
 
     @app.post(
         APPLY,
-        responses=_ANSWERS,
+        responses=ANSWERS,
         response_class=Response,
-        openapi_extra=_PHOTO_BODY,
+        openapi_extra=PHOTO_BODY,
         summary="Apply a model",
     )
     async def apply(
@@ -354,7 +286,7 @@ def _add_facts(app: FastAPI, service: Service) -> None:
         "/readyz",
         summary="Does the service accept photos?",
         response_class=PlainTextResponse,
-        responses={503: _ANSWERS[503]},
+        responses={503: ANSWERS[503]},
     )
     async def readyz() -> Response:
         if service.draining or not service.pool.ready:

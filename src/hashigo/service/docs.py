@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from hashigo.service.description import ERRORS, HEADERS
 from hashigo.service.settings import Limits
 
 EXAMPLES = {
@@ -45,33 +46,6 @@ await writeFile("new.jpg", Buffer.from(await response.arrayBuffer()));""",
 }
 """One request in three languages; `{base}` stands for the service's address."""
 
-ERRORS = {
-    400: "The body is empty, or the request is not valid HTTP.",
-    403: "The host name is unknown (--allow-host), the request comes from another site's page, or the token is missing or wrong.",
-    404: "There is no such address or model.",
-    405: "The address exists, but not with this method.",
-    408: "The request arrived too slowly.",
-    413: "The file or the picture is too large, or the picture does not fit in the worker's memory.",
-    415: "The body is not a picture, or needs an extra that is not installed (HEIC).",
-    422: "A parameter is wrong, or the picture is damaged.",
-    429: "The queue is full, or the address has too many connections. Wait as long as Retry-After says, then try again.",
-    431: "The head of the request is too large.",
-    500: "The process that worked on the photo ended. Only this photo is affected.",
-    503: "The service is starting or stopping, or the photo waited too long. Try again later.",
-    504: "The photo took too long.",
-}
-"""What each status means."""
-
-HEADERS = {
-    "Hashigo-Model": "Name of the model.",
-    "Hashigo-Size": "Width and height of the result in pixels.",
-    "Hashigo-Photo-Size": "Width and height of the upright photo in pixels, before <code>width</code> reduced it.",
-    "Hashigo-Was-Coloured": "1 if the photo was already in colour and got new colours.",
-    "Hashigo-Notes": "What the result could not keep of the photo, percent-encoded. Only if there is something.",
-    "Server-Timing": "Milliseconds in the queue, for reading, for the network and for writing.",
-}
-"""Headers of results, with their meanings as HTML."""
-
 
 def docs_page(api: Mapping[str, Any], base: str, limits: Limits) -> str:
     """The page as HTML. api: the OpenAPI description; base: the service's address."""
@@ -95,10 +69,10 @@ The result is byte for byte what <code>hashigo colorize</code> writes, with all 
 <h2>Examples</h2>{examples}
 <p>If the service was started with <code>--token</code>, add the header <code>Authorization: Bearer TOKEN</code>.</p>
 <h2>Requests</h2>{routes}
-<h2>Headers of a result</h2>{_table(HEADERS)}
+<h2>Headers of a result</h2>{_table({name: _html(about) for name, about in HEADERS.items()})}
 <h2>Errors</h2>
 <p>An error is <code>application/problem+json</code> (RFC 9457). Its <code>detail</code> says what was expected, what was received and what to do.</p>
-{_table({str(status): escape(text) for status, text in ERRORS.items()})}
+{_table({str(status): _html(text) for status, text in ERRORS.items()})}
 <h2>Limits</h2>
 <p>This service reads photos of up to {limits.photo_mb:g} MB and {limits.photo_megapixels:g} megapixels.
 <a href="/v1/limits">/v1/limits</a> lists all limits; <code>hashigo serve --limit NAME=VALUE</code> changes them.</p>

@@ -271,8 +271,10 @@ class Pool:
                         if not following.done():
                             following.cancel()
                     if dead.done():
-                        if following.done() and not following.cancelled():
+                        if following.done():
                             self._put_back(following.result())
+                        async with self._wake:  # the call that woke this worker is meant for another one now
+                            self._wake.notify()
                         return "died"
                     if reason := await self._process(worker, following.result()):
                         return reason

@@ -272,9 +272,8 @@ class Protocol(H11Protocol):
             body = problem.body()
             headers = problem.headers() | {"content-length": str(len(body)), "connection": "close"} | _HEADERS
             lines = [f"HTTP/1.1 {problem.status} {title(problem.status)}", *map(": ".join, headers.items()), "", ""]
-            self.bare.write(
-                "\r\n".join(lines).encode("latin-1") + body
-            )  # not by h11, which takes longer than all the rest
+            # not by h11, which takes longer than all the rest
+            self.bare.write("\r\n".join(lines).encode("latin-1") + body)
         self._linger()
 
 

@@ -92,7 +92,7 @@ class Guard:
 def own_names() -> tuple[str, ...]:
     """Names of this computer in its network. Nobody else can have a page under them."""
     name = socket.gethostname().lower()
-    return name, f"{name}.local"
+    return (name, f"{name}.local") if name else ()
 
 
 def _name_of(host: str) -> str:

@@ -134,8 +134,8 @@ def _process(job: Job, model: Model, max_pixels: int) -> Answer:
         losses(result, kind),
         "it was already in colour and got new colours" if recoloured else "",
     ]
-    if not job.kind and photo.format in ONLY_READ:
-        notes.append(f"the result is a {kind} file, because {photo.format} files are only read")
+    if not job.kind and photo.format not in (kind, "MPO"):  # an MPO file is a JPEG with further pictures
+        notes.append(f"a {photo.format} photo has a {kind} result unless another format is asked for")
     return Answer(
         result=content,
         media_type=media_type(kind),
@@ -171,10 +171,6 @@ def _read(content: bytes, max_pixels: int) -> Photo:
             ) from error  # fmt: skip
         status = 413 if isinstance(error.__cause__, MemoryError) else 415 if "pip install" in str(error) else 422
         raise _Refused(status, str(error).removeprefix("picture in memory: ")) from error
-
-
-ONLY_READ = ("GIF", "JPEG2000", "PPM", "TGA")
-"""Formats, by Pillow's names, that are read but not written."""
 
 
 def media_type(kind: str) -> str:

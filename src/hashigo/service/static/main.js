@@ -85,7 +85,8 @@ function drawItem(photo) {
   const source = photo.thumb || photo.before;
   if (image.getAttribute("src") !== (source || NOTHING)) image.src = source || NOTHING;
   words.textContent = stateText(photo);
-  words.previousSibling.textContent = photos.some(({ name }) => name === photo.name && photo.path) && photos.filter(({ name }) => name === photo.name).length > 1 ? photo.path + photo.name : photo.name;
+  const isTwice = photos.filter(({ name }) => name === photo.name).length > 1;
+  words.previousSibling.textContent = isTwice ? photo.path + photo.name : photo.name;
   open.tabIndex = close.tabIndex = photo === current ? 0 : -1;  // the arrow keys lead to the others
   open.ariaCurrent = photo === current ? "true" : "false";
   close.ariaLabel = close.title = say(["waiting", "colouring"].includes(state) ? "cancel" : "remove", { name: photo.name });
@@ -127,12 +128,12 @@ function remove(photo) {
 }
 
 function bringBack(removed) {
-  for (const photo of removed) {
-    const again = photoOf(photo);
-    insert(again);
-    remember(again, true);
-    select(again);
+  const back = removed.map((photo) => photoOf(photo));
+  for (const photo of back) {
+    insert(photo);
+    remember(photo, true);
   }
+  select(back[0]);
 }
 
 function removeAll() {
@@ -660,7 +661,8 @@ function listen() {
   get("model").onchange = (event) => setModel(event.target.value);
   get("help").onclick = async () => {
     get("about").showModal();
-    const { photo_mb: mb, photo_megapixels: mp } = await server.limits();
+    const { photo_mb: mb, photo_megapixels: mp } = await server.limits().catch(() => ({}));
+    if (!mb) return;
     get("most").textContent = say("most", { mb, mp });
     get("most").hidden = false;
   };
@@ -685,7 +687,7 @@ function onKey(event) {
   if (!current || event.altKey || event.target.closest(taken)) return;
   const list = event.target.closest("#thumbs") ? { ArrowUp: -1, ArrowDown: 1 }[event.key] : 0;
   if (list) step(list);
-  else if (event.ctrlKey || event.metaKey) {
+  else if (isCommand) {
     const redo = event.key === "y" || (event.shiftKey && event.key.toLowerCase() === "z");
     if (!redo && event.key !== "z") return;
     travel(...(redo ? ["future", "past"] : ["past", "future"]));

@@ -28,7 +28,7 @@ const EN = {
   tooMany: "At most {most} photos at once: {n} were left out. Download and remove some first.",
   already: "{n} of these photos were already here.", alreadyOne: "{name} was already here.", inTwoTabs:
   "hashigo is open in another tab too. Use only one of them: they do not see each other’s changes.",
-  most: "A photo may have up to {mb} MB and {mp} megapixels. The command line has no such limit.",
+  most: "A photo may have up to {mb} MB and {mp} megapixels. “hashigo colorize” on the command line takes larger ones.",
   packing: "Packing photo {n} of {all}…", packed: "{n} photos are in the zip file.", packedOne: "1 photo is in the zip file.",
   leftOut: "Left out: {names}.", andMore: "{names} and {n} more", nothingPacked: "No photo could be packed.", noAnswer: "The server does not answer.", stopPacking: "Stop", stopThat: "Cancel",
   saved: "{name} was downloaded.", notes: "About {name}: {notes}.", heldBack: "{name} could not be downloaded: {why}", ofBrowser: "The browser could not open this photo.",
@@ -77,7 +77,7 @@ const JA = {
   packing: "{all}枚中{n}枚目をまとめています…", packed: "{n}枚の写真をzipファイルにまとめました。", packedOne: "1枚の写真をzipファイルにまとめました。",
   already: "このうち{n}枚はすでにあります。", alreadyOne: "{name}はすでにあります。",
   inTwoTabs: "hashigoは別のタブでも開かれています。変更は互いに反映されないので、どちらか一方だけを使ってください。",
-  most: "1枚の大きさは{mb} MB、{mp}メガピクセルまでです。コマンドラインにはこの制限はありません。",
+  most: "1枚の大きさは{mb} MB、{mp}メガピクセルまでです。コマンドラインのhashigo colorizeなら、より大きな写真も扱えます。",
   leftOut: "zipに入れられなかった写真：{names}", andMore: "{names}、ほか{n}枚", nothingPacked: "まとめられる写真がありませんでした。", noAnswer: "サーバーから応答がありません。", stopPacking: "止める", stopThat: "取り消す",
   saved: "{name}をダウンロードしました。", notes: "{name}について：{notes}", heldBack: "{name}をダウンロードできませんでした：{why}", ofBrowser: "ブラウザーでこの写真を開けませんでした。",
   busy: "サーバーが混み合っています。{n}秒後に再試行します。", gone: "サーバーから応答がありません。hashigo serveは動いていますか？ {n}秒後に再試行します。",
