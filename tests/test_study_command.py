@@ -54,7 +54,8 @@ def test_wrong_words_are_told(words: list[str], told: str) -> None:
         command.parse(words)
 
 
-def test_exit_statuses(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_exit_statuses(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     assert main(["study"]) == 2
     assert main(["study", "--help"]) == 0
     assert main(["study", "purity", "--help"]) == 0
