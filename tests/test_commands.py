@@ -233,10 +233,10 @@ def test_data_pack(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 # --- export, evaluate, doctor -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("half", [False, True])
-def test_export(half: bool, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("options", [[], ["--half"], ["--weights", "int8"]])
+def test_export(options: list[str], model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "deep" / "net.onnx"
-    assert main(["export", model, "-o", str(path), *(["--half"] if half else [])]) == 0
+    assert main(["export", model, "-o", str(path), *options]) == 0
     assert "net.onnx" in capsys.readouterr().err
     from hashigo.apply.engines import OpenVinoEngine
 

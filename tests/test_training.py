@@ -268,7 +268,7 @@ def test_the_machine_is_chosen_or_forced() -> None:
 @pytest.mark.parametrize(("precision", "channels_last"), [("fp32", "off"), ("bf16", "on")])
 def test_forced_settings_train(precision: Any, channels_last: Any, tmp_path: Path) -> None:
     machine = MachineRecipe("cpu", precision=precision, channels_last=channels_last, compile="off")
-    run = train(photos(tmp_path / "in", machine=machine, epochs=1, half=True), tmp_path / "run", onnx=False)
+    run = train(photos(tmp_path / "in", machine=machine, epochs=1, weights="float16"), tmp_path / "run", onnx=False)
     assert (run.setup.precision, run.setup.channels_last) == (precision, channels_last == "on")
     assert {value.dtype for value in weights(run).values() if value.is_floating_point()} == {torch.float16}
 

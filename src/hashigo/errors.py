@@ -52,9 +52,10 @@ class TrainingError(HashigoError, RuntimeError):
 class MissingExtraError(HashigoError, ImportError):
     """A part of hashigo needs packages of an extra that is not installed."""
 
-    def __init__(self, what: str, extra: str, missing: str = "") -> None:
+    def __init__(self, what: str, extra: str, missing: str = "", also: str = "") -> None:
         detail = f" ({missing} was not found)" if missing else ""
-        super().__init__(f"{what} needs the extra '{extra}'{detail}: pip install 'hashigo[{extra}]'")
+        command = f"pip install 'hashigo[{extra}]'" + (f" && {also}" if also else "")
+        super().__init__(f"{what} needs the extra '{extra}'{detail}: {command}")
         self.extra = extra
 
 

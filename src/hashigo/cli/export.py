@@ -17,7 +17,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", metavar="FILE", required=True, help="the ONNX file to write, such as model.onnx"
     )
-    parser.add_argument("--half", action="store_true", help="store the weights as float16, at half the size")
+    parser.add_argument(
+        "--weights", choices=("float32", "float16", "int8"), default="float32",
+        help="how to store the weights: float16 takes half the space, int8 a quarter",
+    )  # fmt: skip
+    parser.add_argument(
+        "--half", action="store_const", const="float16", dest="weights", help="the same as --weights float16"
+    )
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
@@ -32,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
 
     folder = open_model(args.model)
     check_output(args.output, "-o", [".onnx"])
-    path = export_onnx(load_network(folder), args.output, half=args.half)
+    path = export_onnx(load_network(folder), args.output, args.weights)
     sizes = (
         "any N, H and W" if folder.fixed_size is None else f"any N, H × W fixed to {folder.fixed_size} by the network"
     )

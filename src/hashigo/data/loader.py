@@ -7,7 +7,7 @@ There are no worker processes: one indexed read makes a whole batch. Order depen
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -25,12 +25,18 @@ FINEST = 4
 
 
 class Batch(NamedTuple):
-    """A batch: `rgb` float32 (N, 3, h, w) in 0..1, channels last in memory, with its origin."""
+    """A batch: `rgb` float32 (N, 3, h, w) in 0..1, channels last in memory, with its origin.
+
+    version: of the pictures' crops and other random variations: the epoch, unless there are only a few versions.
+    features: of a network's backbone, if they are known.
+    """
 
     rgb: Tensor
     indices: Tensor
     epoch: int
     number: int
+    version: int
+    features: Tensor | None = None
 
 
 class ResidentPictures:
@@ -124,6 +130,7 @@ class Loader:
         seed: together with the epoch determines order, crops and flips.
         zoom: random-resized crop, with a side between `zoom` × the crop and the short side; 0: all
             of the crop's size.
+        variants: show each picture in this many versions, in turn; 0: in a new one in each epoch.
 
     Raises:
         RecipeError: no crop although the pictures differ in size, or no pictures.
@@ -139,7 +146,11 @@ class Loader:
         flip: bool = True,
         seed: int = 0,
         zoom: float = 0.0,
+        variants: int = 0,
     ) -> None:
+        self.variants = variants if training else 1
+        self.features: Callable[[int, Tensor], Tensor] | None = None
+        """(version, indices) → the features of a network's backbone, if they are known."""
         self.resident, self.training, self.flip, self.seed, self.zoom = resident, training, flip, seed, zoom
         self.count = len(resident.sizes)
         self.batch_size = min(batch_size, self.count)
@@ -214,17 +225,23 @@ class Loader:
         step = self.batch_size * self.world
         chosen = order[number * step : (number + 1) * step][self.rank :: self.world]
         indices = chosen.to(self.resident.device, non_blocking=True)
+        version = epoch % self.variants if self.variants else epoch
+        features = None if self.features is None else self.features(version, indices)
+        return Batch(self.crops(version, indices), indices, epoch, number, version, features)
+
+    def crops(self, version: int, indices: Tensor) -> Tensor:
+        """A version of the pictures `indices` (n,): float32 (n, 3, h, w), 0..1."""
         height, width = self.size or (0, 0)
         if not self.training:
-            return Batch(self.resident.centre(indices, height, width), indices, epoch, number)
-        rng = PictureRng(self.seed ^ 0x5EED, epoch, indices)
+            return self.resident.centre(indices, height, width)
+        rng = PictureRng(self.seed ^ 0x5EED, version, indices)
         if self.zoom:
-            return Batch(self._zoomed(indices, rng, height, width), indices, epoch, number)
+            return self._zoomed(indices, rng, height, width)
         room = (self.resident.sizes[indices] - torch.tensor([height, width], device=indices.device)).clamp(min=0) + 1
         top = rng.integers(high=room[:, 0])
         left = rng.integers(high=room[:, 1])
         flip = rng.uniform() < (0.5 if self.flip else 0.0)
-        return Batch(self.resident.gather(indices, top, left, flip, height, width), indices, epoch, number)
+        return self.resident.gather(indices, top, left, flip, height, width)
 
     def sample(self, most: int) -> Iterator[Tensor]:
         """The central crops of at most `most` pictures, evenly spread: batches float32 (N, 3, h, w), 0..1."""

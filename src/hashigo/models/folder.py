@@ -1,5 +1,7 @@
 """Model folders: config.json + model.safetensors + model.onnx + README.md (the model card). Never a pickle.
 
+Weights are stored once: model.onnx refers to their places in model.safetensors.
+
 `config.json` contains the network's keyword arguments, as Hugging Face's hub mixin writes and reads them, and under
 "hashigo" the task and the size of the pictures that the network was trained on. Reading a folder needs no torch;
 `load_network` and `save_model` do.
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from hashigo.errors import HashigoError, MissingExtraError, ModelError, RecipeError, did_you_mean
 from hashigo.files import atomic_path, open_file
+from hashigo.models.weights import Weights, check_weights, packed, unpacked
 from hashigo.networks.contract import CHECKS, LARGEST_SIDE, Contract, contract_of, is_whole, unet_contract
 from hashigo.tasks import Task, make_task, task_config
 
@@ -127,8 +130,9 @@ def load_network(folder: ModelFolder) -> Network:
         MissingExtraError: torch is not installed.
     """
     try:
+        import torch
         from safetensors import SafetensorError
-        from safetensors.torch import load_file
+        from safetensors.numpy import load_file
 
         from hashigo.networks import make_network
     except ImportError as error:
@@ -138,7 +142,8 @@ def load_network(folder: ModelFolder) -> Network:
     except RecipeError as error:
         raise ModelError(f"{folder.path}: expected a config.json of a network that hashigo has: {error}") from error
     try:
-        network.load_state_dict(load_file(folder.weights))
+        stored = unpacked(load_file(folder.weights))
+        network.load_state_dict({name: torch.from_numpy(value) for name, value in stored.items()})
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise ModelError(
             f"{folder.weights}: expected the weights of {folder.network} {folder.options}: {error}"
@@ -153,7 +158,7 @@ def save_model(
     *,
     size: int = 0,
     card: str = "",
-    half: bool = False,
+    weights: Weights = "float32",
     onnx: bool = True,
 ) -> ModelFolder:
     """Writes a model folder, each file whole or not at all.
@@ -164,15 +169,16 @@ def save_model(
         task: its task.
         size: side of the pictures that it was trained on, 0 if unknown.
         card: text of the model card, Markdown.
-        half: stores floating-point weights as float16.
+        weights: how they are stored; with "int8" only large ones as integers, the others as float16.
         onnx: also write model.onnx; otherwise that of an earlier model is removed.
 
     Raises:
         ModelError: the network's class is not in `NETWORKS`.
     """
+    check_weights(weights)
     from importlib.metadata import version
 
-    from safetensors.torch import save
+    from safetensors.numpy import save
 
     from hashigo.networks import NETWORKS
 
@@ -190,18 +196,16 @@ def save_model(
         "task": task_config(task),
         "size": size,
     }
-    weights = {
-        name: (value.half() if half and value.is_floating_point() else value).contiguous().cpu()
-        for name, value in network.state_dict().items()
-    }
+    values = {name: value.contiguous().cpu().numpy() for name, value in network.state_dict().items()}
+    (folder / "model.onnx").unlink(missing_ok=True)  # it refers to places in the other file
     with atomic_path(folder / "model.safetensors") as temporary:
-        temporary.write_bytes(save(weights, metadata={"format": "pt"}))  # save_file would make it private
+        temporary.write_bytes(
+            save(packed(values, weights), metadata={"format": "pt"})
+        )  # save_file would make it private
     if onnx:
         from hashigo.models.onnx import export_onnx
 
-        export_onnx(network, folder / "model.onnx", half=half)
-    else:
-        (folder / "model.onnx").unlink(missing_ok=True)
+        export_onnx(network, folder / "model.onnx", weights, stored=folder / "model.safetensors")
     with atomic_path(folder / "README.md") as temporary:
         temporary.write_text(card or f"# {task.name}\n", encoding="utf-8")
     with atomic_path(folder / "config.json") as temporary:

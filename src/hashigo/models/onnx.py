@@ -5,26 +5,39 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
+import json
 import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from hashigo.errors import MissingExtraError
 from hashigo.files import atomic_path
+from hashigo.models.weights import INT8, SCALE, Weights, packed
 
 if TYPE_CHECKING:
     import onnx
+    import onnx_ir as ir
 
     from hashigo.networks.base import Network
 
 
-def export_onnx(network: Network, path: str | Path, *, half: bool = False) -> Path:
+def export_onnx(
+    network: Network, path: str | Path, weights: Weights = "float32", *, stored: str | Path | None = None
+) -> Path:
     """Writes `network` as ONNX with input "input" (N, C, H, W) and output "output", float32, N, H and W free.
 
-    A network of a fixed size keeps its H and W. `half` stores the weights as float16; runtimes convert
-    them back when they load the file, and compute as usual.
+    A network of a fixed size keeps its H and W.
+
+    Args:
+        network: any network with a contract.
+        path: the file to write.
+        weights: how they are stored; runtimes convert them back when they load the file, and compute as usual.
+        stored: a safetensors file beside `path` that has these weights, stored in the same way. The ONNX file then refers to its
+            contents and cannot be used without it.
 
     Raises:
         MissingExtraError: torch, onnx or onnxscript is not installed.
@@ -44,16 +57,33 @@ def export_onnx(network: Network, path: str | Path, *, half: bool = False) -> Pa
     with _quiet():
         program = torch.onnx.export(
             plain, (example,), dynamo=True, dynamic_shapes=(dims,), input_names=["input"], output_names=["output"],
-            verbose=False,
+            verbose=False, optimize=False,
         )  # fmt: skip
-    model = program.model_proto  # type: ignore[union-attr]
+    model = _simplified(program.model)  # type: ignore[union-attr]
     _strip(model)
-    if half:
-        _halve(model)
+    _pack(model, set(plain.state_dict()), weights)
     onnx.checker.check_model(model)
+    if stored is not None:
+        _refer(model, Path(stored))
     with atomic_path(path) as temporary:
         onnx.save(model, str(temporary))
     return Path(path)
+
+
+def _simplified(model: ir.Model) -> onnx.ModelProto:
+    """The model with everything computed that no weight is part of. Weights keep their names and values, so that they can be
+    stored once; runtimes fuse them (BatchNorm into convolutions, for instance) when they load the file."""
+    import onnx_ir as ir
+    from onnxscript import optimizer
+
+    def has_no_weight(node: ir.Node) -> bool | None:
+        return False if any(value is not None and value.is_initializer() for value in node.inputs) else None
+
+    optimizer.inline(model)
+    for _ in range(2):
+        optimizer.fold_constants(model, should_fold=has_no_weight)
+        optimizer.remove_unused_nodes(model)
+    return ir.to_proto(model)
 
 
 @contextlib.contextmanager
@@ -81,19 +111,49 @@ def _strip(model: onnx.ModelProto) -> None:
     del model.graph.value_info[:]
 
 
-def _halve(model: onnx.ModelProto) -> None:
-    """Stores float32 initializers of more than 64 values as float16, each behind a Cast back to float32."""
-    import numpy as np
+STORED = ".stored"
+"""Added to the name of a value that still has to be converted to float32."""
+
+
+def _refer(model: onnx.ModelProto, weights: Path) -> None:
+    """Replaces the values of initializers that a safetensors file also contains, under the same name, by references to it."""
+    from onnx import TensorProto
+
+    with weights.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        stored = json.loads(file.read(length))
+        for tensor in model.graph.initializer:
+            place = stored.get(tensor.name.removesuffix(STORED), {}).get("data_offsets")
+            if place is None or len(tensor.raw_data) != place[1] - place[0]:
+                continue
+            offset = 8 + length + place[0]
+            file.seek(offset)
+            if file.read(place[1] - place[0]) != tensor.raw_data:
+                continue
+            tensor.ClearField("raw_data")
+            tensor.data_location = TensorProto.EXTERNAL
+            for key, value in (("location", weights.name), ("offset", offset), ("length", place[1] - place[0])):
+                tensor.external_data.add(key=key, value=str(value))
+
+
+def _pack(model: onnx.ModelProto, names: set[str], kind: Weights) -> None:
+    """Stores the initializers called `names` in the same way as a safetensors file, each converted back to float32 by a node."""
     from onnx import TensorProto, helper, numpy_helper
 
-    casts = []
+    kept, nodes = [], []
     for tensor in model.graph.initializer:
-        values = numpy_helper.to_array(tensor)
-        if values.dtype != np.float32 or values.size <= 64:
-            continue
         name = tensor.name
-        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), name + ".half"))
-        casts.append(helper.make_node("Cast", [name + ".half"], [name], to=TensorProto.FLOAT))
-    nodes = [*casts, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
+        parts = packed({name: numpy_helper.to_array(tensor)}, kind) if name in names else {}
+        if name + INT8 in parts:
+            kept += [numpy_helper.from_array(values, part) for part, values in parts.items()]
+            nodes.append(helper.make_node("Cast", [name + INT8], [name + STORED], to=TensorProto.FLOAT))
+            nodes.append(helper.make_node("Mul", [name + STORED, name + SCALE], [name]))
+        elif name in parts and parts[name].dtype == np.float16:
+            kept.append(numpy_helper.from_array(parts[name], name + STORED))
+            nodes.append(helper.make_node("Cast", [name + STORED], [name], to=TensorProto.FLOAT))
+        else:
+            kept.append(tensor)
+    nodes += model.graph.node
+    for field, values in ((model.graph.initializer, kept), (model.graph.node, nodes)):
+        del field[:]
+        field.extend(values)

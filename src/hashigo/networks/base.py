@@ -82,6 +82,24 @@ class Network(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["au
         """
         return self.encode(x)[0]
 
-    def own_loss(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The answer to x, and the network's own loss, which is added to the task's, such as a VAE's KL divergence: a scalar, or None."""
-        return self(x), None
+    @property
+    def backbone(self) -> nn.Module | None:
+        """A large pretrained part that need not be trained, or None. With one, the network defines `backbone_features`, and `forward` accepts them."""
+        return None
+
+    def backbone_features(self, x: Tensor) -> Tensor:
+        """What the backbone computes of x, for `forward(x, features)`: (N, in_channels, H, W) → (N, features, h, w).
+
+        Raises:
+            RecipeError: the network has no backbone.
+        """
+        raise RecipeError(
+            f"{type(self).__name__} has no backbone: expected a network with one, such as unet with the encoder dinov2-lite0"
+        )
+
+    def own_loss(self, x: Tensor, features: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """The answer to x, and the network's own loss, which is added to the task's, such as a VAE's KL divergence: a scalar, or None.
+
+        features: of `backbone_features`, if they are known.
+        """
+        return (self(x) if features is None else self(x, features)), None

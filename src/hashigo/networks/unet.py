@@ -20,9 +20,10 @@ from hashigo.errors import RecipeError, did_you_mean
 from hashigo.networks.base import Network
 from hashigo.networks.blocks import ACTIVATIONS, Block
 from hashigo.networks.contract import check_unet_options, unet_contract
-from hashigo.networks.encoders.base import Encoder, FixedEncoder
+from hashigo.networks.encoders.base import Encoder, FixedEncoder, WithBackbone
 from hashigo.networks.encoders.efficientnet import EfficientNetLite0
 from hashigo.networks.encoders.plain import PlainEncoder
+from hashigo.networks.encoders.vit import DinoV2Lite0
 
 SKIPS = ("concat", "none", "zeroed")
 
@@ -84,9 +85,10 @@ class UNet(Network, tags=["unet", "autoencoder"]):
         stem: Reduction before the first level: the network's height and width, and its answer's, are 1/stem of the input's (space to
             depth). 2 is four times as fast as 1.
         context: Add a summary of the whole picture to the latent.
-        encoder: "plain", one block per level, or "efficientnet-lite0" (`networks.encoders.efficientnet`), which can have pretrained
-            weights (`networks.load_pretrained`). It needs depth 4 and stem 2 (its first convolution's stride), and its
-            latent is (N, 320, H/32, W/32), without activation.
+        encoder: "plain", one block per level; or one that can have pretrained weights (`networks.load_pretrained`):
+            "efficientnet-lite0" (`networks.encoders.efficientnet`), or "dinov2-lite0" (`networks.encoders.vit`), a vision transformer
+            beside it. These need depth 4 and stem 2 (their first convolution's stride), and their latent,
+            (N, 320 or 512, H/32, W/32), has no activation.
 
     Initialization and BatchNorm follow Keras, for the article's curves: Glorot-uniform weights, zero biases,
     momentum 0.99 (0.01 in torch's terms), epsilon 1e-3.
@@ -172,8 +174,11 @@ class UNet(Network, tags=["unet", "autoencoder"]):
         latent, skips = self._encode(self.pad(x))
         return latent, Skips(skips, self._answer_size(x))
 
-    def _encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        x, skips = self.encoder.encode(x)
+    def _encode(self, x: Tensor, features: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
+        if features is not None and isinstance(self.encoder, WithBackbone):
+            x, skips = self.encoder.encode(x, features)
+        else:
+            x, skips = self.encoder.encode(x)
         if self.context is not None:
             x = self.context(x)
         return (x if self.bottleneck is None else self.bottleneck.encode(x)), skips
@@ -198,15 +203,17 @@ class UNet(Network, tags=["unet", "autoencoder"]):
         y: Tensor = self.activation(self.head(x))
         return y[..., : skips.size[0], : skips.size[1]] if isinstance(skips, Skips) else y
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, features: Tensor | None = None) -> Tensor:
         """(N, in_channels, H, W) → (N, out_channels, H/stem, W/stem), rounded up: padded to `multiple`, cropped back.
+
+        features: what `backbone_features(x)` returned, if it is known.
 
         Raises:
             RecipeError: x has another shape, or with a bottleneck, another size than the network's.
         """
         self._check_batch(x)
         height, width = self._answer_size(x)
-        latent, skips = self._encode(self.pad(x))
+        latent, skips = self._encode(self.pad(x), features)
         return self.decode(latent, skips)[..., :height, :width]
 
     def _check_batch(self, x: object) -> None:
@@ -234,6 +241,21 @@ class UNet(Network, tags=["unet", "autoencoder"]):
     def pretrainable(self) -> nn.Module | None:
         """The encoder, if it can be pretrained."""
         return None if isinstance(self.encoder, PlainEncoder) else self.encoder
+
+    @property
+    def backbone(self) -> nn.Module | None:
+        """The encoder's, if it has one."""
+        return self.encoder.backbone if isinstance(self.encoder, WithBackbone) else None
+
+    def backbone_features(self, x: Tensor) -> Tensor:
+        """What the encoder's backbone computes: (N, in_channels, H, W) → (N, features, h, w), of the padded x.
+
+        Raises:
+            RecipeError: the encoder has no backbone.
+        """
+        if not isinstance(self.encoder, WithBackbone):
+            return super().backbone_features(x)
+        return self.encoder.backbone_features(self.pad(x))
 
     def pad(self, x: Tensor) -> Tensor:
         """The batch with its last row and column repeated up to the next multiple of `multiple`; unchanged if it fits."""
@@ -273,7 +295,7 @@ def _rename_plain_encoder(_network: nn.Module, state: dict[str, Tensor], prefix:
             state[f"{prefix}encoder.{name.removeprefix(prefix)}"] = state.pop(name)
 
 
-ENCODERS: dict[str, type[FixedEncoder]] = {"efficientnet-lite0": EfficientNetLite0}
+ENCODERS: dict[str, type[FixedEncoder]] = {"efficientnet-lite0": EfficientNetLite0, "dinov2-lite0": DinoV2Lite0}
 """Encoders that can replace the plain one, which has a block per level."""
 
 

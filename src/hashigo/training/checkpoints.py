@@ -149,7 +149,7 @@ def _noted(path: Path) -> object:
         ) from error
 
 
-MAY_CHANGE = ("machine", "epochs", "panels", "checkpoint_minutes", "half")
+MAY_CHANGE = ("machine", "epochs", "panels", "checkpoint_minutes", "weights")
 """Keys of a recipe that a resumed run may change; changing any other would make it a different run."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from hashigo.data.loader import Batch
 from hashigo.errors import TrainingError
 from hashigo.networks.base import Network
+from hashigo.networks.encoders.base import Pretrained
 from hashigo.randomness import PictureRng
 from hashigo.tasks import Task, task_config
 from hashigo.training.recipe import OptimizerRecipe
-from hashigo.training.step import Criterion, Run, step_loss
+from hashigo.training.step import Criterion, step_loss
 
 Checkpoint = dict[str, Any]  # tensors and plain values, nested as Lightning nests them
 Group = dict[str, object]
@@ -88,7 +89,12 @@ class Restorer(LightningModule):
         self.about = about
         self.task, self.network = task, network
         part = network.pretrainable
-        self._pretrained = set() if part is None else {id(parameter) for parameter in part.parameters()}
+        pretrained = (
+            () if part is None else part.pretrained_parameters() if isinstance(part, Pretrained) else part.parameters()
+        )
+        self._pretrained = {id(parameter) for parameter in pretrained}
+        backbone = network.backbone
+        self._backbone = set() if backbone is None else {id(parameter) for parameter in backbone.parameters()}
         self.loss: Criterion = task.criterion(loss)
         self.optimizer_recipe, self.steps, self.seed = optimizer, steps, seed
         self.train_loss, self.val_loss = Average(), Average()
@@ -98,21 +104,38 @@ class Restorer(LightningModule):
         if optimizer.encoder_lr == 0:  # a step is faster without its gradients; it stays frozen afterwards
             for parameter in () if part is None else part.parameters():
                 parameter.requires_grad_(False)
+        if optimizer.backbone_lr == 0 and backbone is not None:
+            backbone.requires_grad_(False)
         self._channels_last = channels_last
         if channels_last:
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         # through a closure, so that the compiled copy's names do not enter the state dict
         run = torch.compile(network.own_loss) if compiled else network.own_loss
-        self._run: Run = lambda x: run(x)
+        self._run: Callable[..., tuple[Tensor, Tensor | None]] = lambda *inputs: run(*inputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """The network's answer in float32: (N, in, H, W) → (N, out, H, W)."""
         return self._answer(x)[0].float()
 
-    def _answer(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _answer(self, x: Tensor, features: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         if self._channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
-        return self._run(x)
+        return self._run(x) if features is None else self._run(x, features)
+
+    @torch.no_grad()
+    def backbone_features(self, rgb: Tensor, rng: PictureRng) -> Tensor:
+        """What the network's backbone computes of pictures (n, 3, H, W), with the random variations of `rng`: (n, features, h, w)."""
+        with torch.autocast(rgb.device.type, enabled=False):
+            x, _ = self.task.pair(rgb, rng)
+        return self.network.backbone_features(x)
+
+    def training_rng(self, version: int, indices: Tensor) -> PictureRng:
+        """The random variations of training pictures, except for their crops."""
+        return PictureRng(self.seed, version, indices)
+
+    def validation_rng(self, version: int, indices: Tensor) -> PictureRng:
+        """The random variations of validation pictures, the same in every epoch."""
+        return PictureRng(self.seed + 1, 0, indices)
 
     def on_train_start(self) -> None:
         """Stores the start of this session; never called for a finished run that is resumed."""
@@ -120,11 +143,17 @@ class Restorer(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch, augmented by (seed, epoch, index)."""
-        rng = PictureRng(self.seed, batch.epoch, batch.indices)
-        loss = step_loss(self.network, self.task, batch.rgb, rng, criterion=self.loss, run=self._answer)
+        rng = self.training_rng(batch.version, batch.indices)
+        loss = self._loss(batch, rng)
         self.train_loss.add(loss, len(batch.rgb))
         self._watch(loss, batch)
         return loss
+
+    def _loss(self, batch: Batch, rng: PictureRng) -> Tensor:
+        def run(x: Tensor) -> tuple[Tensor, Tensor | None]:
+            return self._answer(x, batch.features)
+
+        return step_loss(self.network, self.task, batch.rgb, rng, criterion=self.loss, run=run)
 
     def _watch(self, loss: Tensor, batch: Batch) -> None:
         """Records the first batch whose loss is not finite; checks from time to time, on the CPU always."""
@@ -150,13 +179,12 @@ class Restorer(LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Adds the loss of one validation batch; damage is the same in every epoch."""
-        rng = PictureRng(self.seed + 1, 0, batch.indices)
-        loss = step_loss(self.network, self.task, batch.rgb, rng, criterion=self.loss, run=self._answer)
+        loss = self._loss(batch, self.validation_rng(batch.version, batch.indices))
         self.val_loss.add(loss, len(batch.rgb))
 
     def restore(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """A validation batch for display: the network's inputs as pictures, and its results, (N, 3, H, W)."""
-        rng = PictureRng(self.seed + 1, 0, batch.indices)
+        rng = self.validation_rng(batch.version, batch.indices)
         x = self.task.encode(self.task.degrade(batch.rgb, rng))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._autocast):
             output = self(x)
@@ -202,13 +230,16 @@ class Restorer(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The recipe's optimizer and schedule."""
-        parts: dict[bool, list[nn.Parameter]] = {False: [], True: []}
+        recipe = self.optimizer_recipe
+        rates = {"": 1.0, "pretrained": recipe.encoder_lr, "backbone": recipe.backbone_lr}
+        parts: dict[str, list[nn.Parameter]] = {part: [] for part in rates}
         for parameter in self.network.parameters():
             if parameter.requires_grad:
-                parts[id(parameter) in self._pretrained].append(parameter)
-        recipe = self.optimizer_recipe
-        rates = {False: recipe.lr, True: recipe.lr * recipe.encoder_lr}
-        groups = [{"params": part, "lr": rates[encoder]} for encoder, part in parts.items() if part]
+                place = id(parameter)
+                parts[
+                    "backbone" if place in self._backbone else "pretrained" if place in self._pretrained else ""
+                ].append(parameter)
+        groups = [{"params": part, "lr": recipe.lr * rates[name]} for name, part in parts.items() if part]
         optimizer, schedule = make_optimizer(groups, recipe, self.steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

@@ -66,6 +66,9 @@ class DataRecipe:
         zoom: Random-resized crop: the side is drawn between `zoom` × `crop` and the short side; 0 crops without resizing.
         colourful: Leave out training pictures less colourful than this (M3, 0 to about 100; below 15 is nearly grey), because
             grey scans among colour photos teach a colorizer to leave photos grey; 0 keeps all.
+        variants: Show each training picture in only this many versions (crops and other random variations), in turn. The features of a network's
+            backbone are then computed once for each and kept in the run's folder while it trains, which makes steps many times
+            faster, and takes 0.6 MB per version with dinov2-lite0 and a crop of 128. 0 makes a new version in every epoch.
         limit: Use at most this many training pictures, evenly spaced; 0 uses all.
         validation_limit: Use at most this many validation pictures, evenly spaced; 0 uses all.
     """
@@ -81,6 +84,7 @@ class DataRecipe:
     flip: bool = True
     zoom: float = 0.0
     colourful: float = 0.0
+    variants: int = 0
     limit: int = 0
     validation_limit: int = 0
 
@@ -100,6 +104,7 @@ class OptimizerRecipe:
         encoder_lr: Learning rate of a pretrained encoder (network.options.encoder), as a share of lr; a smaller one preserves more of
             what it has learned. 0 freezes its weights (not its BatchNorm statistics), which is faster, but the encoder then cannot
             learn to use colour hints.
+        backbone_lr: Learning rate of the encoder's backbone, if it has one (dinov2-lite0 has), as a share of lr; 0 freezes it.
     """
 
     name: Literal["sgd", "adamw"] = "sgd"
@@ -110,6 +115,7 @@ class OptimizerRecipe:
     warmup: int = 0
     clip: float = 0.0
     encoder_lr: float = 1.0
+    backbone_lr: float = 0.0
 
 
 @dataclass
@@ -149,7 +155,8 @@ class Recipe:
         seed: Seed for the initial weights, the order of the pictures and all augmentation.
         panels: Number of fixed validation pictures in each epoch's panel; 0 makes no panels.
         checkpoint_minutes: Write a checkpoint this often within epochs, besides the one after each epoch; 0 writes none within epochs.
-        half: Store the finished model's weights as float16, at half the size.
+        weights: How the finished model's weights are stored: float32; float16, at half the size; or int8, which stores large ones as 8-bit
+            integers with a scale per channel, at a quarter.
         ema: Decay of an exponential moving average of the weights, such as 0.999; the average is validated, shown and saved.
             0 turns it off.
         start: A model to fine-tune: its weights and its task's statistics are the starting point.
@@ -166,7 +173,7 @@ class Recipe:
     seed: int = 0
     panels: int = 100
     checkpoint_minutes: float = 10.0
-    half: bool = False
+    weights: Literal["float32", "float16", "int8"] = "float32"
     ema: float = 0.0
     start: str = ""
 
@@ -181,6 +188,10 @@ class Recipe:
             raise RecipeError(f"data.validation_share: expected between 0 and 1, got {self.data.validation_share}")
         if self.start and self.network.pretrained:
             raise RecipeError("network.pretrained: expected false where training starts from a model (start), got true")
+        if self.data.variants and self.optimizer.backbone_lr:
+            raise RecipeError(
+                f"optimizer.backbone_lr: expected 0 where features of the backbone are computed only once (data.variants), got {self.optimizer.backbone_lr}"
+            )
         if self.ema >= 1.0:
             raise RecipeError(f"ema: expected below 1, such as 0.999, got {self.ema}")
         if not _is_number(self.optimizer.lr) or not 0 < self.optimizer.lr < float("inf"):
@@ -205,6 +216,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "data.size": (0, LARGEST_SIDE),
     "data.crop": (0, LARGEST_SIDE),
     "data.limit": (0, 10**9),
+    "data.variants": (0, 10_000),
     "data.zoom": (0, 1_000),
     "data.colourful": (0, 1_000),
     "data.validation_limit": (0, 10**9),
@@ -213,6 +225,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "optimizer.warmup": (0, 10**9),
     "optimizer.clip": (0, 10**9),
     "optimizer.encoder_lr": (0, 1_000),
+    "optimizer.backbone_lr": (0, 1_000),
     "machine.threads": (0, 4_096),
     "machine.devices": (-1, 1_024),
 }

@@ -52,6 +52,7 @@ from hashigo.training.checkpoints import (
     checkpoint_to_use,
     read_checkpoint,
 )
+from hashigo.training.features import known_features
 from hashigo.training.module import Restorer
 from hashigo.training.recipe import DataRecipe, Recipe
 from hashigo.training.setup import Setup, choose
@@ -144,6 +145,7 @@ def _train(
         temporary.write_text(json.dumps(noted) + "\n", encoding="utf-8")
     module.steps = recipe.epochs * len(loaders[0])
     start = time.perf_counter()
+    known = known_features(recipe, folder / "features", module, loaders, setup.precision == "bf16", say)
     with _quiet(), _interruptible(trainer):
         trainer.fit(module, *loaders, ckpt_path=last, weights_only=True)
     seconds = time.perf_counter() - start
@@ -153,8 +155,16 @@ def _train(
     rate = steps * loaders[0].batch_size * trainer.world_size / seconds
     card = model_card(recipe, task, training, validation, metrics, setup, (seconds, rate), network)
     model = save_model(
-        folder / "model", network, task, size=_trained_size(recipe, loaders[0]), card=card, half=recipe.half, onnx=onnx
+        folder / "model",
+        network,
+        task,
+        size=_trained_size(recipe, loaders[0]),
+        card=card,
+        weights=recipe.weights,
+        onnx=onnx,
     )
+    for features in known:
+        features.remove()
     if recipe.panels and trainer.is_global_zero:
         animate(folder / "panels")  # last: if it fails, the model is there
     return Run(folder, model, metrics, setup, seconds, rate)
@@ -266,7 +276,7 @@ def _prepare(recipe: Recipe, training: PictureSet, validation: PictureSet) -> tu
     loaders = (
         Loader(
             ResidentPictures(training, device), training=True, flip=recipe.data.flip, seed=recipe.seed,
-            zoom=recipe.data.zoom, batch_size=batch_size, crop=crop,
+            zoom=recipe.data.zoom, batch_size=batch_size, crop=crop, variants=recipe.data.variants,
         ),
         Loader(ResidentPictures(validation, device), training=False, batch_size=batch_size, crop=crop),
     )  # fmt: skip

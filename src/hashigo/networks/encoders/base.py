@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -41,6 +42,23 @@ class FixedEncoder(Encoder):
         self.in_channels = in_channels
 
 
+class WithBackbone(FixedEncoder):
+    """An encoder with a large pretrained part, the backbone. While it is not trained, its features can be computed once for each picture."""
+
+    @property
+    def backbone(self) -> nn.Module:
+        """That part."""
+        raise NotImplementedError
+
+    def backbone_features(self, x: Tensor) -> Tensor:
+        """What the backbone computes: (N, in_channels, H, W), sides multiples as for `encode` → (N, features, h, w)."""
+        raise NotImplementedError
+
+    def encode(self, x: Tensor, features: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
+        """As `Encoder.encode`. features: what `backbone_features(x)` returned, if it is known."""
+        raise NotImplementedError
+
+
 class Pretrained(nn.Module):
     """A part of a network with pretrained weights.
 
@@ -49,6 +67,10 @@ class Pretrained(nn.Module):
     """
 
     origin: ClassVar[str]
+
+    def pretrained_parameters(self) -> Iterator[nn.Parameter]:
+        """The parameters that have pretrained weights: by default all."""
+        return self.parameters()
 
     def check_pretrained(self) -> None:
         """Makes sure that the weights are available.

@@ -1,0 +1,161 @@
+"""Features of a network's backbone, computed once for each variant of each picture and kept in a memory-mapped file.
+
+A backbone that is not trained gives the same features in every epoch that shows a picture in the same way. With them on disk, a
+step costs no more than the rest of the network.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hashigo.data.loader import Loader
+from hashigo.errors import RecipeError
+from hashigo.files import atomic_path
+from hashigo.randomness import PictureRng
+from hashigo.tasks import task_config
+from hashigo.training.module import Restorer
+from hashigo.training.recipe import Recipe
+
+SAVED_EVERY = 60.0
+"""Seconds between notes of how far a file has been filled, which is what an interruption costs at most."""
+
+
+class Features:
+    """The features of `variants` versions of `count` pictures, float16 (variants, count, features, h, w), in a file that is filled once.
+
+    Args:
+        path: the file, `.npy`; beside it, `.json` describes what it contains and how many rows are filled.
+        variants: number of versions of each picture.
+        count: number of pictures.
+        shape: (features, h, w) of one picture.
+        about: what the features depend on, such as the seed; a file made with something else is filled again.
+
+    Raises:
+        RecipeError: the disk is too small.
+    """
+
+    def __init__(self, path: Path, variants: int, count: int, shape: tuple[int, ...], about: dict[str, Any]) -> None:
+        self.path, self.note = path, path.with_suffix(".json")
+        self.about = json.loads(json.dumps({**about, "shape": [variants, count, *shape]}))  # as it will be read again
+        self.rows = variants * count
+        known = self._known()
+        self.filled = int(known.pop("filled", 0))
+        size = (variants, count, *shape)
+        if known != self.about or not path.is_file():
+            self.filled = 0
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+            _check_space(path, 2 * int(np.prod(size)))
+            np.lib.format.open_memmap(path, "w+", np.float16, size).flush()
+        self.values = np.load(path, mmap_mode="r+")
+
+    def fill(self, compute: Callable[[int, Tensor], Tensor], batch_size: int, say: Callable[[str], None]) -> None:
+        """Fills the rows that are missing. compute: (variant, indices (n,)) → features (n, features, h, w)."""
+        count, first, start, saved = self.values.shape[1], self.filled, time.monotonic(), time.monotonic()
+        while self.filled < self.rows:
+            variant, index = divmod(self.filled, count)
+            indices = torch.arange(index, min(index + batch_size, count))
+            made = compute(variant, indices).float().clamp(-6e4, 6e4).half()
+            self.values[variant, index : index + len(indices)] = made.cpu().numpy()
+            self.filled += len(indices)
+            if time.monotonic() - saved > SAVED_EVERY:
+                saved = time.monotonic()
+                self._save()
+                rate = (self.filled - first) / (saved - start)
+                left = (self.rows - self.filled) / rate / 60
+                say(
+                    f"features of the backbone: {self.filled:,} of {self.rows:,}, {rate:.0f} per second, {left:.0f} minutes left"
+                )
+        self._save()
+
+    def __call__(self, variant: int, indices: Tensor) -> Tensor:
+        """The features of pictures `indices` (n,) in a variant: float32 (n, features, h, w), on the device of `indices`."""
+        places = indices.cpu().numpy()
+        order = np.argsort(places)  # in the order of the file, which matters if it is larger than memory
+        values = np.empty((len(places), *self.values.shape[2:]), np.float32)
+        for place in order:
+            values[place] = self.values[variant, places[place]]
+        return torch.from_numpy(values).to(indices.device)
+
+    def remove(self) -> None:
+        """Deletes the file, which is large."""
+        del self.values
+        self.path.unlink(missing_ok=True)
+        self.note.unlink(missing_ok=True)
+
+    def _known(self) -> dict[str, Any]:
+        try:
+            known = json.loads(self.note.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return known if isinstance(known, dict) else {}
+
+    def _save(self) -> None:
+        self.values.flush()
+        with atomic_path(self.note) as temporary:
+            temporary.write_text(json.dumps({**self.about, "filled": self.filled}) + "\n", encoding="utf-8")
+
+
+def known_features(
+    recipe: Recipe,
+    folder: Path,
+    module: Restorer,
+    loaders: tuple[Loader, Loader],
+    half: bool,
+    say: Callable[[str], None],
+) -> list[Features]:
+    """Computes the features of the network's backbone for all versions of all pictures if there are only `data.variants`
+    of each, and gives them to the loaders. half: whether to compute in bfloat16. Returns the files, to be removed when training is done.
+
+    Raises:
+        RecipeError: several devices, or too small a disk.
+    """
+    if not recipe.data.variants or module.network.backbone is None:
+        return []
+    if recipe.machine.devices != 1:
+        raise RecipeError(f"machine.devices: expected 1 with data.variants, got {recipe.machine.devices}")
+    about = {"seed": recipe.seed, "crop": recipe.data.crop, "zoom": recipe.data.zoom, "task": task_config(module.task)}
+    rngs = (module.training_rng, module.validation_rng)
+    known = []
+    for name, loader, rng in zip(("training", "validation"), loaders, rngs, strict=True):
+        compute = partial(_compute, module, loader, rng, half)
+        shape = compute(0, torch.zeros(1, dtype=torch.int64)).shape[1:]
+        features = Features(folder / f"{name}.npy", loader.variants, loader.count, tuple(shape), about)
+        features.fill(compute, loader.batch_size, say)
+        loader.features = features
+        known.append(features)
+    return known
+
+
+def _compute(
+    module: Restorer,
+    loader: Loader,
+    rng: Callable[[int, Tensor], PictureRng],
+    half: bool,
+    version: int,
+    indices: Tensor,
+) -> Tensor:
+    device = loader.resident.device
+    module.network.to(device)
+    with torch.autocast(device.type, torch.bfloat16, enabled=half):
+        indices = indices.to(device)
+        return module.backbone_features(loader.crops(version, indices), rng(version, indices))
+
+
+def _check_space(path: Path, size: int) -> None:
+    free = shutil.disk_usage(path.parent).free
+    if size > 0.95 * free:
+        raise RecipeError(
+            f"data.variants: the backbone's features need {size / 1e9:.1f} GB in {path.parent}, got {free / 1e9:.1f} GB of free space; "
+            "lower data.variants or data.limit, or put --run on a larger disk"
+        )

