@@ -127,6 +127,20 @@ def test_activations(activation: str) -> None:
                 torch.testing.assert_close(network(x), function(plain(x)))
 
 
+@pytest.mark.parametrize("level", [0, 1, 2])
+def test_a_coarse_answer_is_enlarged_and_added(level: int) -> None:
+    plain, network = small(output_activation="linear"), small(output_activation="linear", coarse=level)
+    network.load_state_dict(plain.state_dict(), strict=False)
+    x = photos(16, 24)
+    with torch.no_grad():
+        _, skips = network.encode(x)
+        coarse = network.coarse(skips[level])
+        assert coarse.shape[-2:] == (16 >> level, 24 >> level)
+        added = functional.interpolate(coarse, (16, 24), mode="bilinear", align_corners=False)
+        torch.testing.assert_close(network(x), plain(x) + added)
+        assert added.std() > 0.01
+
+
 def test_residual_adds_a_projection_of_the_input() -> None:
     block_ = small(residual=True).encoder.down[0]
     with torch.no_grad():
@@ -153,7 +167,9 @@ def test_any_size_goes_through_and_comes_back(height: int, width: int) -> None:
     assert output.shape == x.shape
 
 
-@pytest.mark.parametrize("options", [{}, {"stem": 2}, {"stem": 3}, {"skips": "none"}, {"context": True}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"stem": 2}, {"stem": 3}, {"skips": "none"}, {"context": True}, {"coarse": 1}], ids=str
+)
 @pytest.mark.parametrize("size", [(25, 25), (1, 40), (24, 32)])
 def test_decode_of_encode_is_forward_at_every_size(options: dict[str, Any], size: tuple[int, int]) -> None:
     network, x = small(**options), photos(*size)
@@ -218,6 +234,8 @@ def test_the_bottleneck_is_two_dense_layers() -> None:
         ({"skips": "concatt"}, "did you mean 'concat'"),
         ({"skips": ["concat", "none"]}, "3 levels"),
         ({"skips": ["concat", "none", None]}, "None"),
+        ({"coarse": 3}, "coarse: .* from 0 to 2"),
+        ({"coarse": True}, "coarse: .* from 0 to 2"),
         ({"latent_activation": "tahn"}, "did you mean 'tanh'"),
         ({"output_activation": "softmax"}, "linear, relu, sigmoid, tanh"),
     ],
@@ -266,7 +284,7 @@ def test_batch_norm_forgets_as_keras_does() -> None:
 
 
 def test_every_parameter_learns() -> None:
-    network = small(residual=True, bottleneck=4, size=(16, 16)).train()
+    network = small(residual=True, bottleneck=4, size=(16, 16), coarse=1).train()
     network(photos(16, 16)).square().sum().backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
@@ -282,6 +300,7 @@ def test_every_parameter_learns() -> None:
         {},
         {"in_channels": 1, "out_channels": 2, "width": 3, "depth": 2, "skips": ["none", "concat"], "residual": True},
         {"skips": "zeroed", "bottleneck": 6, "size": (16, 24), "latent_activation": "tanh"},
+        {"stem": 2, "coarse": 2},
     ],
 )
 def test_save_pretrained_and_back(options: dict[str, Any], tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ def test_another_run_is_not_overwritten(run: Run) -> None:
 
 @pytest.mark.parametrize(("changes", "hint"), [
     ({"data": DataRecipe()}, "data.train"), ({"loss": "hubber"}, "'huber'"), ({"task": TaskRecipe("paint")}, "colorize"),
-    ({"network": NetworkRecipe("vit")}, "unet"), ({"task": TaskRecipe("denoise", {"strong": 1})}, "'strongest'"),
+    ({"network": NetworkRecipe("unit")}, "unet"), ({"task": TaskRecipe("denoise", {"strong": 1})}, "'strongest'"),
     ({"network": NetworkRecipe(options={"out_channels": 2})}, "leave it out"), ({"data": DataRecipe(train="nowhere")}, "nowhere"),
     ({"network": NetworkRecipe(options={"stem": 2})}, "answers at 1/2 of its sides"), ({"data": DataRecipe(train="digits", limit=1)}, "at least 2"), ({"machine": MachineRecipe(accelerator="warp")}, "auto"),
 ])  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -12,20 +13,23 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hashigo import color
 from hashigo.apply.engines import OpenVinoEngine
 from hashigo.errors import MissingExtraError, ModelError, RecipeError
 from hashigo.models import load_network, save_model
+from hashigo.models.weights import Weights
 from hashigo.networks import UNet, make_network
 from hashigo.networks.encoders import vit
+from hashigo.networks.growing import start_from
+from hashigo.networks.vit import ViT
 from hashigo.tasks import make_task
 from hashigo.training.recipe import DataRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
 from hashigo.training.run import train
 from photos import picture
 from test_resume import Stop, Stopped
-from tiny import album
+from tiny import album, as_trained
 
 OPTIONS: dict[str, Any] = {
     "encoder": "dinov2-lite0",
@@ -34,6 +38,7 @@ OPTIONS: dict[str, Any] = {
     "width": 4,
     "in_channels": 4,
     "out_channels": 8,
+    "coarse": 2,
 }
 
 
@@ -159,6 +164,118 @@ def test_weights_are_stored_once(network: UNet, tmp_path: Path) -> None:
     assert folder.onnx.stat().st_size < 1e6
 
 
+# --- the transformer by itself, and a U-Net that starts with it ------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def alone(stored: dict[str, Tensor]) -> ViT:
+    torch.manual_seed(5)
+    made = make_network("vit", in_channels=4, out_channels=8)
+    assert isinstance(made, ViT)
+    made.transformer.load_pretrained()
+    nn.init.normal_(made.head.bias)
+    return made.eval()
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 96), (40, 210), (1, 1), (97, 63)])
+def test_a_vit_answers_at_an_eighth(height: int, width: int, alone: ViT) -> None:
+    x = seen("chelsea", height, width)
+    with torch.no_grad():
+        answer = alone(x)
+        assert answer.shape == (1, 8, -(-height // 8), -(-width // 8))
+        torch.testing.assert_close(alone(x, alone.backbone_features(x)), answer)
+        torch.testing.assert_close(alone.decode(*alone.encode(x)), answer)
+        (
+            torch.testing.assert_close(alone(x + torch.tensor([0.0, 1, 1, 1])[:, None, None]), answer),
+            "it sees only the luma",
+        )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"blocks": []}, "blocks: .* from 1 to 12"), ({"blocks": [3, 2]}, "ascending"), ({"blocks": [13]}, "from 1 to 12"),
+        ({"blocks": "12"}, "blocks"), ({"width": 100}, "multiple of heads"), ({"width": 0}, "width"), ({"depth": -1}, "depth"),
+        ({"output_activation": "tahn"}, "did you mean 'tanh'"), ({"heads": True}, "heads"),
+    ],
+)  # fmt: skip
+def test_options_of_a_vit_that_do_not_fit(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        make_network("vit", **options)
+
+
+@pytest.mark.parametrize("weights", ["float16", "int8"])
+def test_a_vit_as_onnx(weights: Weights, alone: ViT, tmp_path: Path) -> None:
+    folder = save_model(tmp_path, alone, make_task("colorize-bins"), weights=weights)
+    assert folder.weights.stat().st_size < {"float16": 46e6, "int8": 24e6}[weights]
+    session = onnxruntime.InferenceSession(str(folder.onnx), providers=["CPUExecutionProvider"])
+    engine, again = OpenVinoEngine(folder.onnx, precision="fp32", threads=1), load_network(folder)
+    for height, width in ((64, 64), (50, 131)):
+        x = seen("coffee", height, width)
+        with torch.no_grad():
+            expected, exact = again(x).numpy(), alone(x).numpy()
+        np.testing.assert_allclose(
+            session.run(None, {"input": x.numpy()})[0], expected, atol=2e-3 * np.abs(expected).max()
+        )
+        # with integers, OpenVINO rounds what they are multiplied by, too
+        assert np.abs(engine(x.numpy()) - expected).mean() < {"float16": 1e-3, "int8": 0.03}[weights] * exact.std()
+        assert np.abs(expected - exact).mean() < {"float16": 0.005, "int8": 0.05}[weights] * exact.std()
+
+
+def convolutional(**options: Any) -> UNet:
+    made = make_network("unet", output_activation="linear", residual=True, context=True, **{
+        **OPTIONS, "encoder": "efficientnet-lite0", "coarse": None, **options
+    })  # fmt: skip
+    assert isinstance(made, UNet)
+    return as_trained(made)
+
+
+def test_a_unet_starts_with_the_mean_of_its_parts(network: UNet, alone: ViT) -> None:
+    part, whole = convolutional(), copy.deepcopy(network)
+    start_from(whole, [alone, part])
+    x = seen("astronaut", 64, 96)
+    with torch.no_grad():
+        coarse = nn.functional.interpolate(alone(x), (32, 48), mode="bilinear", align_corners=False)
+        expected = (part(x) + coarse) / 2
+        torch.testing.assert_close(whole.eval()(x), expected, rtol=1e-3, atol=1e-3)
+    assert expected.std() > 0.1
+
+
+def test_one_part_alone_is_a_start_too_and_the_rest_can_learn(network: UNet) -> None:
+    part, whole = convolutional(), copy.deepcopy(network)
+    start_from(whole, [part])
+    x = seen("chelsea", 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(whole.eval()(x), part(x), rtol=1e-3, atol=1e-3)
+    whole(x).square().sum().backward()
+    for name in ("coarse.weight", "fuse.2.conv1.weight", "up.3.weight", "encoder.convolutions.stem.conv.weight"):
+        grad = whole.get_parameter(name).grad
+        assert grad is not None
+        assert grad.abs().max() > 0, name
+
+
+@pytest.mark.parametrize(
+    ("others", "message"),
+    [
+        (lambda: [convolutional(width=8)], "match"),
+        (lambda: [convolutional(), convolutional()], "one network of each kind"),
+        (lambda: [UNet(width=1, depth=1)], "efficientnet-lite0, or a vit, got UNet"),
+        (lambda: [make_network("vit", in_channels=4, out_channels=8, width=96)], "match|coarse"),
+    ],
+)
+def test_starts_that_do_not_fit(others: Any, message: str, network: UNet) -> None:
+    with pytest.raises(RecipeError, match=message):
+        start_from(copy.deepcopy(network), others())
+
+
+def test_other_networks_start_only_with_their_own_kind() -> None:
+    first, second = UNet(width=2, depth=1), UNet(width=2, depth=1)
+    start_from(first, [second])
+    assert torch.equal(first.head.weight, second.head.weight)
+    with pytest.raises(RecipeError, match="same kind"):
+        start_from(first, [UNet(width=3, depth=1)])
+
+
 # --- training on features computed once ----------------------------------------------------------------------
 
 
@@ -196,6 +313,28 @@ def test_training_on_stored_features_equals_training_without(tmp_path: Path) -> 
     for row, other in zip(run.metrics, plain.metrics, strict=True):
         assert row["train_loss"] == pytest.approx(other["train_loss"], rel=1e-2)
         assert row["val_loss"] == pytest.approx(other["val_loss"], rel=1e-2)
+
+
+@pytest.mark.usefixtures("small")
+def test_a_run_starts_from_two_models(tmp_path: Path) -> None:
+    pictures = album(tmp_path / "photos", 16, 40)
+    part, recipe = convolutional(), made(pictures)
+    task = make_task("colorize-bins").fitted([])  # type: ignore[attr-defined]
+    part = make_network(
+        "unet", **{**OPTIONS, "encoder": "efficientnet-lite0", "coarse": None, "out_channels": len(task.bins)}
+    )
+    save_model(tmp_path / "part", part, task, onnx=False)
+    first = replace(
+        recipe, network=NetworkRecipe("vit", {"blocks": [1, 2]}), epochs=1,
+        task=replace(recipe.task, statistics=str(tmp_path / "part")),
+    )  # fmt: skip
+    tokens = train(first, tmp_path / "tokens", onnx=False)
+    assert tokens.model.task.cells == task.cells  # type: ignore[attr-defined]
+    both = train(
+        replace(recipe, start=f"{tmp_path / 'tokens'}, {tmp_path / 'part'}", epochs=1), tmp_path / "both", onnx=False
+    )
+    backbone = load_network(both.model).state_dict()["encoder.transformer.patch.weight"]
+    assert torch.equal(backbone, load_network(tokens.model).state_dict()["transformer.patch.weight"])
 
 
 @pytest.mark.usefixtures("small")

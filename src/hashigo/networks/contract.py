@@ -100,6 +100,9 @@ def check_unet_options(options: Mapping[str, object]) -> None:
         raise RecipeError(
             f"width and depth: expected at most {MOST_CHANNELS:,} channels in the middle (width × 2^depth), got {width << depth:,}"
         )
+    coarse = options.get("coarse")
+    if coarse is not None and not is_whole(coarse, 0, depth - 1):
+        raise RecipeError(f"coarse: expected a skip's level, from 0 to {depth - 1}, or none, got {_shown(coarse)}")
     _check_middle(options, width << depth, depth)
     _check_skips(options.get("skips", "concat"))
 

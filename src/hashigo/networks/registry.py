@@ -8,6 +8,7 @@ from hashigo.errors import RecipeError, did_you_mean
 from hashigo.networks.base import Network
 from hashigo.networks.encoders.base import Pretrained
 from hashigo.networks.unet import ENCODERS, UNet
+from hashigo.networks.vit import ViT
 
 __all__ = [
     "ARTICLE_SMALL_UNET",
@@ -20,7 +21,7 @@ __all__ = [
     "options_of",
 ]
 
-NETWORKS: dict[str, type[Network]] = {"unet": UNet}
+NETWORKS: dict[str, type[Network]] = {"unet": UNet, "vit": ViT}
 """Every network by its name."""
 
 ARTICLE_UNET: dict[str, object] = {"width": 64, "depth": 4}

@@ -89,6 +89,8 @@ class UNet(Network, tags=["unet", "autoencoder"]):
             "efficientnet-lite0" (`networks.encoders.efficientnet`), or "dinov2-lite0" (`networks.encoders.vit`), a vision transformer
             beside it. These need depth 4 and stem 2 (their first convolution's stride), and their latent,
             (N, 320 or 512, H/32, W/32), has no activation.
+        coarse: Level of a skip (0 is the outermost) that also gives an answer of its own through a 1×1 convolution, enlarged and added
+            to the last level's before the activation; None: no such answer. What a skip knows then reaches the answer directly.
 
     Initialization and BatchNorm follow Keras, for the article's curves: Glorot-uniform weights, zero biases,
     momentum 0.99 (0.01 in torch's terms), epsilon 1e-3.
@@ -113,6 +115,7 @@ class UNet(Network, tags=["unet", "autoencoder"]):
         stem: int = 1,
         context: bool = False,
         encoder: str = "plain",
+        coarse: int | None = None,
     ) -> None:
         super().__init__()
         check_unet_options(
@@ -120,7 +123,7 @@ class UNet(Network, tags=["unet", "autoencoder"]):
                 "in_channels": in_channels, "out_channels": out_channels, "width": width, "depth": depth, "skips": skips,
                 "bottleneck": bottleneck, "size": None if size is None else tuple(size) if isinstance(size, Sequence) else size,
                 "latent_activation": latent_activation, "output_activation": output_activation, "residual": residual, "stem": stem,
-                "context": context,
+                "context": context, "coarse": coarse,
             }
         )  # fmt: skip
         self.depth, self.stem = depth, stem
@@ -148,6 +151,8 @@ class UNet(Network, tags=["unet", "autoencoder"]):
             for c, skipped, skip in zip(channels[:-1], skip_channels, self.skips, strict=True)
         )
         self.head = nn.Conv2d(channels[0], out_channels, 1)
+        self.coarse_level = coarse
+        self.coarse = None if coarse is None else nn.Conv2d(skip_channels[coarse], out_channels, 1)
         self.activation = ACTIVATIONS[output_activation]()
         self.apply(_keras_initialize)
         self.contract = unet_contract(
@@ -200,7 +205,11 @@ class UNet(Network, tags=["unet", "autoencoder"]):
             elif self.skips[level] == "zeroed":
                 x = torch.cat([torch.zeros_like(skips[level]), x], dim=1)
             x = self.fuse[level](x)
-        y: Tensor = self.activation(self.head(x))
+        x = self.head(x)
+        if self.coarse is not None and self.coarse_level is not None:
+            coarse = self.coarse(skips[self.coarse_level])
+            x = x + nn.functional.interpolate(coarse, x.shape[-2:], mode="bilinear", align_corners=False)
+        y: Tensor = self.activation(x)
         return y[..., : skips.size[0], : skips.size[1]] if isinstance(skips, Skips) else y
 
     def forward(self, x: Tensor, features: Tensor | None = None) -> Tensor:

@@ -87,14 +87,16 @@ def vivid_task(task: Task, vivid: float) -> Task:
     )
 
 
-def fitted_task(task: Task, pictures: Iterable[Array], start: Task | None = None) -> Task:
-    """The task with its statistics: from the task `start` if training starts from a model, else from the training pictures.
+def fitted_task(task: Task, pictures: Iterable[Array], others: Sequence[Task] = ()) -> Task:
+    """The task with its statistics: those of the tasks `others`, which must agree, or if there are none, of the training pictures.
 
     Raises:
         RecipeError: see `Fitted.fitted_as`.
     """
     if not isinstance(task, Fitted):
         return task
-    known = task if start is None else task.fitted_as(start)
+    known = task
+    for other in others:
+        known = known.fitted_as(other)
     made = known.fitted(pictures)
     return made if isinstance(made, Task) else task

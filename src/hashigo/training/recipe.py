@@ -24,10 +24,13 @@ class TaskRecipe:
     Args:
         name: Name of the task, such as colorize; a wrong name lists the right ones.
         options: The task's own options, such as {strongest: 0.1} for denoise.
+        statistics: A model whose task's statistics to use, such as colour classes, instead of those of the training pictures; needed for
+            models whose answers will be averaged.
     """
 
     name: str = "autoencode"
     options: Options = field(default_factory=dict)
+    statistics: str = ""
 
 
 @dataclass
@@ -159,7 +162,8 @@ class Recipe:
             integers with a scale per channel, at a quarter.
         ema: Decay of an exponential moving average of the weights, such as 0.999; the average is validated, shown and saved.
             0 turns it off.
-        start: A model to fine-tune: its weights and its task's statistics are the starting point.
+        start: A model to fine-tune: its weights and its task's statistics are the starting point. Or two models that the network consists
+            of, such as "runs/tokens, fast" for a unet with the encoder dinov2-lite0: training begins with the mean of their answers.
     """
 
     task: TaskRecipe = field(default_factory=TaskRecipe)
@@ -196,6 +200,11 @@ class Recipe:
             raise RecipeError(f"ema: expected below 1, such as 0.999, got {self.ema}")
         if not _is_number(self.optimizer.lr) or not 0 < self.optimizer.lr < float("inf"):
             raise RecipeError(f"optimizer.lr: expected a number above 0, got {self.optimizer.lr}")
+
+    @property
+    def starts(self) -> list[str]:
+        """The models named by `start`."""
+        return [part.strip() for part in self.start.split(",") if part.strip()]
 
     def as_dict(self) -> dict[str, object]:
         """The recipe as nested plain values, as its YAML file has them."""

