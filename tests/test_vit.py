@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from hashigo import color
@@ -25,6 +27,7 @@ from hashigo.networks.encoders import vit
 from hashigo.networks.growing import start_from
 from hashigo.networks.vit import ViT
 from hashigo.tasks import make_task
+from hashigo.training.module import Restorer
 from hashigo.training.recipe import DataRecipe, NetworkRecipe, OptimizerRecipe, Recipe, TaskRecipe
 from hashigo.training.run import train
 from photos import picture
@@ -318,7 +321,7 @@ def test_training_on_stored_features_equals_training_without(tmp_path: Path) -> 
 @pytest.mark.usefixtures("small")
 def test_a_run_starts_from_two_models(tmp_path: Path) -> None:
     pictures = album(tmp_path / "photos", 16, 40)
-    part, recipe = convolutional(), made(pictures)
+    recipe = made(pictures)
     task = make_task("colorize-bins").fitted([])  # type: ignore[attr-defined]
     part = make_network(
         "unet", **{**OPTIONS, "encoder": "efficientnet-lite0", "coarse": None, "out_channels": len(task.bins)}
@@ -350,20 +353,66 @@ def test_the_backbone_stays_as_it_was_and_the_rest_learns(tmp_path: Path) -> Non
     assert not torch.equal(one["encoder.mix.project.weight"], two["encoder.mix.project.weight"])
 
 
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of pictures whose features are computed from now on."""
+    seen: list[int] = []
+    compute = Restorer.backbone_features
+
+    def counting(self: Restorer, rgb: Tensor, rng: Any) -> Tensor:
+        seen.append(len(rgb))
+        return compute(self, rgb, rng)
+
+    monkeypatch.setattr(Restorer, "backbone_features", counting)
+    return seen
+
+
 @pytest.mark.usefixtures("small")
-def test_an_interrupted_run_continues_with_the_stored_features(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lost", [False, True])
+def test_an_interrupted_run_continues_with_the_stored_features(
+    lost: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pictures = album(tmp_path / "photos", 16, 40)
     whole = train(made(pictures), tmp_path / "whole", onnx=False)
     with pytest.raises(Stop):
         train(made(pictures), tmp_path / "run", onnx=False, callbacks=[Stopped(4)])
     note = json.loads((tmp_path / "run" / "features" / "training.json").read_text())
     assert note["filled"] == 24
+    seen = counted(monkeypatch)
+    if lost:  # they are computed again, with the run's weights and not those of a new network
+        shutil.rmtree(tmp_path / "run" / "features")
     resumed = train(made(pictures), tmp_path / "run", onnx=False, resume=True)
+    assert sum(seen) == (2 + 24 + 4 if lost else 2), "one picture of each loader shows the features' shape"
     one, two = (load_network(run.model).state_dict() for run in (whole, resumed))
     assert all(torch.equal(value, two[name]) for name, value in one.items())
 
 
 @pytest.mark.usefixtures("small")
+def test_a_finished_run_computes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = album(tmp_path / "photos", 16, 40)
+    train(made(pictures), tmp_path / "run", onnx=False)
+    seen = counted(monkeypatch)
+    train(made(pictures), tmp_path / "run", onnx=False, resume=True)
+    assert seen == []
+
+
+@pytest.mark.usefixtures("small")
+def test_features_of_other_pictures_or_weights_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that was interrupted before its first checkpoint can be started again with anything."""
+    pictures, others = album(tmp_path / "photos", 16, 40), album(tmp_path / "others", 16, 40)
+    for path in sorted(others.iterdir()):
+        Image.open(path).rotate(180).save(path)
+    for name, second in (("pictures", made(others)), ("weights", replace(made(pictures), seed=4, start=""))):
+        folder = tmp_path / name
+        with pytest.raises(Stop):
+            train(made(pictures), folder, onnx=False, callbacks=[Stopped(1)])
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        seen = counted(monkeypatch)
+        if name == "weights":
+            monkeypatch.setattr("hashigo.training.run.seed_everything", lambda *_, **__: torch.manual_seed(99))
+        train(second, folder, onnx=False)
+        assert sum(seen) == 2 + 24 + 4, name
+
+
 @pytest.mark.parametrize("change", [{"seed": 5}, {"data": {"crop": 64}}])
 def test_features_of_another_recipe_are_computed_again(change: dict[str, Any], tmp_path: Path) -> None:
     from hashigo.training.features import Features

@@ -6,6 +6,7 @@ step costs no more than the rest of the network.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import time
@@ -16,15 +17,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor, nn
 
 from hashigo.data.loader import Loader
 from hashigo.errors import RecipeError
 from hashigo.files import atomic_path
 from hashigo.randomness import PictureRng
 from hashigo.tasks import task_config
-from hashigo.training.module import Restorer
-from hashigo.training.recipe import Recipe
+from hashigo.training.module import Restorer, restorer
 
 SAVED_EVERY = 60.0
 """Seconds between notes of how far a file has been filled, which is what an interruption costs at most."""
@@ -62,6 +63,11 @@ class Features:
     def fill(self, compute: Callable[[int, Tensor], Tensor], batch_size: int, say: Callable[[str], None]) -> None:
         """Fills the rows that are missing. compute: (variant, indices (n,)) → features (n, features, h, w)."""
         count, first, start, saved = self.values.shape[1], self.filled, time.monotonic(), time.monotonic()
+        if first < self.rows:
+            size = self.values.nbytes / 1e9
+            say(
+                f"features of the backbone: {self.rows - first:,} to compute, {size:.1f} GB in {self.path.parent}, deleted when training is done"
+            )
         while self.filled < self.rows:
             variant, index = divmod(self.filled, count)
             indices = torch.arange(index, min(index + batch_size, count))
@@ -87,12 +93,6 @@ class Features:
             values[place] = self.values[variant, places[place]]
         return torch.from_numpy(values).to(indices.device)
 
-    def remove(self) -> None:
-        """Deletes the file, which is large."""
-        del self.values
-        self.path.unlink(missing_ok=True)
-        self.note.unlink(missing_ok=True)
-
     def _known(self) -> dict[str, Any]:
         try:
             known = json.loads(self.note.read_text(encoding="utf-8"))
@@ -106,50 +106,63 @@ class Features:
             temporary.write_text(json.dumps({**self.about, "filled": self.filled}) + "\n", encoding="utf-8")
 
 
-def known_features(
-    recipe: Recipe,
-    folder: Path,
-    module: Restorer,
-    loaders: tuple[Loader, Loader],
-    half: bool,
-    say: Callable[[str], None],
-) -> list[Features]:
-    """Computes the features of the network's backbone for all versions of all pictures if there are only `data.variants`
-    of each, and gives them to the loaders. half: whether to compute in bfloat16. Returns the files, to be removed when training is done.
+class StoredFeatures(Callback):
+    """Computes the features of the network's backbone for all versions of all pictures before the first step, and gives them to the loaders.
 
-    Raises:
-        RecipeError: several devices, or too small a disk.
+    Not earlier: only then are a resumed run's weights in place, and a finished run that is resumed never gets there.
+
+    Args:
+        folder: where the files are written; `remove` deletes them.
+        loaders: of the training and validation pictures.
+        about: what the features depend on besides the task, the precision and the backbone's weights, such as the pictures.
+        say: called with lines for people.
     """
-    if not recipe.data.variants or module.network.backbone is None:
-        return []
-    if recipe.machine.devices != 1:
-        raise RecipeError(f"machine.devices: expected 1 with data.variants, got {recipe.machine.devices}")
-    about = {"seed": recipe.seed, "crop": recipe.data.crop, "zoom": recipe.data.zoom, "task": task_config(module.task)}
-    rngs = (module.training_rng, module.validation_rng)
-    known = []
-    for name, loader, rng in zip(("training", "validation"), loaders, rngs, strict=True):
-        compute = partial(_compute, module, loader, rng, half)
-        shape = compute(0, torch.zeros(1, dtype=torch.int64)).shape[1:]
-        features = Features(folder / f"{name}.npy", loader.variants, loader.count, tuple(shape), about)
-        features.fill(compute, loader.batch_size, say)
-        loader.features = features
-        known.append(features)
-    return known
+
+    def __init__(
+        self, folder: Path, loaders: tuple[Loader, Loader], about: dict[str, Any], say: Callable[[str], None]
+    ) -> None:
+        self.folder, self.loaders, self.about, self.say = folder, loaders, about, say
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Fills the files, or what is missing in them.
+
+        Raises:
+            RecipeError: the disk is too small.
+        """
+        module = restorer(pl_module)
+        if (backbone := module.network.backbone) is None:
+            return
+        about = {
+            **self.about, "task": task_config(module.task), "precision": str(trainer.precision), "backbone": _digest(backbone)
+        }  # fmt: skip
+        rngs = (module.training_rng, module.validation_rng)
+        for name, loader, rng in zip(("training", "validation"), self.loaders, rngs, strict=True):
+            compute = partial(_compute, module, loader, rng)
+            shape = compute(0, torch.zeros(1, dtype=torch.int64)).shape[1:]
+            features = Features(self.folder / f"{name}.npy", loader.variants, loader.count, tuple(shape), about)
+            features.fill(compute, loader.batch_size, self.say)
+            loader.features = features
+
+    def remove(self) -> None:
+        """Deletes the files, which are large."""
+        for loader in self.loaders:
+            loader.features = None
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _compute(
-    module: Restorer,
-    loader: Loader,
-    rng: Callable[[int, Tensor], PictureRng],
-    half: bool,
-    version: int,
-    indices: Tensor,
+    module: Restorer, loader: Loader, rng: Callable[[int, Tensor], PictureRng], version: int, indices: Tensor
 ) -> Tensor:
-    device = loader.resident.device
-    module.network.to(device)
-    with torch.autocast(device.type, torch.bfloat16, enabled=half):
-        indices = indices.to(device)
-        return module.backbone_features(loader.crops(version, indices), rng(version, indices))
+    indices = indices.to(loader.resident.device)
+    return module.backbone_features(loader.crops(version, indices), rng(version, indices))
+
+
+def _digest(module: nn.Module) -> str:
+    """Tells whether weights are the same."""
+    digest = hashlib.sha256()
+    for value in module.state_dict().values():
+        digest.update(value.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _check_space(path: Path, size: int) -> None:

@@ -102,8 +102,9 @@ class Restorer(LightningModule):
         self.first_step: int | None = None
         self._bad: Tensor | None = None
         if optimizer.encoder_lr == 0:  # a step is faster without its gradients; it stays frozen afterwards
-            for parameter in () if part is None else part.parameters():
-                parameter.requires_grad_(False)
+            for parameter in network.parameters():
+                if id(parameter) in self._pretrained:
+                    parameter.requires_grad_(False)
         if optimizer.backbone_lr == 0 and backbone is not None:
             backbone.requires_grad_(False)
         self._channels_last = channels_last
@@ -125,9 +126,9 @@ class Restorer(LightningModule):
     @torch.no_grad()
     def backbone_features(self, rgb: Tensor, rng: PictureRng) -> Tensor:
         """What the network's backbone computes of pictures (n, 3, H, W), with the random variations of `rng`: (n, features, h, w)."""
-        with torch.autocast(rgb.device.type, enabled=False):
-            x, _ = self.task.pair(rgb, rng)
-        return self.network.backbone_features(x)
+        x, _ = self.task.pair(rgb, rng)
+        with torch.autocast(rgb.device.type, torch.bfloat16, enabled=self._autocast):
+            return self.network.backbone_features(x)
 
     def training_rng(self, version: int, indices: Tensor) -> PictureRng:
         """The random variations of training pictures, except for their crops."""

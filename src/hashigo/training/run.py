@@ -53,7 +53,7 @@ from hashigo.training.checkpoints import (
     checkpoint_to_use,
     read_checkpoint,
 )
-from hashigo.training.features import known_features
+from hashigo.training.features import StoredFeatures
 from hashigo.training.module import Restorer
 from hashigo.training.recipe import DataRecipe, Recipe
 from hashigo.training.setup import Setup, choose
@@ -138,7 +138,8 @@ def _train(
         task, network, loss=recipe.loss or task.loss, optimizer=recipe.optimizer, steps=steps, seed=recipe.seed,
         compiled=setup.compile, channels_last=setup.channels_last, about=str(setup),
     )  # fmt: skip
-    trainer = _trainer(recipe, folder, setup, callbacks)
+    stored = _stored_features(recipe, folder / "features", network, loaders, noted, say)
+    trainer = _trainer(recipe, folder, setup, callbacks if stored is None else [stored, *callbacks])
     for loader in loaders:
         loader.shard(trainer.global_rank, trainer.world_size)
     save_recipe(recipe, folder / "recipe.yaml")
@@ -146,7 +147,6 @@ def _train(
         temporary.write_text(json.dumps(noted) + "\n", encoding="utf-8")
     module.steps = recipe.epochs * len(loaders[0])
     start = time.perf_counter()
-    known = known_features(recipe, folder / "features", module, loaders, setup.precision == "bf16", say)
     with _quiet(), _interruptible(trainer):
         trainer.fit(module, *loaders, ckpt_path=last, weights_only=True)
     seconds = time.perf_counter() - start
@@ -164,8 +164,8 @@ def _train(
         weights=recipe.weights,
         onnx=onnx,
     )
-    for features in known:
-        features.remove()
+    if stored is not None:
+        stored.remove()
     if recipe.panels and trainer.is_global_zero:
         animate(folder / "panels")  # last: if it fails, the model is there
     return Run(folder, model, metrics, setup, seconds, rate)
@@ -288,6 +288,24 @@ def _prepare(recipe: Recipe, training: PictureSet, validation: PictureSet) -> tu
         Loader(ResidentPictures(validation, device), training=False, batch_size=batch_size, crop=crop),
     )  # fmt: skip
     return loaders, setup, recipe.epochs * len(loaders[0])
+
+
+def _stored_features(
+    recipe: Recipe,
+    folder: Path,
+    network: Network,
+    loaders: tuple[Loader, Loader],
+    pictures: object,
+    say: Callable[[str], None],
+) -> StoredFeatures | None:
+    """Keeps the features of the network's backbone, if there are only `data.variants` versions of each picture."""
+    if not recipe.data.variants or network.backbone is None:
+        return None
+    if recipe.machine.devices != 1:
+        raise RecipeError(f"machine.devices: expected 1 with data.variants, got {recipe.machine.devices}")
+    data = recipe.data
+    about = {"seed": recipe.seed, "crop": data.crop, "zoom": data.zoom, "flip": data.flip, "pictures": pictures}
+    return StoredFeatures(folder, loaders, about, say)
 
 
 def _trainer(recipe: Recipe, folder: Path, setup: Setup, callbacks: Sequence[Callback]) -> Trainer:
