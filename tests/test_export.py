@@ -11,6 +11,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from hashigo.apply.engines import OpenVinoEngine, TorchEngine, choose_engine, has_torch
@@ -120,6 +121,14 @@ def test_new_weights_in_the_safetensors_file_are_what_the_onnx_file_answers_with
     np.testing.assert_allclose(run(first.folder.onnx, x), with_torch(load_network(second.folder), x), atol=1e-4)
 
 
+def test_bfloat16_weights_of_others_can_be_loaded(full: Exported, tmp_path: Path) -> None:
+    folder = save_model(tmp_path, full.network, full.folder.task, onnx=False)
+    rounded = {name: v.bfloat16() if v.is_floating_point() else v for name, v in full.network.state_dict().items()}
+    save_file(rounded, folder.weights)
+    for name, value in load_network(folder).state_dict().items():
+        assert torch.equal(value, rounded[name].to(value.dtype)), name
+
+
 def test_without_its_weights_the_error_names_the_missing_file(tmp_path: Path) -> None:
     folder = exported(tmp_path, "float16", **DEPTH_4).folder
     folder.weights.unlink()
@@ -149,7 +158,8 @@ def test_packed_weights_come_back() -> None:
         "zeros": np.zeros((300, 300), np.float32), "count": np.array(3),
     }  # fmt: skip
     for kind, tolerance in (("float32", 0.0), ("float16", 1e-3), ("int8", 0.004)):
-        again = unpacked(packed(weights, kind))  # type: ignore[arg-type]
+        stored = {name: torch.from_numpy(value) for name, value in packed(weights, kind).items()}  # type: ignore[arg-type]
+        again = {name: value.numpy() for name, value in unpacked(stored).items()}
         assert again.keys() == weights.keys()
         for name, value in weights.items():
             axes = {"linear": (1,), "grid": (2, 3), "zeros": (1,)}.get(name, ())

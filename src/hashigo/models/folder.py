@@ -130,9 +130,8 @@ def load_network(folder: ModelFolder) -> Network:
         MissingExtraError: torch is not installed.
     """
     try:
-        import torch
         from safetensors import SafetensorError
-        from safetensors.numpy import load_file
+        from safetensors.torch import load_file
 
         from hashigo.networks import make_network
     except ImportError as error:
@@ -142,8 +141,7 @@ def load_network(folder: ModelFolder) -> Network:
     except RecipeError as error:
         raise ModelError(f"{folder.path}: expected a config.json of a network that hashigo has: {error}") from error
     try:
-        stored = unpacked(load_file(folder.weights))
-        network.load_state_dict({name: torch.from_numpy(value) for name, value in stored.items()})
+        network.load_state_dict(unpacked(load_file(folder.weights)))
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise ModelError(
             f"{folder.weights}: expected the weights of {folder.network} {folder.options}: {error}"
@@ -196,12 +194,16 @@ def save_model(
         "task": task_config(task),
         "size": size,
     }
-    values = {name: value.contiguous().cpu().numpy() for name, value in network.state_dict().items()}
-    (folder / "model.onnx").unlink(missing_ok=True)  # it refers to places in the other file
+    values = {
+        name: (value.float() if value.is_floating_point() else value).contiguous().cpu().numpy()
+        for name, value in network.state_dict().items()
+    }
+    content = save(packed(values, weights), metadata={"format": "pt"})
     with atomic_path(folder / "model.safetensors") as temporary:
-        temporary.write_bytes(
-            save(packed(values, weights), metadata={"format": "pt"})
-        )  # save_file would make it private
+        temporary.write_bytes(content)  # save_file would make it private
+        (folder / "model.onnx").unlink(
+            missing_ok=True
+        )  # an older one refers to places in the file that is replaced now
     if onnx:
         from hashigo.models.onnx import export_onnx
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hashigo.errors import RecipeError, did_you_mean
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Weights = Literal["float32", "float16", "int8"]
 
@@ -41,13 +44,13 @@ def packed(weights: Mapping[str, NDArray[Any]], kind: Weights) -> dict[str, NDAr
     return stored
 
 
-def unpacked(stored: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """The opposite of `packed`; float16 stays as it is."""
-    weights: dict[str, NDArray[Any]] = {}
+def unpacked(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The opposite of `packed`, for torch; float16 stays as it is."""
+    weights: dict[str, Tensor] = {}
     for name, values in stored.items():
         plain = name.removesuffix(INT8)
         if plain != name and plain + SCALE in stored:
-            weights[plain] = values.astype(np.float32) * stored[plain + SCALE].astype(np.float32)
+            weights[plain] = values.float() * stored[plain + SCALE].float()
         elif not (name.endswith(SCALE) and name.removesuffix(SCALE) + INT8 in stored):
             weights[name] = values
     return weights

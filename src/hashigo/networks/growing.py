@@ -14,7 +14,7 @@ from torch import Tensor
 from hashigo.errors import RecipeError
 from hashigo.networks.base import Network
 from hashigo.networks.encoders.efficientnet import EfficientNetLite0
-from hashigo.networks.encoders.vit import DinoV2Lite0
+from hashigo.networks.encoders.vit import MIXED, DinoV2Lite0
 from hashigo.networks.unet import UNet
 from hashigo.networks.vit import ViT
 
@@ -96,9 +96,11 @@ def _of_vit(other: ViT, weights: dict[str, Tensor], encoder: DinoV2Lite0, share:
     for name, value in other.state_dict().items():
         if not name.startswith("head."):
             made[f"encoder.{name}"] = value
-    tokens = len(other.head.weight[0])
+    tokens = other.head.in_channels
     coarse = torch.zeros_like(weights["coarse.weight"])
-    if coarse.shape[1] != encoder.convolutions.skip_channels[2] + tokens:
+    if tokens != MIXED:
+        raise RecipeError(f"expected a vit of width {MIXED}, got {tokens}")
+    if coarse.shape[1] != encoder.skip_channels[2]:
         raise RecipeError("network.options.coarse: expected 2, the level of the skip that contains the tokens")
     coarse[:, -tokens:] = share * other.head.weight
     return {**made, "coarse.weight": coarse, "coarse.bias": share * other.state_dict()["head.bias"]}

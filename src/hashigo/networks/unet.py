@@ -118,14 +118,13 @@ class UNet(Network, tags=["unet", "autoencoder"]):
         coarse: int | None = None,
     ) -> None:
         super().__init__()
-        check_unet_options(
-            {
-                "in_channels": in_channels, "out_channels": out_channels, "width": width, "depth": depth, "skips": skips,
-                "bottleneck": bottleneck, "size": None if size is None else tuple(size) if isinstance(size, Sequence) else size,
-                "latent_activation": latent_activation, "output_activation": output_activation, "residual": residual, "stem": stem,
-                "context": context, "coarse": coarse,
-            }
-        )  # fmt: skip
+        options: dict[str, object] = {
+            "in_channels": in_channels, "out_channels": out_channels, "width": width, "depth": depth, "skips": skips,
+            "bottleneck": bottleneck, "size": None if size is None else tuple(size) if isinstance(size, Sequence) else size,
+            "latent_activation": latent_activation, "output_activation": output_activation, "residual": residual, "stem": stem,
+            "context": context, "encoder": encoder, "coarse": coarse,
+        }  # fmt: skip
+        check_unet_options(options)
         self.depth, self.stem = depth, stem
         self.in_channels, self.out_channels = in_channels, out_channels
         self.size = None if size is None else (int(size[0]), int(size[1]))
@@ -155,16 +154,7 @@ class UNet(Network, tags=["unet", "autoencoder"]):
         self.coarse = None if coarse is None else nn.Conv2d(skip_channels[coarse], out_channels, 1)
         self.activation = ACTIVATIONS[output_activation]()
         self.apply(_keras_initialize)
-        self.contract = unet_contract(
-            {
-                "stem": stem,
-                "depth": depth,
-                "bottleneck": bottleneck,
-                "size": self.size,
-                "context": context,
-                "encoder": encoder,
-            }
-        )
+        self.contract = unet_contract(options)
         self.register_load_state_dict_pre_hook(_rename_plain_encoder)  # type: ignore[no-untyped-call]
 
     def encode(self, x: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
