@@ -156,7 +156,7 @@ def _train(
 
 def _milliseconds(models: dict[str, Model]) -> dict[str, float]:
     """Of each network for a photo of 4:3, the median of 25 rounds in turns, so that other work on the machine meets all alike."""
-    seen = {name: model.prepare(photo_of(np.zeros((480, 640, 3), np.uint8)))[None] for name, model in models.items()}
+    seen = {name: model.prepare(photo_of(np.zeros((480, 640, 3), np.uint8))).x[None] for name, model in models.items()}
     taken: dict[str, list[float]] = {name: [] for name in models}
     for _ in range(30):
         for name, model in models.items():

@@ -65,7 +65,7 @@ def _milliseconds(model: Model, photos: PictureSet, count: int) -> float:
     known = hints_from_original(
         photo.rgb(), count, model.network_size(photo.size), PictureRng(0, 0, np.zeros(1, np.int64))
     )
-    x = model.prepare(photo, model.call(known))
+    x = model.prepare(photo, model.call(known)).x
     answer = model.task.answer(model.engine(x[None])[0])
     taken = []
     for _ in range(30):

@@ -54,7 +54,7 @@ def _scores(model: Model, photo: Photo, number: int) -> list[float]:
     rgb = photo.resized(*size).clip(0, 1)
     luma = color.luma(rgb)
     scores = [float(delta_e(rgb, np.repeat(luma, 3, axis=0))), float(colourfulness(rgb, rgb))]
-    x = model.prepare(photo)
+    x = model.task.encode(rgb)
     old = old_photo(rgb[None], PictureRng(0, 0, np.array([number])))[0]
     for seen in (luma, old):
         answer = model.task.answer(model.engine(np.concatenate([seen, x[1:]])[None].astype(np.float32))[0])

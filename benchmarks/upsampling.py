@@ -57,7 +57,9 @@ def small(photo: Photo, model: Model | None) -> tuple[Floats, Floats]:
         scale = 64 / min(photo.size)
         rgb = photo.resized(*(max(8, round(side * scale / 8) * 8) for side in photo.size))
         return color.luma(rgb), color.chroma(rgb)
-    chroma = model.task.answer(model.engine(model.prepare(photo)[None])[0]).astype(np.float32)
+    chroma = model.task.answer(
+        model.engine(model.task.encode(photo.resized(*model.network_size(photo.size)))[None])[0]
+    ).astype(np.float32)
     return color.luma(photo.resized(*chroma.shape[1:])), chroma
 
 

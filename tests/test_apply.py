@@ -174,7 +174,7 @@ def test_the_network_sees_a_reduced_photo(folder: Path) -> None:
     assert small.network_size((20, 30)) == (20, 32)  # never enlarged, but to multiples
     assert small.network_size((5, 30)) == (5, 30)  # unless that would distort it
     assert small.network_size((100, 100_000)) == (1, 512)  # a strip is reduced further
-    assert small.prepare(photo_of(pixels("rocket"))).shape[0] == 1
+    assert small.prepare(photo_of(pixels("rocket"))).x.shape[0] == 1
 
 
 @pytest.mark.parametrize("size", [(200, 300), (129, 257), (64, 65)], ids=str)
@@ -249,7 +249,7 @@ def fixed(folder: Path, task: str) -> Path:
 def test_openvino_and_torch_agree(folder: Path, model: apply.Model, name: str) -> None:
     other = hashigo.load(folder, engine="openvino", precision="fp32")
     assert levels(other(pixels(name)), model(pixels(name))) <= 1
-    x = model.prepare(photo_of(pixels(name)))[None]
+    x = model.prepare(photo_of(pixels(name))).x[None]
     np.testing.assert_allclose(other.engine(x), model.engine(x), atol=1e-4)
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hashigo.apply.call import Call
 from hashigo.apply.engines import Engine
+from hashigo.apply.views import Seen
 from hashigo.errors import HashigoError
 from hashigo.image.photo import Photo
 from hashigo.machine import cores
@@ -42,11 +43,11 @@ class Applies(Protocol):
     def works_whole(self, size: tuple[int, int]) -> bool:
         """Whether a photo of (H, W) goes through the network in one piece."""
 
-    def prepare(self, photo: Photo, call: Call | None = None) -> Floats:
-        """The network's input for a photo."""
+    def prepare(self, photo: Photo, call: Call | None = None) -> Seen:
+        """What the network sees of a photo."""
 
-    def finish(self, photo: Photo, output: Floats, x: Floats, call: Call | None = None) -> Photo:
-        """The photo, restored with the network's output."""
+    def finish(self, photo: Photo, outputs: Sequence[Floats], seen: Seen, call: Call | None = None) -> Photo:
+        """The photo, restored with the network's outputs."""
 
     def apply_call(self, photo: Photo, call: Call) -> Photo:
         """The photo through the model, alone."""
@@ -79,8 +80,13 @@ class _Loaded(Generic[Item]):
     item: Item
     call: Call | None = None
     photo: Photo | None = None
-    x: Floats | None = None
+    seen: Seen | None = None
     error: Exception | None = None
+
+    @property
+    def x(self) -> Floats | None:
+        """The input of a photo that fits into a batch; photos with several views are done alone."""
+        return self.seen.x if self.seen is not None and len(self.seen.views) == 1 else None
 
     @property
     def pixels(self) -> int:
@@ -154,8 +160,8 @@ class Line(Generic[Item, Result]):
             if photo is None:
                 return _Loaded(item)
             call = self.work.call(item)
-            x = self.model.prepare(photo, call) if self.model.works_whole(photo.size) else None
-            return _Loaded(item, call, photo, x)
+            seen = self.model.prepare(photo, call) if self.model.works_whole(photo.size) else None
+            return _Loaded(item, call, photo, seen)
         except FAILURES as error:
             return _Loaded(item, error=error)
 
@@ -180,10 +186,10 @@ class Line(Generic[Item, Result]):
         if photo is None or call is None:
             return self.work.skip(item)
         try:
-            if output is None or loaded.x is None:
+            if output is None or loaded.seen is None:
                 result = self.model.apply_call(photo, call)
             else:
-                result = self.model.finish(photo, output, loaded.x, call)
+                result = self.model.finish(photo, [output], loaded.seen, call)
             return self.work.finish(item, photo, result)
         except FAILURES as error:
             return self.work.fail(item, error)

@@ -27,12 +27,12 @@ from hashigo.apply.engines import (
     choose_engine,
 )
 from hashigo.apply.tiling import tiled
+from hashigo.apply.views import Seen, View, canvas, picture, views, whole
 from hashigo.errors import ModelError, PictureError, RecipeError
 from hashigo.image.arrays import Layout, layout_of
 from hashigo.image.photo import Photo, photo_of
 from hashigo.image.pillow import Picture, to_pillow
 from hashigo.image.pixels import to_pixels
-from hashigo.image.resizing import resize
 from hashigo.machine import cores
 from hashigo.metrics import is_coloured
 from hashigo.models.folder import ModelFolder, load_network, open_model
@@ -224,8 +224,8 @@ class Model:
     def apply_call(self, photo: Photo, call: Call) -> Photo:
         """Like `apply`, with options that `call` has put together."""
         if self.works_whole(photo.size):
-            x = self.prepare(photo, call)
-            return self.finish(photo, self.engine(x[None])[0], x, call)
+            seen = self.prepare(photo, call)
+            return self.finish(photo, [self.engine(x[None])[0] for x in seen.inputs], seen, call)
         if call.hints:  # tasks that work at full size take none, and say so
             hint_taker(call.task).check_hints(call.hints, photo.size)
         return tiled(photo, call.task, self.engine, self.folder.contract)
@@ -261,34 +261,57 @@ class Model:
             return round(exact[0]), round(exact[1])
         return fitting[0], fitting[1]
 
-    def prepare(self, photo: Photo, call: Call | None = None) -> Floats:
-        """The network's input for a photo: float32 (C, h, w) with (h, w) = `network_size`."""
+    def prepare(self, photo: Photo, call: Call | None = None) -> Seen:
+        """What the network sees of a photo: float32 (C, h, w) for each view, with (h, w) = `network_size` of the view.
+
+        An ordinary photo has one view, all of it. On a page, each photo is one, and of a long strip, each piece.
+        """
         call = call or self.call()
-        size = self.network_size(photo.size, call.size)
-        encoded: Floats = call.task.encode(photo.rgb() if size == photo.size else photo.resized(*size))
+        parts = self._views(photo, call)
+        return Seen(parts, tuple(self._input(photo, view, call) for view in parts))
+
+    def _views(self, photo: Photo, call: Call) -> tuple[View, ...]:
+        if not (call.task.reduces and call.task.adds_colour) or self.folder.contract.fixed_size is not None:
+            return (whole(photo),)
+        parts = views(photo)
         if call.hints:
-            encoded = hint_taker(call.task).with_hints(encoded, call.hints, photo.size)
+            hint_taker(call.task).check_hints(call.hints, photo.size)
+            if not all(any(_lies_in(hint, view) for view in parts) for hint in call.hints):
+                return (whole(photo),)  # somebody wants colour on the paper
+        return tuple(parts)
+
+    def _input(self, photo: Photo, view: View, call: Call) -> Floats:
+        size = self.network_size((view.box.height, view.box.width), call.size)
+        if call.task.adds_colour and call.task.reduces:
+            encoded: Floats = call.task.encode(picture(photo, view, *size))
+        else:
+            encoded = call.task.encode(photo.rgb() if size == photo.size else photo.resized(*size))
+        hints = [hint for hint in call.hints if _lies_in(hint, view)]
+        if hints:
+            box = view.box
+            moved = [Hint(hint.x - box.left, hint.y - box.top, hint.rgb) for hint in hints]
+            encoded = hint_taker(call.task).with_hints(encoded, moved, (box.height, box.width))
         return np.ascontiguousarray(encoded, np.float32)
 
-    def finish(self, photo: Photo, output: Floats, x: Floats, call: Call | None = None) -> Photo:
-        """The photo, restored at its own size from `x` (as `prepare` returned it) and the network's output for it (C, h, w).
+    def finish(self, photo: Photo, outputs: Sequence[Floats], seen: Seen, call: Call | None = None) -> Photo:
+        """The photo, restored at its own size from what `prepare` returned and the network's outputs for its inputs (C, h, w).
 
-        The answer is enlarged and decoded in strips on all cores, without a float copy of a large photo.
+        The answers are enlarged and decoded in strips on all cores, without a float copy of a large photo.
         """
         task = (call or self.call()).task
         height, width = photo.size
-        answer = task.answer(output)
-        if isinstance(task, TakesHints):
-            answer = task.follow_hints(answer, x)
+        answers = []
+        for view, x, output in zip(seen.views, seen.inputs, outputs, strict=True):
+            answer = task.answer(output)
+            if view.content < 1:
+                answer = answer * view.content
+            answers.append(task.follow_hints(answer, x) if isinstance(task, TakesHints) else answer)
         pixels = photo.empty(height, width)
         rows = max(1, STRIP_PIXELS // width)
 
         def strip(top: int) -> None:
             bottom = min(height, top + rows)
-            if answer.shape[1:] == photo.size:
-                part = answer[:, top:bottom]
-            else:
-                part = resize(answer, height, width, rows=(top, bottom))
+            part = canvas(photo, seen.views, answers, top, bottom)
             to_pixels(task.restore(task.decoder_input(photo.rgb(top, bottom)), part), out=pixels[top:bottom])
 
         if self._process != os.getpid():  # forked: the pool's threads stayed with the parent
@@ -296,6 +319,11 @@ class Model:
         map_strips = map if self.threads == 1 else self._pool.map
         list(map_strips(strip, range(0, height, rows)))
         return photo.with_pixels(pixels)
+
+
+def _lies_in(hint: Hint, view: View) -> bool:
+    box = view.box
+    return box.left <= hint.x < box.right and box.top <= hint.y < box.bottom
 
 
 @dataclass

@@ -20,8 +20,9 @@ from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
+from hashigo import color
 from hashigo.errors import PictureError
 from hashigo.files import atomic_path, open_file
 from hashigo.image.by_strips import BY_STRIPS, Layers, write_by_strips
@@ -33,6 +34,7 @@ from hashigo.image.metadata import Metadata
 from hashigo.image.pixels import check_values, from_pixels, from_uint8, to_8_bits, to_pixels, to_uint8
 from hashigo.image.profiles import Values
 from hashigo.image.resizing import block_means, check_size
+from hashigo.image.scan import Box
 
 __all__ = [
     "MAX_PIXELS", "SUFFIXES", "WRITE_SUFFIXES", "Photo", "encode", "from_pixels", "from_uint8", "losses", "photo_of", "pixels_in", "read",
@@ -116,16 +118,29 @@ class Photo:
         """The rows from `top` to `bottom` (all by default) as a picture: float32 (3, rows, W), 0..1; read-only if grey."""
         return from_pixels(self.pixels[top:bottom])
 
-    def resized(self, height: int, width: int) -> NDArray[np.float32]:
-        """The whole photo at another size, antialiased and with 8 bits: float32 (3, height, width), 0..1.
+    def resized(self, height: int, width: int, box: Box | None = None, blur: float = 0.0) -> NDArray[np.float32]:
+        """The photo, or the part `box` of it, at another size, antialiased and with 8 bits: float32 (3, height, width), 0..1.
 
-        Much larger photos are first averaged over whole blocks to about twice the size, then resized with Lanczos.
+        Much larger photos are first averaged over whole blocks to about twice the size, then resized with Lanczos. blur: the standard
+        deviation of a Gaussian, in pixels of the photo, applied before the size is changed.
         """
         check_size(height, width)
-        down, across = max(1, self.height // (2 * height)), max(1, self.width // (2 * width))
-        image = Image.fromarray(block_means(to_8_bits(self.pixels), down, across))
-        box = (0.0, 0.0, self.width / across, self.height / down)
-        return from_uint8(np.asarray(image.resize((width, height), Image.Resampling.LANCZOS, box)))
+        pixels = self.pixels if box is None else self.pixels[box.top : box.bottom, box.left : box.right]
+        high, wide = pixels.shape[:2]
+        most = max(1, int(blur)) if blur else max(high, wide)  # blocks larger than that would not be blurred, but alias
+        down, across = (min(most, max(1, side // (2 * wanted))) for side, wanted in ((high, height), (wide, width)))
+        image = Image.fromarray(block_means(to_8_bits(pixels), down, across))
+        if blur:
+            image = image.filter(ImageFilter.GaussianBlur((blur / across, blur / down)))
+        part = (0.0, 0.0, wide / across, high / down)
+        return from_uint8(np.asarray(image.resize((width, height), Image.Resampling.LANCZOS, part)))
+
+    def luma(self, box: Box | None = None, step: int = 1) -> NDArray[np.float32]:
+        """The luma of the photo, or of a part, as means over blocks of `step` × `step` pixels: float32 (ceil(H / step), ceil(W / step)), 0..1."""
+        pixels = self.pixels if box is None else self.pixels[box.top : box.bottom, box.left : box.right]
+        means = from_uint8(block_means(to_8_bits(pixels), step, step))
+        luma: NDArray[np.float32] = means[0] if self.is_grey else color.luma(means)[0]
+        return luma
 
     def sample(self, side: int = 64) -> NDArray[np.float32]:
         """A rough small picture of at most `side` rows and columns, float32 (3, h, w), 0..1: each pixel is the mean of up to 16 spread

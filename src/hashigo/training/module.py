@@ -113,6 +113,9 @@ class Restorer(LightningModule):
         # through a closure, so that the compiled copy's names do not enter the state dict
         run = torch.compile(network.own_loss) if compiled else network.own_loss
         self._run: Callable[..., tuple[Tensor, Tensor | None]] = lambda *inputs: run(*inputs)
+        self._backbone_run = network.backbone_features
+        if compiled and backbone is not None:  # its weights become constants of the compiled code, laid out for it
+            self._backbone_run = torch.compile(network.backbone_features, dynamic=False, options={"freezing": True})
 
     def forward(self, x: Tensor) -> Tensor:
         """The network's answer in float32: (N, in, H, W) → (N, out, H, W)."""
@@ -128,7 +131,7 @@ class Restorer(LightningModule):
         """What the network's backbone computes of pictures (n, 3, H, W), with the random variations of `rng`: (n, features, h, w)."""
         x, _ = self.task.pair(rgb, rng)
         with torch.autocast(rgb.device.type, torch.bfloat16, enabled=self._autocast):
-            return self.network.backbone_features(x)
+            return self._backbone_run(x)
 
     def training_rng(self, version: int, indices: Tensor) -> PictureRng:
         """The random variations of training pictures, except for their crops."""
