@@ -36,7 +36,7 @@ from tiny import album, as_trained
 
 OPTIONS: dict[str, Any] = {
     "encoder": "dinov2-lite0",
-    "stem": 2,
+    "stem": 4,
     "depth": 4,
     "width": 4,
     "in_channels": 4,
@@ -129,7 +129,7 @@ def test_without_the_package_the_command_is_named(monkeypatch: pytest.MonkeyPatc
 def test_odd_sizes_are_padded_and_cropped(height: int, width: int, network: UNet) -> None:
     with torch.no_grad():
         answer = network(seen("chelsea", height, width))
-    assert answer.shape == (1, 8, -(-height // 2), -(-width // 2))
+    assert answer.shape == (1, 8, -(-height // 4), -(-width // 4))
     assert torch.isfinite(answer).all()
 
 
@@ -137,7 +137,7 @@ def test_known_features_change_nothing(network: UNet) -> None:
     x = seen("astronaut", 70, 100)
     with torch.no_grad():
         features = network.backbone_features(x)
-        assert features.shape == (1, 3 * 384, 12, 16)
+        assert features.shape == (1, 3 * 384, 8, 8)
         torch.testing.assert_close(network(x, features), network(x))
         assert not torch.allclose(network(x, torch.zeros_like(features)), network(x), atol=1e-3), "the tokens matter"
 
@@ -227,7 +227,7 @@ def test_a_vit_as_onnx(weights: Weights, alone: ViT, tmp_path: Path) -> None:
 
 def convolutional(**options: Any) -> UNet:
     made = make_network("unet", output_activation="linear", residual=True, context=True, **{
-        **OPTIONS, "encoder": "efficientnet-lite0", "coarse": None, **options
+        **OPTIONS, "encoder": "efficientnet-lite0", "stem": 2, "coarse": None, **options
     })  # fmt: skip
     assert isinstance(made, UNet)
     return as_trained(made)
@@ -236,10 +236,12 @@ def convolutional(**options: Any) -> UNet:
 def test_a_unet_starts_with_the_mean_of_its_parts(network: UNet, alone: ViT) -> None:
     part, whole = convolutional(), copy.deepcopy(network)
     start_from(whole, [alone, part])
-    x = seen("astronaut", 64, 96)
+    x = seen("astronaut", 128, 192)
+    fine = ViT(in_channels=4, out_channels=8, pixels=16).eval()
+    fine.load_state_dict(alone.state_dict())
     with torch.no_grad():
-        coarse = nn.functional.interpolate(alone(x), (32, 48), mode="bilinear", align_corners=False)
-        expected = (part(x) + coarse) / 2
+        coarse = nn.functional.interpolate(fine(x), (32, 48), mode="bilinear", align_corners=False)
+        expected = (part(nn.functional.avg_pool2d(x, 2)) + coarse) / 2
         torch.testing.assert_close(whole.eval()(x), expected, rtol=1e-3, atol=1e-3)
     assert expected.std() > 0.1
 
@@ -249,7 +251,7 @@ def test_one_part_alone_is_a_start_too_and_the_rest_can_learn(network: UNet) -> 
     start_from(whole, [part])
     x = seen("chelsea", 64, 64)
     with torch.no_grad():
-        torch.testing.assert_close(whole.eval()(x), part(x), rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(whole.eval()(x), part(nn.functional.avg_pool2d(x, 2)), rtol=1e-3, atol=1e-3)
     whole(x).square().sum().backward()
     for name in ("coarse.weight", "fuse.2.conv1.weight", "up.3.weight", "encoder.convolutions.stem.conv.weight"):
         grad = whole.get_parameter(name).grad
@@ -293,7 +295,7 @@ def made(folder: Path, **data: Any) -> Recipe:
     return Recipe(
         task=TaskRecipe("colorize-bins", {"damaged": 0.5, "hinted": 0.5}), network=NetworkRecipe("unet", options), epochs=3, batch_size=4, panels=0,
         seed=4, optimizer=OptimizerRecipe(name="adamw", lr=1e-3), data=replace(
-            DataRecipe(train=str(folder), crop=32, validation_share=0.25, variants=2), **data
+            DataRecipe(train=str(folder), crop=64, validation_share=0.25, variants=2), **data
         ),
     )  # fmt: skip
 
@@ -324,11 +326,12 @@ def test_a_run_starts_from_two_models(tmp_path: Path) -> None:
     recipe = made(pictures)
     task = make_task("colorize-bins").fitted([])  # type: ignore[attr-defined]
     part = make_network(
-        "unet", **{**OPTIONS, "encoder": "efficientnet-lite0", "coarse": None, "out_channels": len(task.bins)}
+        "unet",
+        **{**OPTIONS, "encoder": "efficientnet-lite0", "stem": 2, "coarse": None, "out_channels": len(task.bins)},
     )
     save_model(tmp_path / "part", part, task, onnx=False)
     first = replace(
-        recipe, network=NetworkRecipe("vit", {"blocks": [1, 2]}), epochs=1,
+        recipe, network=NetworkRecipe("vit", {"blocks": [1, 2], "pixels": 16}), epochs=1,
         task=replace(recipe.task, statistics=str(tmp_path / "part")),
     )  # fmt: skip
     tokens = train(first, tmp_path / "tokens", onnx=False)

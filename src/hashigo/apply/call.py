@@ -10,8 +10,10 @@ from hashigo.tasks.hints import Hint
 
 @dataclass(frozen=True)
 class Call:
-    """Options for one photo: the task with its vividness, the short side that the network sees, and colour hints."""
+    """Options for one photo: the task with its vividness, the short side that the network sees, colour hints, and whether all of the photo
+    is seen as one picture even if it looks like a page or a sheet of paper."""
 
     task: Task
     size: int
     hints: tuple[Hint, ...] = ()
+    whole: bool = False

@@ -16,6 +16,7 @@ from hashigo.apply.call import Call
 from hashigo.apply.model import Model
 from hashigo.apply.planning import Job
 from hashigo.apply.record import Records, Source, State, options_of, source_of
+from hashigo.apply.views import GUESS
 from hashigo.errors import PictureError, RecipeError, plural
 from hashigo.files import atomic_path, clear_leftovers
 from hashigo.image.metadata import has_unread_pages
@@ -203,7 +204,7 @@ class _FileWork:
             pages = tuple(self.model.apply_call(page, replace(call, hints=())) for page in photo.further)
             result = replace(result, further=pages)
         write(result, job.target, quality=self.options.quality)
-        notes = [*plan.notes, *map(_advised, photo.warnings)]
+        notes = [*plan.notes, *map(_advised, result.warnings)]
         if lost := losses(result, job.target.suffix):
             notes.append(lost)
         try:
@@ -263,6 +264,8 @@ def _listed(path: Path) -> list[dict[str, str]]:
 
 def _advised(warning: str) -> str:
     """A warning with the option that helps."""
+    if warning.startswith(GUESS):
+        return f"{warning}; if that is wrong, use --whole"
     return f"{warning}; --pages all takes all" if has_unread_pages(warning) else warning
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import overload
@@ -72,15 +72,18 @@ class Model:
         size: short side to which photos are reduced for the network, if the task reduces them; 0 takes the model's.
         vivid: from 0 (muted) to 1 (saturated), if the task has this option; None takes the model's.
         threads: threads that finish a photo; 0 takes all cores.
+        whole: see all of a photo as one picture, even if it looks like a page with photos or an empty sheet.
     """
 
     def __init__(
-        self, folder: ModelFolder, engine: Engine, size: int = 0, vivid: float | None = None, threads: int = 0
-    ) -> None:
+        self, folder: ModelFolder, engine: Engine, size: int = 0, vivid: float | None = None, threads: int = 0,
+        whole: bool = False,
+    ) -> None:  # fmt: skip
         _check_size(size)
         self.folder, self.engine = folder, engine
         self.task = folder.task if vivid is None else vivid_task(folder.task, vivid)
         self.size = size or folder.size
+        self.whole = whole
         self.threads = threads or cores()
         self._pool, self._process = self._new_pool(), os.getpid()
 
@@ -215,7 +218,7 @@ class Model:
         _check_size(size)
         _check_hints(hints)
         task = self.task if vivid is None else vivid_task(self.task, vivid)
-        return Call(task, size or self.size, tuple(_hint_of(known) for known in hints))
+        return Call(task, size or self.size, tuple(_hint_of(known) for known in hints), self.whole)
 
     def apply(self, photo: Photo, hints: Sequence[Known] = (), *, vivid: float | None = None, size: int = 0) -> Photo:
         """The photo through the model: same size, alpha and metadata."""
@@ -252,7 +255,8 @@ class Model:
         if not self.task.reduces:
             return size
         short = short_side or self.size
-        scale = min(1.0, short / min(size), LONGEST * short / max(size)) if short else 1.0
+        most = float(self.folder.contract.enlarges)
+        scale = min(most, short / min(size), LONGEST * short / max(size)) if short else 1.0
         exact = [max(1.0, side * scale) for side in size]
         step = self.folder.contract.multiple
         fitting = [max(step, round(side / step) * step) for side in exact]
@@ -271,7 +275,11 @@ class Model:
         return Seen(parts, tuple(self._input(photo, view, call) for view in parts))
 
     def _views(self, photo: Photo, call: Call) -> tuple[View, ...]:
-        if not (call.task.reduces and call.task.adds_colour) or self.folder.contract.fixed_size is not None:
+        if (
+            call.whole
+            or not (call.task.reduces and call.task.adds_colour)
+            or self.folder.contract.fixed_size is not None
+        ):
             return (whole(photo),)
         parts = views(photo)
         if call.hints:
@@ -318,7 +326,8 @@ class Model:
             self._pool, self._process = self._new_pool(), os.getpid()
         map_strips = map if self.threads == 1 else self._pool.map
         list(map_strips(strip, range(0, height, rows)))
-        return photo.with_pixels(pixels)
+        made = photo.with_pixels(pixels)
+        return replace(made, warnings=(*made.warnings, note)) if (note := seen.note(photo)) else made
 
 
 def _lies_in(hint: Hint, view: View) -> bool:
@@ -381,6 +390,7 @@ def load(
     precision: Precision = "auto",
     threads: int = 0,
     vivid: float | None = None,
+    whole: bool = False,
 ) -> Model:
     """A model by name ("colorizer"), or from the folder of a model or training run, ready to be called on pictures.
 
@@ -391,6 +401,7 @@ def load(
         precision: "auto" (bfloat16 if the hardware supports it), "bf16" or "fp32".
         threads: most CPU threads of the engine and for finishing a photo; 0 takes all.
         vivid: from 0 (muted) to 1 (saturated), for models with this option; None takes the model's own.
+        whole: see all of a photo as one picture. Otherwise, of a page with photos each is coloured by itself, and paper stays grey.
 
     Raises:
         ModelError: no such model. RecipeError: no such precision. MissingExtraError: the engine's packages are missing.
@@ -405,7 +416,7 @@ def load(
     made = makers[choose_engine(engine, folder.onnx.is_file())]()
     if isinstance(made, OpenVinoEngine):
         _check_channels(made, folder)
-    return Model(folder, made, size, vivid, threads)
+    return Model(folder, made, size, vivid, threads, whole)
 
 
 def _check_channels(engine: OpenVinoEngine, folder: ModelFolder) -> None:

@@ -70,7 +70,7 @@ def options_of(folder: ModelFolder, call: Call, *others: object) -> str:
 
     Only the size and both ends of the weights are read, because training changes all of them.
     """
-    crc = zlib.crc32(repr((call.task, call.size, others)).encode())
+    crc = zlib.crc32(repr((call.task, call.size, others, *(["whole"] if call.whole else []))).encode())
     for path in (folder.path / "config.json", folder.onnx, folder.weights):
         crc = zlib.crc32(_sample(path), crc)
     return f"{crc:08x}"

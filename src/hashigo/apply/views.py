@@ -27,8 +27,14 @@ DOTS_SIDE = 512
 DOT_BLUR = 0.45
 """Standard deviation of the blur that removes printed dots, in distances between them."""
 
-STRETCH, REACH = 2.0, 0.6
+STRETCH, REACH = 4.0, 0.7
 """Largest gain of contrast that the network's input gets, and the range of luma from which it gets none."""
+
+GUESS = "seen as "
+"""How notes begin that say what a scan was taken for."""
+
+CALM = 0.5
+"""A picture with less content is reported as empty."""
 
 LONG, PIECE, OVERLAP = 3.0, 2.0, 0.25
 """Sides' ratio above which a strip is seen in pieces, the most of the pieces' own, and the share of a piece that it shares with the next."""
@@ -77,6 +83,20 @@ class Seen:
         """
         (x,) = self.inputs
         return x
+
+    def note(self, photo: Photo) -> str:
+        """What was guessed about the photo, as a line for people; "" if it is an ordinary photo."""
+        if all(view.content < CALM for view in self.views):
+            return f"{GUESS}an empty or written sheet, which stays grey"
+        photos = [view for view in self.views if not view.before]  # pieces of a strip count once
+        if len(photos) > 1:
+            return f"{GUESS}a page with {len(photos)} photos, each coloured by itself; the page stays grey"
+        box = photos[0].box
+        pieces = [view.box for view in self.views]
+        covered = max(piece.bottom for piece in pieces) - box.top, max(piece.right for piece in pieces) - box.left
+        if covered != photo.size:
+            return f"{GUESS}a photo with a border, which stays grey"
+        return ""
 
 
 def whole(photo: Photo) -> View:

@@ -63,6 +63,9 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
         "--hint", type=hint, action="append", default=[], metavar="X,Y,#RRGGBB",
         help="the colour at x pixels from the left and y from the top; similar areas nearby follow; repeatable; for a single photo",
     )  # fmt: skip
+    parser.add_argument(
+        "--whole", action="store_true", help="colour all of a photo as one picture, also borders, pages around photos and empty sheets"
+    )  # fmt: skip
     parser.add_argument("--only-grey", action="store_true", help="skip photos that already have colour")
     parser.add_argument(
         "--pages", choices=["first", "all"], default="first", help="which pages or frames of a file to process"
@@ -151,6 +154,7 @@ def _same_command(args: argparse.Namespace) -> list[str]:
     )
     words += [] if args.vivid is None else ["--vivid", f"{args.vivid:g}"]
     words += ["--size", str(args.size)] if args.size else []
+    words += ["--whole"] if args.whole else []
     return words + (["--quality", str(args.quality)] if args.quality != 92 else [])
 
 
@@ -250,7 +254,7 @@ def _one_input(args: argparse.Namespace) -> str | Path:
 def _load(args: argparse.Namespace, folder: ModelFolder | None = None) -> Model:
     from hashigo.apply.model import load
 
-    return load(folder or args.model, engine=args.engine, size=args.size, vivid=args.vivid)
+    return load(folder or args.model, engine=args.engine, size=args.size, vivid=args.vivid, whole=args.whole)
 
 
 def _max_pixels(args: argparse.Namespace) -> int:

@@ -102,7 +102,8 @@ def run(args: argparse.Namespace) -> int:
     from hashigo.cli.training_progress import TrainingProgress
 
     shown = TrainingProgress(recipe.epochs)
-    say(f"reading {recipe.data.train}")
+    if recipe.epochs:
+        say(f"reading {recipe.data.train}")
     start = time.perf_counter()
     try:
         result = train(recipe, args.run, resume=args.resume, callbacks=[shown], say=say)
@@ -110,6 +111,9 @@ def run(args: argparse.Namespace) -> int:
         if any(words in str(error) for words in ("nothing is there", "neither a file or folder", "data.train")):
             raise DataError(f"{error}; name your own pictures with --data.train FOLDER") from error
         raise
+    if not result.metrics:
+        say(f"put together from {recipe.start} without training; the model is in {result.model.path}")
+        return 0
     best = min(result.metrics, key=lambda row: row["val_loss"])
     say(
         f"done in {time.perf_counter() - start:.0f} s; best validation loss {best['val_loss']:.5g} "

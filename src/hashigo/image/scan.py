@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+Pixel = TypeVar("Pixel", bound=np.generic)
 
 
 class Box(NamedTuple):
@@ -35,7 +36,7 @@ class Box(NamedTuple):
         """Columns."""
         return self.right - self.left
 
-    def within(self, y: Floats) -> Floats:
+    def within(self, y: NDArray[Pixel]) -> NDArray[Pixel]:
         """The part of a picture (..., H, W)."""
         return y[..., self.top : self.bottom, self.left : self.right]
 
@@ -52,8 +53,8 @@ class Scan:
     contents: tuple[float, ...]
 
 
-TONE = 0.07
-"""Largest difference in luma between a mount's places and its evenly lit tone."""
+TONE, TONES = 0.07, (0.025, 0.045, 0.07)
+"""Largest difference in luma between a mount's places and its evenly lit tone, and the differences that are tried."""
 
 RING = 0.85
 """Share of each edge of the picture that must have the mount's tone."""
@@ -98,20 +99,22 @@ def _on_mount(y: Floats) -> list[Box]:
     ground = _ground(y)
     if ground is None:
         return []
-    away = np.abs(y - ground) > TONE
+    # a photo may have nearly the mount's tone, a mount may be lit unevenly: the finest difference goes first
+    return next((boxes for tone in TONES if (boxes := _rectangles(np.abs(y - ground) > tone))), [])
+
+
+def _rectangles(away: Mask) -> list[Box]:
+    """The rectangles in a mask of what differs from the ground; none if there are mostly other things, or if they reach the edge."""
+    height, width = away.shape
     edge = max(1, round(0.008 * max(height, width)))
     sides = (away[:edge], away[-edge:], away[:, :edge], away[:, -edge:])
     if any(side.mean() > 1 - RING for side in sides):
         return []
-    boxes = []
-    for box in _cut(away, Box(0, 0, height, width)):
-        area = box.height * box.width / (height * width)
-        if area < LEAST_PHOTO:
-            continue
-        if not _is_rectangle(box.within(away)):  # type: ignore[arg-type]
-            return []
-        boxes.append(box)
-    return boxes
+    least = LEAST_PHOTO * height * width
+    boxes = [box for box in _cut(away, Box(0, 0, height, width)) if box.height * box.width >= least]
+    # a photo may have the mount's tone in places, but most must show that there are photos at all
+    sure = sum(box.height * box.width for box in boxes if _is_rectangle(box.within(away)))
+    return boxes if 2 * sure > sum(box.height * box.width for box in boxes) else []
 
 
 def _ground(y: Floats) -> Floats | None:
@@ -202,7 +205,7 @@ def _bar(y: Floats) -> int:
 
 def _content(y: Floats) -> float:
     """From 0, an even sheet, perhaps with writing, to 1, a picture."""
-    whole = _uneven(y)
+    whole = _uneven(_smooth(y))
     if whole > EMPTY and _is_written(y):
         return 0.0
     return _ramp(whole)
@@ -211,6 +214,14 @@ def _content(y: Floats) -> float:
 def _ramp(deviation: float) -> float:
     share = min(1.0, max(0.0, (deviation - EMPTY) / (FULL - EMPTY)))
     return share * share * (3 - 2 * share)
+
+
+def _smooth(y: Floats) -> Floats:
+    """Means over 4×4 pixels, in which grain nearly vanishes."""
+    height, width = (max(1, side // 4) for side in y.shape)
+    rows, columns = (min(4, side) for side in y.shape)
+    means: Floats = y[: height * rows, : width * columns].reshape(height, rows, width, columns).mean(axis=(1, 3))
+    return means
 
 
 def _uneven(y: Floats) -> float:
@@ -238,8 +249,8 @@ def _orthonormal(places: Floats) -> list[Floats]:
     return made
 
 
-WRITING = 0.12
-"""Share of 8×8 parts of a written page in which something is written."""
+WRITING, PAPER = 0.12, 0.35
+"""Share of 8×8 parts of a written page in which something is written, and most deviation of luma of the paper, of that of the page."""
 
 
 def _is_written(y: Floats) -> bool:
@@ -252,7 +263,7 @@ def _is_written(y: Floats) -> bool:
     if min(height, width) < 8:
         return False
     filled = -_highest(-_highest(y, reach), reach)
-    if _uneven(filled) > FULL:
+    if _uneven(filled) > min(FULL, PAPER * _uneven(y)):
         return False
     marks = (filled - y) > 0.08
     parts = marks[:height, :width].reshape(8, height // 8, 8, width // 8).any(axis=(1, 3))
@@ -275,9 +286,9 @@ def _highest(y: Floats, reach: int) -> Floats:
 
 # --- printed dots -------------------------------------------------------------------------------------
 
-DOTS, SECOND = 900.0, 0.1
-"""How many times the power of others of equal length a spatial frequency must have to be called dots, and the least share of that power at
-a right angle to it."""
+DOTS, SECOND, OTHERS = 300.0, 0.3, 0.1
+"""How many times the power of others of equal length a spatial frequency must have to be called dots, the least share of that power at
+a right angle to it, and the least share of the strongest one's."""
 
 COARSEST, FINEST = 24.0, 2.5
 """Pixels between dots that are looked for."""
@@ -299,16 +310,17 @@ def dots(y: Floats) -> float:
     frequency = np.hypot(down, across)
     inside = (frequency >= 1 / COARSEST) & (frequency <= 1 / FINEST)
     peaks = np.where(inside, power / _usual(power, frequency), 0)
-    row, column = (int(place) for place in np.unravel_index(np.argmax(peaks), peaks.shape))
-    if peaks[row, column] < DOTS:
-        return 0.0
-    turned = column, -(row if row <= side // 2 else row - side)  # by a right angle
-    turned = turned if turned[1] >= 0 else (-turned[0], -turned[1])
-    rows = (np.arange(-1, 2) + turned[0]) % side
-    columns = np.clip(np.arange(-1, 2) + turned[1], 0, side // 2)
-    if peaks[np.ix_(rows, columns)].max() < SECOND * peaks[row, column]:
-        return 0.0
-    return float(1 / frequency[row, column])
+    strong = np.argwhere(peaks >= max(DOTS, OTHERS * float(peaks.max())))
+    for row, column in strong[
+        np.argsort(frequency[tuple(strong.T)])
+    ]:  # harmonics may be stronger than the dots' own frequency
+        turned = column, -(row if row <= side // 2 else row - side)  # by a right angle
+        turned = turned if turned[1] >= 0 else (-turned[0], -turned[1])
+        rows = (np.arange(-1, 2) + turned[0]) % side
+        columns = np.clip(np.arange(-1, 2) + turned[1], 0, side // 2)
+        if peaks[np.ix_(rows, columns)].max() >= SECOND * peaks[row, column]:
+            return float(1 / frequency[row, column])
+    return 0.0
 
 
 def _usual(power: NDArray[np.float64], frequency: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -23,6 +23,8 @@ class Contract:
     """The answer's height and width are the input's divided by this, rounded up."""
     fixed_size: tuple[int, int] | None = None
     """The only (H, W) that the network accepts, or None."""
+    enlarges: int = 1
+    """Photos that are smaller than a network should see them are enlarged by at most this; networks that reduce photos themselves need it."""
     context_pixels: int | None = None
     """How many pixels around a block of `multiple` × `multiple` influence its answer; None: the whole picture, which then
     must not be cut into tiles."""
@@ -34,11 +36,12 @@ class Contract:
         numbers = {
             "multiple": self.multiple,
             "answer_scale": self.answer_scale,
+            "enlarges": self.enlarges,
             "context_pixels": self.context_pixels or 0,
         }
         for name, value in (*numbers.items(), *(("fixed_size", side) for side in sides)):
             least = 0 if name == "context_pixels" else 1
-            most = LARGEST_STEP if name in ("multiple", "answer_scale") else LARGEST
+            most = LARGEST_STEP if name in ("multiple", "answer_scale", "enlarges") else LARGEST
             if not is_whole(value, least, most):
                 raise ModelError(
                     f"contract: {name}: expected a whole number from {least} to {most:,}, got {_shown(value)}"
@@ -65,7 +68,7 @@ def contract_of(values: Mapping[str, object]) -> Contract:
     Raises:
         ModelError: an unknown key or an invalid value.
     """
-    known = {"multiple", "answer_scale", "fixed_size", "context_pixels"}
+    known = {"multiple", "answer_scale", "fixed_size", "enlarges", "context_pixels"}
     if wrong := sorted(set(values) - known):
         raise ModelError(f"contract: expected {', '.join(sorted(known))}, got {', '.join(wrong)}")
     given = dict(values)
@@ -161,7 +164,12 @@ def unet_contract(options: Mapping[str, object]) -> Contract:
     if options.get("bottleneck") and isinstance(size, list | tuple) and len(size) == 2:
         fixed = (int(size[0]), int(size[1]))
     whole = bool(options.get("context") or fixed) or options.get("encoder", "plain") != "plain"
-    return Contract(multiple, stem, fixed, None if whole else UNET_REACH * multiple)
+    reach = None if whole else UNET_REACH * multiple
+    return Contract(multiple, stem, fixed, ENLARGES.get(str(options.get("encoder")), 1), reach)
+
+
+ENLARGES = {"dinov2-lite0": 2}
+"""The contract's `enlarges` of encoders: this one's convolutions see means of 2×2 pixels."""
 
 
 UNET_REACH = 6

@@ -87,8 +87,8 @@ class UNet(Network, tags=["unet", "autoencoder"]):
         context: Add a summary of the whole picture to the latent.
         encoder: "plain", one block per level; or one that can have pretrained weights (`networks.load_pretrained`):
             "efficientnet-lite0" (`networks.encoders.efficientnet`), or "dinov2-lite0" (`networks.encoders.vit`), a vision transformer
-            beside it. These need depth 4 and stem 2 (their first convolution's stride), and their latent,
-            (N, 320 or 512, H/32, W/32), has no activation.
+            beside it. These need depth 4, and stem 2 (their first convolution's stride) or 4, and their latent, (N, 320, H/32, W/32) or
+            (N, 512, H/64, W/64), has no activation.
         coarse: Level of a skip (0 is the outermost) that also gives an answer of its own through a 1×1 convolution, enlarged and added
             to the last level's before the activation; None: no such answer. What a skip knows then reaches the answer directly.
 

@@ -1,6 +1,6 @@
 """A vision transformer with a small decoder: what DINOv2's tokens know about a picture, one answer for each token.
 
-    x ─ DinoV2Small ─ tokens of some blocks ─ TokenMix ─ 1×1 ─ y, an eighth of x's sides
+    x ─ DinoV2Small ─ tokens of some blocks ─ TokenMix ─ 1×1 ─ y, one answer for each token
 
 It trains many times faster than a U-Net, because the transformer's features can be computed once (`backbone_features`). It sees
 only the first input channel, and no edges: use it to start a U-Net with the encoder dinov2-lite0, or as a teacher.
@@ -16,11 +16,11 @@ from hashigo.errors import RecipeError, did_you_mean
 from hashigo.networks.base import Network
 from hashigo.networks.blocks import ACTIVATIONS
 from hashigo.networks.contract import Contract, is_whole
-from hashigo.networks.encoders.vit import BLOCKS, PIXELS, RETURNED, DinoV2Small, TokenMix
+from hashigo.networks.encoders.vit import BLOCKS, RETURNED, DinoV2Small, TokenMix
 
 
 class ViT(Network, tags=["vit", "autoencoder"]):
-    """DINOv2 ViT-S/14 with a decoder of its tokens: (N, in_channels, H, W) → (N, out_channels, H/8, W/8), rounded up.
+    """DINOv2 ViT-S/14 with a decoder of its tokens: (N, in_channels, H, W) → (N, out_channels, H/pixels, W/pixels), rounded up.
 
     Args:
         in_channels: Input channels, of which only the first is seen.
@@ -29,6 +29,7 @@ class ViT(Network, tags=["vit", "autoencoder"]):
         width: Features that are made of them; a multiple of `heads`.
         depth: Transformer blocks in which these exchange what they know.
         heads: Their attention heads.
+        pixels: Side of the square of the input that a token covers; 14 is the transformer's own, smaller ones enlarge the picture.
         output_activation: Activation after the last 1×1 convolution.
 
     Raises:
@@ -44,19 +45,21 @@ class ViT(Network, tags=["vit", "autoencoder"]):
         width: int = 192,
         depth: int = 1,
         heads: int = 6,
+        pixels: int = 8,
         output_activation: str = "linear",
     ) -> None:
         super().__init__()
         self.in_channels, self.out_channels = in_channels, out_channels
-        _check_options(blocks, width, depth, heads, output_activation)
+        _check_options(blocks, width, depth, heads, pixels, output_activation)
+        self.pixels = pixels
         self.transformer = DinoV2Small(blocks)
         self.mix = TokenMix(len(blocks), width, depth, heads)
         self.head = nn.Conv2d(width, out_channels, 1)
         self.activation = ACTIVATIONS[output_activation]()
-        self.contract = Contract(multiple=PIXELS, answer_scale=PIXELS)
+        self.contract = Contract(multiple=pixels, answer_scale=pixels)
 
     def encode(self, x: Tensor) -> tuple[Tensor, None]:
-        """(N, in_channels, H, W) → the latent (N, width, H/8, W/8), rounded up; `decode` needs nothing else."""
+        """(N, in_channels, H, W) → the latent (N, width, H/pixels, W/pixels), rounded up; `decode` needs nothing else."""
         return self.mix(self.backbone_features(x)), None
 
     def decode(self, latent: Tensor, _: None = None) -> Tensor:
@@ -65,7 +68,7 @@ class ViT(Network, tags=["vit", "autoencoder"]):
         return y
 
     def forward(self, x: Tensor, features: Tensor | None = None) -> Tensor:
-        """(N, in_channels, H, W) → (N, out_channels, H/8, W/8), rounded up. features: what `backbone_features(x)` returned, if it is known."""
+        """(N, in_channels, H, W) → (N, out_channels, H/pixels, W/pixels), rounded up. features: what `backbone_features(x)` returned, if it is known."""
         return self.decode(self.encode(x)[0] if features is None else self.mix(features))
 
     @property
@@ -79,18 +82,23 @@ class ViT(Network, tags=["vit", "autoencoder"]):
         return self.transformer
 
     def backbone_features(self, x: Tensor) -> Tensor:
-        """(N, in_channels, H, W), padded to multiples of 8 → the tokens, (N, blocks·384, H/8, W/8)."""
+        """(N, in_channels, H, W), padded to multiples of `pixels` → the tokens, (N, blocks·384, H/pixels, W/pixels)."""
         if not isinstance(x, Tensor) or x.ndim != 4 or x.shape[1] != self.in_channels or 0 in x.shape:
             got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
             raise RecipeError(f"expected a tensor (N, {self.in_channels}, height, width), got {got}")
-        return self.transformer.tokens_of(x[:, :1])
+        return self.transformer.tokens_of(x[:, :1], self.pixels)
 
 
-def _check_options(blocks: Sequence[int], width: int, depth: int, heads: int, activation: str) -> None:
+def _check_options(blocks: Sequence[int], width: int, depth: int, heads: int, pixels: int, activation: str) -> None:
     given = list(blocks) if isinstance(blocks, list | tuple) else []
     if not given or not all(is_whole(block, 1, BLOCKS) for block in given) or sorted(set(given)) != given:
         raise RecipeError(f"blocks: expected ascending numbers from 1 to {BLOCKS}, got {str(blocks)[:60]}")
-    for name, value, most in (("width", width, 4096), ("depth", depth, 24), ("heads", heads, 256)):
+    for name, value, most in (
+        ("width", width, 4096),
+        ("depth", depth, 24),
+        ("heads", heads, 256),
+        ("pixels", pixels, 64),
+    ):
         if not is_whole(value, 0 if name == "depth" else 1, most):
             raise RecipeError(
                 f"{name}: expected a whole number from {0 if name == 'depth' else 1} to {most}, got {value!r}"

@@ -130,7 +130,7 @@ def _process(job: Job, model: Model, max_pixels: int) -> Answer:
     times.append(time.perf_counter())
     recoloured = model.recolours(photo)
     notes = [
-        *photo.warnings,
+        *result.warnings,
         losses(result, kind),
         "it was already in colour and got new colours" if recoloured else "",
     ]

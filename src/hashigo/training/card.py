@@ -29,6 +29,21 @@ def model_card(
 ) -> str:
     """The card of a finished run, as Markdown with Hugging Face's metadata block. pace: the last session's (seconds, training pictures per second)."""
     best = min(metrics, key=lambda row: row["val_loss"])
+    rows = f"""{_began(recipe, network)}| training pictures | {len(training):,}, {training.source} |
+{_skipped(training)}| validation pictures | {len(validation):,}, {validation.source} |
+| loss | {recipe.loss or task.loss}: {best["val_loss"]:.5g} on the validation pictures (epoch {best["epoch"]} of {recipe.epochs}) |
+| machine | {machine(setup)} |
+| time | {_time(*pace)} |
+"""
+    return _card(recipe, task, network, rows)
+
+
+def begun_card(recipe: Recipe, task: Task, network: Network) -> str:
+    """The card of a model that was put together from others without training."""
+    return _card(recipe, task, network, f"| put together from | {recipe.start}, without training |\n")
+
+
+def _card(recipe: Recipe, task: Task, network: Network, rows: str) -> str:
     parameters = sum(p.numel() for p in network.parameters())
     kind = " ".join((type(task).__doc__ or "").split("\n\n")[0].split())
     return f"""---
@@ -42,12 +57,7 @@ tags: [{recipe.network.name}, autoencoder, {task.name}]
 | | |
 | --- | --- |
 | network | {recipe.network.name}, {parameters:,} parameters, {_options(recipe.network.options)} |
-{_began(recipe, network)}| training pictures | {len(training):,}, {training.source} |
-{_skipped(training)}| validation pictures | {len(validation):,}, {validation.source} |
-| loss | {recipe.loss or task.loss}: {best["val_loss"]:.5g} on the validation pictures (epoch {best["epoch"]} of {recipe.epochs}) |
-| machine | {machine(setup)} |
-| time | {_time(*pace)} |
-| made with | hashigo {version("hashigo")}, torch {torch.__version__}, {datetime.now(UTC):%Y-%m-%d} |
+{rows}| made with | hashigo {version("hashigo")}, torch {torch.__version__}, {datetime.now(UTC):%Y-%m-%d} |
 
 Use it: `hashigo apply FOLDER photo.jpg`, or in Python `hashigo.load("FOLDER")("photo.jpg")`.
 

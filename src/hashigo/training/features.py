@@ -137,7 +137,7 @@ class StoredFeatures(Callback):
         }  # fmt: skip
         rngs = (module.training_rng, module.validation_rng)
         for name, loader, rng in zip(("training", "validation"), self.loaders, rngs, strict=True):
-            compute = partial(_compute, module, loader, rng, loader.batch_size)
+            compute = partial(_compute, module, loader, rng, loader.batch_size if module.compiled else 1)
             shape = compute(0, torch.zeros(1, dtype=torch.int64)).shape[1:]
             features = Features(self.folder / f"{name}.npy", loader.variants, loader.count, tuple(shape), about)
             features.fill(compute, loader.batch_size, self.say)
@@ -153,7 +153,7 @@ class StoredFeatures(Callback):
 def _compute(
     module: Restorer, loader: Loader, rng: Callable[[int, Tensor], PictureRng], size: int, version: int, indices: Tensor
 ) -> Tensor:
-    """The features of pictures `indices` (n,) in a version, computed as a batch of `size`: compiled code is slow to start with another."""
+    """The features of pictures `indices` (n,) in a version, computed as a batch of at least `size`: compiled code takes long to begin with another."""
     count = len(indices)
     indices = torch.cat([indices, indices[-1:].expand(max(size - count, 0))]).to(loader.resident.device)
     return module.backbone_features(loader.crops(version, indices), rng(version, indices))[:count]

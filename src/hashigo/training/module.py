@@ -113,6 +113,7 @@ class Restorer(LightningModule):
         # through a closure, so that the compiled copy's names do not enter the state dict
         run = torch.compile(network.own_loss) if compiled else network.own_loss
         self._run: Callable[..., tuple[Tensor, Tensor | None]] = lambda *inputs: run(*inputs)
+        self.compiled = compiled
         self._backbone_run = network.backbone_features
         if compiled and backbone is not None:  # its weights become constants of the compiled code, laid out for it
             self._backbone_run = torch.compile(network.backbone_features, dynamic=False, options={"freezing": True})

@@ -153,7 +153,8 @@ class Recipe:
         optimizer: The optimizer and its schedule.
         machine: How the computer is used.
         loss: Name of the loss; if empty, the task's own.
-        epochs: Passes over the training pictures.
+        epochs: Passes over the training pictures. 0, with `start`, trains nothing: the model is what training would begin with, such as the
+            mean of two models.
         batch_size: Pictures per step.
         seed: Seed for the initial weights, the order of the pictures and all augmentation.
         panels: Number of fixed validation pictures in each epoch's panel; 0 makes no panels.
@@ -196,6 +197,8 @@ class Recipe:
             raise RecipeError(
                 f"optimizer.backbone_lr: expected 0 where features of the backbone are computed only once (data.variants), got {self.optimizer.backbone_lr}"
             )
+        if not self.epochs and not self.start:
+            raise RecipeError("epochs: expected at least 1, or 0 together with start, got 0 without")
         if self.ema >= 1.0:
             raise RecipeError(f"ema: expected below 1, such as 0.999, got {self.ema}")
         if not _is_number(self.optimizer.lr) or not 0 < self.optimizer.lr < float("inf"):
@@ -216,7 +219,7 @@ def _is_number(value: object) -> bool:
 
 
 _BOUNDS: dict[str, tuple[float, float]] = {
-    "epochs": (1, 1_000_000),
+    "epochs": (0, 1_000_000),
     "batch_size": (1, 65_536),
     "seed": (0, 2**32 - 1),
     "panels": (0, 10_000),

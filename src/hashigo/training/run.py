@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,6 +24,7 @@ from lightning.pytorch import Callback, Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.trainer.states import TrainerStatus
+from torch import Tensor
 
 from hashigo.data import PictureSet, open_dataset
 from hashigo.data.loader import Loader, ResidentPictures
@@ -44,7 +45,7 @@ from hashigo.training.callbacks import (
     animate,
     read_metrics,
 )
-from hashigo.training.card import model_card
+from hashigo.training.card import begun_card, model_card
 from hashigo.training.checkpoints import (
     AtomicCheckpoints,
     check_same,
@@ -119,6 +120,8 @@ def _train(
     recipe: Recipe, folder: Path, resume: bool, callbacks: Sequence[Callback], data: tuple[PictureSet, PictureSet] | None,
     onnx: bool, say: Callable[[str], None],
 ) -> Run:  # fmt: skip
+    if not recipe.epochs:
+        return _begun(recipe, folder, onnx)
     last = checkpoint_to_resume(folder, resume)
     clear_leftovers(folder / "checkpoints")
     if last is not None:
@@ -133,7 +136,7 @@ def _train(
     _tell_left_out(list(skipped), say)
     noted = checked_pictures(training, validation, folder / "pictures.json", resumed=last is not None)
     loaders, setup, steps = _prepare(recipe, training, validation)
-    task, network = _begin(recipe, loaders[0], last)
+    task, network = _begin(recipe, loaders[0].sample(FITTED), last)
     module = Restorer(
         task, network, loss=recipe.loss or task.loss, optimizer=recipe.optimizer, steps=steps, seed=recipe.seed,
         compiled=setup.compile, channels_last=setup.channels_last, about=str(setup),
@@ -171,6 +174,23 @@ def _train(
     return Run(folder, model, metrics, setup, seconds, rate)
 
 
+def _begun(recipe: Recipe, folder: Path, onnx: bool) -> Run:
+    """A run without training: its model is what `recipe.start` gives. It needs no pictures."""
+    _check_possible(recipe, resumed=True)
+    start = time.perf_counter()
+    task, network = _begin(recipe, (), None)
+    for name in recipe.starts:  # the answers' meaning depends on it
+        if (theirs := getattr(open_model(name).task, "rebalance", None)) != getattr(task, "rebalance", None):
+            raise RecipeError(
+                f"task.options.rebalance: expected {theirs} as in {name}, got {getattr(task, 'rebalance', None)}"
+            )
+    save_recipe(recipe, folder / "recipe.yaml")
+    size = recipe.data.size or max(open_model(name).size for name in recipe.starts)
+    card = begun_card(recipe, task, network)
+    model = save_model(folder / "model", network, task, size=size, card=card, weights=recipe.weights, onnx=onnx)
+    return Run(folder, model, [], choose(recipe.machine, 0), time.perf_counter() - start, 0.0)
+
+
 def _check_possible(recipe: Recipe, resumed: bool) -> None:
     """Rejects invalid combinations before the pictures are read."""
     task = make_task(recipe.task.name, **recipe.task.options)
@@ -184,7 +204,7 @@ FITTED = 4_000
 """Number of training pictures, evenly spaced, for a task's statistics."""
 
 
-def _begin(recipe: Recipe, loader: Loader, last: Path | None) -> tuple[Task, Network]:
+def _begin(recipe: Recipe, sample: Iterable[Tensor], last: Path | None) -> tuple[Task, Network]:
     """The task with its statistics, and the network with its initial weights; those of checkpoint `last` are loaded later.
 
     Raises:
@@ -202,7 +222,7 @@ def _begin(recipe: Recipe, loader: Loader, last: Path | None) -> tuple[Task, Net
     for key, other in known:
         if type(other) is not type(task):
             raise RecipeError(f"{key}: expected a model of the task {task.name!r}, got one of {other.name!r}")
-    task = fitted_task(task, loader.sample(FITTED), [other for _, other in known])
+    task = fitted_task(task, sample, [other for _, other in known])
     seed_everything(recipe.seed, verbose=False)
     network = network_for(recipe, task)
     if recipe.network.pretrained:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 PATCH, WIDTH, HEADS, BLOCKS, GRID = 14, 384, 6, 12, 37
 """Side of a patch, values of a token, attention heads, blocks, and the side of the stored grid of positions (518 / 14)."""
 
-PIXELS = 8
-"""Side of the square of the network's input that a token covers, after enlarging it to a patch."""
+PIXELS = 16
+"""Side of the square of the encoder's input that a token covers, resized to a patch."""
 
 RETURNED, MIXED = (6, 9, 12), 192
 """The blocks whose tokens are used, and the number of features made of them."""
@@ -96,18 +96,18 @@ class DinoV2Small(Pretrained):
                 tokens.append(x[:, 1:].transpose(1, 2).unflatten(2, (height, width)))
         return tokens
 
-    def tokens_of(self, grey: Tensor) -> Tensor:
-        """(N, 1, H, W) → all returned blocks' tokens, (N, blocks·384, H/8, W/8), rounded up.
+    def tokens_of(self, grey: Tensor, pixels: int = PIXELS) -> Tensor:
+        """(N, 1, H, W) → all returned blocks' tokens, (N, blocks·384, H/pixels, W/pixels), rounded up.
 
-        The picture is enlarged so that each token covers 8×8 of its pixels; its last row and column are repeated up to a multiple of 8.
+        The picture is resized so that each token covers `pixels` of its rows and columns; the last ones are repeated up to a multiple.
         """
-        height, width = ((side + PIXELS - 1) // PIXELS for side in grey.shape[-2:])
-        down, right = height * PIXELS - grey.shape[-2], width * PIXELS - grey.shape[-1]
+        height, width = ((side + pixels - 1) // pixels for side in grey.shape[-2:])
+        down, right = height * pixels - grey.shape[-2], width * pixels - grey.shape[-1]
         # an exported graph must serve every size, so there the padding may not depend on this one
         if torch.compiler.is_exporting() or down or right:
             grey = pad(grey, (0, right, 0, down), mode="replicate")
-        enlarged = interpolate(grey, (height * PATCH, width * PATCH), mode="bicubic", align_corners=False)
-        return torch.cat(self(enlarged.clamp(0, 1)), dim=1)
+        resized = interpolate(grey, (height * PATCH, width * PATCH), mode="bicubic", align_corners=False)
+        return torch.cat(self(resized.clamp(0, 1)), dim=1)
 
     def check_pretrained(self) -> None:
         """Makes sure that the package with the weights is installed.
@@ -153,15 +153,15 @@ class TokenMix(nn.Module):
 
 
 class DinoV2Lite0(WithBackbone, Pretrained):
-    """DINOv2 and EfficientNet-Lite0 side by side: (N, in_channels, H, W), H and W multiples of 32 → the latent and four skips.
+    """DINOv2 and EfficientNet-Lite0 side by side: (N, in_channels, H, W), H and W multiples of 64 → the latent and four skips.
 
-    The transformer knows what the picture shows, but sees neither edges nor hints; the convolutions see both. The first channel, the luma, is
-    enlarged so that each token covers 8×8 of its pixels. Tokens join the skips of an eighth and a sixteenth of the sides,
-    and the latent (N, 320 + MIXED, H/32, W/32).
+    The transformer knows what the picture shows, but sees neither edges nor hints; the convolutions see both. The transformer sees the first
+    channel, the luma, in full, each token 16×16 of its pixels; the convolutions see means of 2×2 pixels of all channels. Tokens
+    join the skips of a 16th and a 32nd of the sides, and the latent (N, 320 + MIXED, H/64, W/64).
     """
 
     depth: ClassVar[int] = 4
-    stem_side: ClassVar[int] = 2
+    stem_side: ClassVar[int] = 2 * EfficientNetLite0.stem_side
     origin: ClassVar[str] = f"{DinoV2Small.origin}, and {EfficientNetLite0.origin}"
 
     def __init__(self, in_channels: int) -> None:
@@ -184,13 +184,13 @@ class DinoV2Lite0(WithBackbone, Pretrained):
         yield from self.transformer.parameters()
 
     def backbone_features(self, x: Tensor) -> Tensor:
-        """(N, in_channels, H, W) → the transformer's tokens, (N, blocks·384, H/8, W/8)."""
+        """(N, in_channels, H, W) → the transformer's tokens, (N, blocks·384, H/16, W/16)."""
         return self.transformer.tokens_of(x[:, :1])
 
     def encode(self, x: Tensor, features: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
         """(N, in_channels, H, W) → the latent and the skips. features: what `backbone_features(x)` returned, if it is known."""
         tokens = self.mix(self.backbone_features(x) if features is None else features)
-        latent, (half, quarter, eighth, sixteenth) = self.convolutions.encode(x)
+        latent, (half, quarter, eighth, sixteenth) = self.convolutions.encode(avg_pool2d(x, 2))
         coarse = avg_pool2d(tokens, 2)
         return torch.cat([latent, avg_pool2d(coarse, 2)], dim=1), [
             half,
