@@ -83,7 +83,7 @@ def printed(y: Floats, rng: np.random.Generator) -> Scan:
 
 def toned(low: float, high: float) -> Maker:
     """With its luma between two values."""
-    return lambda y, rng: Scan((low + (high - low) * y).astype(np.float32), ((0, 0),))
+    return lambda y, _: Scan((low + (high - low) * y).astype(np.float32), ((0, 0),))
 
 
 def strip(y: Floats, rng: np.random.Generator) -> Scan:
