@@ -62,6 +62,7 @@ def exif(text: str) -> Image.Exif:
     [
         ("", ()),
         ("?vivid=0.2", ("--vivid", "0.2")),
+        ("?whole=true", ("--whole",)),
         (
             f"?hint={quote('50,60,#b03a2e')}&hint={quote('10,20,#2e3ab0')}",
             ("--hint", "50,60,#b03a2e", "--hint", "10,20,#2e3ab0"),

@@ -95,26 +95,56 @@ class Model:
 
     @overload
     def __call__(
-        self, picture: File, hints: Sequence[Known] = (), *, vivid: float | None = None, size: int = 0
+        self,
+        picture: File,
+        hints: Sequence[Known] = (),
+        *,
+        vivid: float | None = None,
+        size: int = 0,
+        whole: bool | None = None,
     ) -> Picture: ...
 
     @overload
     def __call__(
-        self, picture: Bytes, hints: Sequence[Known] = (), *, vivid: float | None = None, size: int = 0
+        self,
+        picture: Bytes,
+        hints: Sequence[Known] = (),
+        *,
+        vivid: float | None = None,
+        size: int = 0,
+        whole: bool | None = None,
     ) -> Bytes: ...
 
     @overload
     def __call__(
-        self, picture: Real, hints: Sequence[Known] = (), *, vivid: float | None = None, size: int = 0
+        self,
+        picture: Real,
+        hints: Sequence[Known] = (),
+        *,
+        vivid: float | None = None,
+        size: int = 0,
+        whole: bool | None = None,
     ) -> Floats: ...
 
     @overload
     def __call__(
-        self, picture: Photo, hints: Sequence[Known] = (), *, vivid: float | None = None, size: int = 0
+        self,
+        picture: Photo,
+        hints: Sequence[Known] = (),
+        *,
+        vivid: float | None = None,
+        size: int = 0,
+        whole: bool | None = None,
     ) -> Photo: ...
 
     def __call__(
-        self, picture: object, hints: Sequence[Known] = (), *, vivid: float | None = None, size: int = 0
+        self,
+        picture: object,
+        hints: Sequence[Known] = (),
+        *,
+        vivid: float | None = None,
+        size: int = 0,
+        whole: bool | None = None,
     ) -> object:
         """Runs the model on a picture; the result has the same form as the picture.
 
@@ -124,13 +154,13 @@ class Model:
         of 1/255, since photos are 8 bits here. Where a shape could be two of them, channels last goes before channels first for uint8 and
         after it for floats, and one picture before several.
 
-        hints: colour hints (x, y, "#rrggbb"), x and y in pixels of the upright photo. vivid, size: for this call
+        hints: colour hints (x, y, "#rrggbb"), x and y in pixels of the upright photo. vivid, size, whole: for this call
         only, see `Model`.
 
         Raises:
             PictureError: not a picture, or one that cannot be read. RecipeError: hints or a vividness that the model does not take.
         """
-        call = self.call(hints, vivid=vivid, size=size)
+        call = self.call(hints, vivid=vivid, size=size, whole=whole)
         if isinstance(picture, np.ndarray):
             layout = layout_of(picture)
             return layout.joined(self._many([photo_of(array) for array in layout.pictures(picture)], call))
@@ -140,30 +170,30 @@ class Model:
     @overload
     def apply_many(
         self, pictures: Sequence[Photo], hints: Sequence[Sequence[Known]] = (), *, vivid: float | None = None,
-        size: int = 0, batch_size: int = 8,
+        size: int = 0, whole: bool | None = None, batch_size: int = 8,
     ) -> list[Photo]: ...  # fmt: skip
 
     @overload
     def apply_many(
         self, pictures: Sequence[File], hints: Sequence[Sequence[Known]] = (), *, vivid: float | None = None,
-        size: int = 0, batch_size: int = 8,
+        size: int = 0, whole: bool | None = None, batch_size: int = 8,
     ) -> list[Picture]: ...  # fmt: skip
 
     @overload
     def apply_many(
         self, pictures: Sequence[Bytes], hints: Sequence[Sequence[Known]] = (), *, vivid: float | None = None,
-        size: int = 0, batch_size: int = 8,
+        size: int = 0, whole: bool | None = None, batch_size: int = 8,
     ) -> list[Bytes]: ...  # fmt: skip
 
     @overload
     def apply_many(
         self, pictures: Sequence[Real], hints: Sequence[Sequence[Known]] = (), *, vivid: float | None = None,
-        size: int = 0, batch_size: int = 8,
+        size: int = 0, whole: bool | None = None, batch_size: int = 8,
     ) -> list[Floats]: ...  # fmt: skip
 
     def apply_many(
         self, pictures: Sequence[object], hints: Sequence[Sequence[Known]] = (), *, vivid: float | None = None,
-        size: int = 0, batch_size: int = 8,
+        size: int = 0, whole: bool | None = None, batch_size: int = 8,
     ) -> Sequence[object]:  # fmt: skip
         """Several pictures, each as a single call would return it, in order. Those that the network sees at the same size are processed
         in batches of at most `batch_size`.
@@ -182,7 +212,7 @@ class Model:
             raise RecipeError(
                 f"hints: expected a list for each of {len(pictures)} pictures, got {len(hints)}; give () for none"
             )
-        calls = [self.call(known, vivid=vivid, size=size) for known in hints or [()] * len(pictures)]
+        calls = [self.call(known, vivid=vivid, size=size, whole=whole) for known in hints or [()] * len(pictures)]
         layouts = [layout_of(picture) if isinstance(picture, np.ndarray) else None for picture in pictures]
         for layout in layouts:
             if layout is not None and layout.several:
@@ -209,7 +239,9 @@ class Model:
         results = dict(zip(order, line.run(order), strict=True))
         return [results[i] for i in range(len(photos))]
 
-    def call(self, hints: Sequence[Known] = (), *, vivid: float | None = None, size: int = 0) -> Call:
+    def call(
+        self, hints: Sequence[Known] = (), *, vivid: float | None = None, size: int = 0, whole: bool | None = None
+    ) -> Call:
         """The model's own options, overridden by those of one call.
 
         Raises:
@@ -218,11 +250,15 @@ class Model:
         _check_size(size)
         _check_hints(hints)
         task = self.task if vivid is None else vivid_task(self.task, vivid)
-        return Call(task, size or self.size, tuple(_hint_of(known) for known in hints), self.whole)
+        return Call(
+            task, size or self.size, tuple(_hint_of(known) for known in hints), self.whole if whole is None else whole
+        )
 
-    def apply(self, photo: Photo, hints: Sequence[Known] = (), *, vivid: float | None = None, size: int = 0) -> Photo:
+    def apply(
+        self, photo: Photo, hints: Sequence[Known] = (), *, vivid: float | None = None, size: int = 0, whole: bool | None = None
+    ) -> Photo:  # fmt: skip
         """The photo through the model: same size, alpha and metadata."""
-        return self.apply_call(photo, self.call(hints, vivid=vivid, size=size))
+        return self.apply_call(photo, self.call(hints, vivid=vivid, size=size, whole=whole))
 
     def apply_call(self, photo: Photo, call: Call) -> Photo:
         """Like `apply`, with options that `call` has put together."""

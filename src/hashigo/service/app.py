@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 
 from hashigo.errors import HashigoError, did_you_mean, plural
 from hashigo.service.body import ClientLeft, read_body
-from hashigo.service.description import ANSWERS, PHOTO_BODY, Format, HintTexts, ModelName, Quality, Vivid, Width
+from hashigo.service.description import ANSWERS, PHOTO_BODY, Format, HintTexts, ModelName, Quality, Vivid, Whole, Width
 from hashigo.service.docs import docs_page
 from hashigo.service.job import Answer, Job
 from hashigo.service.metrics import Metrics
@@ -152,6 +152,7 @@ class _JobOf:
         format: str,
         quality: int | None,
         width: int,
+        whole: bool,
     ) -> None:
         from hashigo.image.formats import format_of
         from hashigo.tasks.capabilities import TakesHints
@@ -181,6 +182,7 @@ class _JobOf:
             raise Problem(422, str(error) + advice) from error
         self.options = {
             "model": model, "vivid": vivid, "hints": tuple(hint), "kind": kind, "quality": quality, "width": width,
+            "whole": whole,
         }  # fmt: skip
 
     def __call__(self, photo: bytes) -> Job:
@@ -245,11 +247,13 @@ def _add_photos(app: FastAPI, service: Service) -> None:
     )
     async def colorize(
         request: Request, vivid: Vivid = None, hint: HintTexts = [], format: Format = "",  # noqa: B006
-        quality: Quality = None, width: Width = 0,
+        quality: Quality = None, width: Width = 0, whole: Whole = False,
     ) -> Response:  # fmt: skip
         """Runs the default model on the photo in the body. The result has the photo's size and format and keeps its metadata."""
-        _check_names(request, "vivid", "hint", "format", "quality", "width")
-        return await service.process(request, _JobOf(service, service.default, vivid, hint, format, quality, width))
+        _check_names(request, "vivid", "hint", "format", "quality", "width", "whole")
+        return await service.process(
+            request, _JobOf(service, service.default, vivid, hint, format, quality, width, whole)
+        )
 
     @app.post(
         APPLY,
@@ -260,11 +264,11 @@ def _add_photos(app: FastAPI, service: Service) -> None:
     )
     async def apply(
         request: Request, name: ModelName, vivid: Vivid = None, hint: HintTexts = [], format: Format = "",  # noqa: B006
-        quality: Quality = None, width: Width = 0,
+        quality: Quality = None, width: Width = 0, whole: Whole = False,
     ) -> Response:  # fmt: skip
         """Runs a model on the photo in the body."""
-        _check_names(request, "vivid", "hint", "format", "quality", "width")
-        return await service.process(request, _JobOf(service, name, vivid, hint, format, quality, width))
+        _check_names(request, "vivid", "hint", "format", "quality", "width", "whole")
+        return await service.process(request, _JobOf(service, name, vivid, hint, format, quality, width, whole))
 
 
 def _add_facts(app: FastAPI, service: Service) -> None:

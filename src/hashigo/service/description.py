@@ -83,6 +83,10 @@ Format = Annotated[
     ),
 ]
 Quality = Annotated[int | None, Query(ge=1, le=100, description="Quality of JPEG, WebP and AVIF.")]
+Whole = Annotated[
+    bool,
+    Query(description="Colour all of the photo as one picture, also borders, pages around photos and empty sheets."),
+]
 Width = Annotated[
     int,
     Query(

@@ -21,6 +21,7 @@ class Job:
         kind: The format of the result, by Pillow's name; if empty, that of the photo.
         quality: Quality of JPEG, WebP and AVIF, 1 to 100; None takes the default.
         width: Reduce the photo to at most this width first; 0 keeps its size.
+        whole: See all of a photo as one picture, even if it looks like a page with photos or an empty sheet.
     """
 
     photo: bytes = field(repr=False)
@@ -30,6 +31,7 @@ class Job:
     kind: str = ""
     quality: int | None = None
     width: int = 0
+    whole: bool = False
 
     def send(self, connection: Connection) -> None:
         """Sends the job to a worker."""

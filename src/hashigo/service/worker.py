@@ -123,7 +123,7 @@ def _process(job: Job, model: Model, max_pixels: int) -> Answer:
         photo = photo.with_rgb(photo.resized(max(1, round(photo.height * scale)), job.width))
         hints = [hint._replace(x=hint.x * scale, y=hint.y * scale) for hint in hints]
     times.append(time.perf_counter())
-    result = model.apply(photo, hints, vivid=job.vivid)
+    result = model.apply(photo, hints, vivid=job.vivid, whole=job.whole)
     times.append(time.perf_counter())
     kind = job.kind or format_for_output(photo.format)
     content = encode(result, kind) if job.quality is None else encode(result, kind, job.quality)
