@@ -16,7 +16,7 @@ from hashigo.metrics import colourfulness
 from hashigo.models import MODELS, open_model
 from photos import picture, pixels
 
-LIMITS = {"colorizer": 20e6, "tiny": 4e6}
+LIMITS = {"colorizer": 60e6, "fast": 20e6}
 """Most bytes of each of a model's two files."""
 
 

@@ -361,7 +361,7 @@ def test_a_page_of_the_album(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     for name in ("a.png", "b c&d.jpg"):
         save(album / name)
     (album / "bad.jpg").write_bytes(b"no picture")
-    assert main(["colorize", str(album), "-m", "tiny", "-o", str(out), "--page", "--vivid", "0.5"]) == 1
+    assert main(["colorize", str(album), "-m", "fast", "-o", str(out), "--page", "--vivid", "0.5"]) == 1
     assert str(out / "album.html") in capsys.readouterr().err
     page = (out / "album.html").read_text(encoding="utf-8")
     assert page.count("<img") == 4
@@ -377,5 +377,5 @@ def test_a_page_of_the_album(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert (out / "a.color.png").read_bytes() != before
     assert "--vivid 0.5" in command
     capsys.readouterr()
-    main(["colorize", str(album), "-m", "tiny", "-o", str(out), "--page", "--vivid", "0.5"])
+    main(["colorize", str(album), "-m", "fast", "-o", str(out), "--page", "--vivid", "0.5"])
     assert (out / "album.html").read_text(encoding="utf-8").count("<img") == 4  # also those that are up to date

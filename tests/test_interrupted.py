@@ -73,7 +73,7 @@ def test_an_interrupted_album(tmp_path: Path, number: int, status: int) -> None:
     (album / "a.png").write_bytes(b"broken")
     for i in range(400):
         Image.fromarray(photo("coffee", 300, 400)).convert("L").save(album / f"b{i:03d}.png")
-    process = start(["colorize", album, "-o", out, "-m", "tiny"])
+    process = start(["colorize", album, "-o", out, "-m", "fast"])
     code, said = stopped(process, number, lambda: out.is_dir() and len(list(out.iterdir())) > 3)
     assert code == status, said
     assert "interrupted" in said
@@ -198,7 +198,7 @@ def test_a_photo_that_changes_while_it_is_read(tmp_path: Path) -> None:
     try:
         for turn in range(5):
             out = tmp_path / f"out{turn}"
-            status = main(["colorize", str(album), "-m", "tiny", "-o", str(out)])
+            status = main(["colorize", str(album), "-m", "fast", "-o", str(out)])
             failed = (out / "failures.jsonl").read_text().splitlines() if status else []
             done = list(out.glob("*.color.png"))
             assert len(done) + len(failed) == 20

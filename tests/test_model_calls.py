@@ -30,7 +30,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 @pytest.fixture(scope="module")
 def bins() -> Model:
-    return load("tiny", threads=1)
+    return load("fast", threads=1)
 
 
 GREY = photo("coffee", 24, 40).mean(axis=2).astype(np.uint8)
@@ -90,7 +90,7 @@ def test_options_belong_to_the_call(bins: Model) -> None:
     calm, own, strong = (bins(given, vivid=vivid).pixels for vivid in (0.0, None, 1.0))
     assert not np.array_equal(calm, strong)
     assert np.array_equal(own, bins(given).pixels)
-    assert np.array_equal(load("tiny", threads=1, vivid=0.0)(given).pixels, calm)
+    assert np.array_equal(load("fast", threads=1, vivid=0.0)(given).pixels, calm)
     hint = (20, 12, "#c03020")
     hinted = bins(given, [hint]).pixels
     assert not np.array_equal(hinted, own)
@@ -150,7 +150,7 @@ def test_the_readmes_snippet_keeps_exif(tmp_path: Path) -> None:
     source = CASES / "02-python-loses-metadata" / "all.jpg"
     if not source.is_file():
         pytest.skip("the cases are not here")
-    load("tiny", threads=1)(source).save(tmp_path / "new.jpg")
+    load("fast", threads=1)(source).save(tmp_path / "new.jpg")
     with Image.open(source) as before, Image.open(tmp_path / "new.jpg") as after:
         assert set(before.getexif()) - {0x0112} <= set(after.getexif())
 
@@ -164,4 +164,4 @@ def test_photos_are_shown_and_printed_without_their_pixels() -> None:
 @pytest.mark.parametrize("engine", ["openvino", "torch"])
 def test_a_wrong_precision_lists_the_right_ones(engine: Any) -> None:
     with pytest.raises(RecipeError, match="auto, bf16, fp32"):
-        load("tiny", engine=engine, precision="f32")  # type: ignore[arg-type]
+        load("fast", engine=engine, precision="f32")  # type: ignore[arg-type]

@@ -169,7 +169,7 @@ def test_an_onnx_that_is_none(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def colorize() -> Model:
-    return load("tiny")
+    return load("fast")
 
 
 ARRAY = photo("coffee", 30, 40)
@@ -177,13 +177,13 @@ CALLS: list[tuple[str, Callable[[Model], object]]] = [
     ("load None", lambda _: load(None)),  # type: ignore[arg-type]
     ("load 5", lambda _: load(5)),  # type: ignore[arg-type]
     ("load a long name", lambda _: load("x" * 5000)),
-    ("load size a", lambda _: load("tiny", size="a")),  # type: ignore[arg-type]
-    ("load size large", lambda _: load("tiny", size=10**9)),
-    ("load vivid a", lambda _: load("tiny", vivid="a")),  # type: ignore[arg-type]
-    ("load vivid nan", lambda _: load("tiny", vivid=float("nan"))),
-    ("load precision", lambda _: load("tiny", precision="half")),  # type: ignore[arg-type]
-    ("load engine", lambda _: load("tiny", engine="gpu")),  # type: ignore[arg-type]
-    ("load threads", lambda _: load("tiny", threads=-1)),
+    ("load size a", lambda _: load("fast", size="a")),  # type: ignore[arg-type]
+    ("load size large", lambda _: load("fast", size=10**9)),
+    ("load vivid a", lambda _: load("fast", vivid="a")),  # type: ignore[arg-type]
+    ("load vivid nan", lambda _: load("fast", vivid=float("nan"))),
+    ("load precision", lambda _: load("fast", precision="half")),  # type: ignore[arg-type]
+    ("load engine", lambda _: load("fast", engine="gpu")),  # type: ignore[arg-type]
+    ("load threads", lambda _: load("fast", threads=-1)),
     ("size a", lambda model: model(ARRAY, size="a")),  # type: ignore[call-overload]
     ("size negative", lambda model: model(ARRAY, size=-1)),
     ("vivid a", lambda model: model(ARRAY, vivid="a")),  # type: ignore[call-overload]

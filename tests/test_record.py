@@ -20,7 +20,7 @@ from tiny import photo
 @pytest.fixture
 def model() -> str:
     """A bundled colorizer that takes hints and has a vividness."""
-    return "tiny"
+    return "fast"
 
 
 @pytest.fixture

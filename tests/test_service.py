@@ -39,7 +39,7 @@ pytest.importorskip("fastapi")
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with serving(
-        tmp_path_factory.mktemp("service"), "--workers", "2", "--model", "colorizer", "--model", "tiny"
+        tmp_path_factory.mktemp("service"), "--workers", "2", "--model", "colorizer", "--model", "fast"
     ) as running:
         yield running
 
@@ -104,9 +104,9 @@ def test_a_preview_is_reduced_with_its_hints(service: Running) -> None:
 
 
 def test_headers_tell_model_and_time(service: Running) -> None:
-    reply = service.ask("POST", "/v1/models/tiny/apply", grey_photo(), **{"Content_Type": "image/jpeg"})
+    reply = service.ask("POST", "/v1/models/fast/apply", grey_photo(), **{"Content_Type": "image/jpeg"})
     assert reply.status == 200
-    assert reply.headers["hashigo-model"] == "tiny"
+    assert reply.headers["hashigo-model"] == "fast"
     stages = [part.partition(";")[0] for part in reply.headers["server-timing"].split(", ")]
     assert stages == ["queue", "read", "network", "write"]
 
@@ -148,7 +148,7 @@ def test_facts(service: Running) -> None:
     models = json.loads(service.ask("GET", "/v1/models").body)
     assert [(model["name"], model["default"], model["hints"]) for model in models] == [
         ("colorizer", True, True),
-        ("tiny", False, True),
+        ("fast", False, True),
     ]
     assert json.loads(service.ask("GET", "/v1/limits").body)["queue_photos"] == 64
     paths = json.loads(service.ask("GET", "/openapi.json").body)["paths"]
@@ -331,7 +331,7 @@ def test_workers_that_end_while_they_wait_cost_no_photo(tmp_path: Path) -> None:
 
 def test_photos_do_not_wait_for_ever_for_workers_that_cannot_start(tmp_path: Path) -> None:
     model = tmp_path / "model"
-    shutil.copytree(open_model("tiny").path, model)
+    shutil.copytree(open_model("fast").path, model)
     limits = ("--limit", "photos_per_worker=1", "--limit", "queue_seconds=1")
     with serving(tmp_path, "--workers", "1", "--model", str(model), *limits) as running:
         model.rename(tmp_path / "gone")
@@ -519,7 +519,7 @@ def test_logs_are_json_without_names_or_queries(tmp_path: Path) -> None:
     ("words", "message"),
     [
         (["--model", "colorzer"], "did you mean 'colorizer'"),
-        (["--model", "tiny", "--model", "tiny"], "different names"),
+        (["--model", "fast", "--model", "fast"], "different names"),
         (["--limit", "queue=3"], "did you mean"),
         (["--limit", "queue_photos=many"], "a whole number above 0"),
         (["--host", "no.such.host.example"], "an address of this computer"),

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from hashigo import color
 from hashigo.apply.engines import OpenVinoEngine
 from hashigo.errors import MissingExtraError, ModelError, RecipeError
-from hashigo.models import load_network, save_model
+from hashigo.models import load_network, open_model, save_model
 from hashigo.models.weights import Weights
 from hashigo.networks import UNet, make_network
 from hashigo.networks.encoders import vit
@@ -43,6 +43,9 @@ OPTIONS: dict[str, Any] = {
     "out_channels": 8,
     "coarse": 2,
 }
+
+CELLS = ((0, 0), (0, 1), (1, 0), (0, -1), (-1, 0), (1, 1), (-1, 1), (2, -1))
+"""Eight classes."""
 
 
 @pytest.fixture(scope="module")
@@ -271,6 +274,48 @@ def test_one_part_alone_is_a_start_too_and_the_rest_can_learn(network: UNet) -> 
 def test_starts_that_do_not_fit(others: Any, message: str, network: UNet) -> None:
     with pytest.raises(RecipeError, match=message):
         start_from(copy.deepcopy(network), others())
+
+
+def test_a_model_is_put_together_without_training(network: UNet, alone: ViT, tmp_path: Path) -> None:
+    task = replace(
+        make_task("colorize-bins", damaged=0.3, hinted=0.3, rebalance=0.2), cells=CELLS, frequencies=(1 / 8,) * 8
+    )  # type: ignore[type-var]
+    for name, part in (("tokens", alone), ("fast", convolutional())):
+        save_model(tmp_path / name, part, task, size=128, onnx=False)
+    options = {
+        **{name: value for name, value in OPTIONS.items() if "channels" not in name},
+        "residual": True,
+        "context": True,
+    }
+    start = f"{tmp_path / 'tokens'}, {tmp_path / 'fast'}"
+    recipe = Recipe(
+        task=TaskRecipe("colorize-bins", {"damaged": 0.3, "hinted": 0.3, "rebalance": 0.2}), network=NetworkRecipe("unet", options),
+        epochs=0, start=start, data=DataRecipe(size=256),
+    )  # fmt: skip
+    run = train(recipe, tmp_path / "mean", onnx=False)
+    assert (run.metrics, run.model.size, run.model.contract.enlarges) == ([], 256, 2)
+    expected = copy.deepcopy(network)
+    start_from(expected, [alone, load_network(open_model(tmp_path / "fast"))])
+    x = seen("coffee", 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(load_network(run.model)(x), expected(x), rtol=1e-3, atol=1e-3)
+    assert "without training" in (run.model.path / "README.md").read_text()
+    with pytest.raises(RecipeError, match=r"rebalance: expected 0\.2 as in"):
+        train(replace(recipe, task=TaskRecipe("colorize-bins", {"rebalance": 0.5})), tmp_path / "other", onnx=False)
+    with pytest.raises(RecipeError, match="epochs: expected at least 1, or 0 together with start"):
+        Recipe(epochs=0)
+
+
+def test_small_photos_are_enlarged_for_a_network_that_reduces_them(network: UNet, tmp_path: Path) -> None:
+    from hashigo.apply import load
+
+    task = replace(make_task("colorize-bins"), cells=CELLS, frequencies=(1 / 8,) * 8)  # type: ignore[type-var]
+    folder = save_model(tmp_path, network, task, size=256, onnx=False)
+    model = load(folder, engine="torch")
+    assert model.network_size((1000, 1500)) == (256, 384)
+    assert model.network_size((200, 300)) == (256, 384)
+    assert model.network_size((100, 150)) == (192, 320)  # twice as large, and multiples of 64
+    assert model(np.zeros((50, 70), np.uint8)).shape == (50, 70, 3)
 
 
 def test_other_networks_start_only_with_their_own_kind() -> None:

@@ -349,7 +349,7 @@ class Model:
             answer = task.answer(output)
             if view.content < 1:
                 answer = answer * view.content
-            answers.append(task.follow_hints(answer, x) if isinstance(task, TakesHints) else answer)
+            answers.append(task.follow_hints(answer, x, output) if isinstance(task, TakesHints) else answer)
         pixels = photo.empty(height, width)
         rows = max(1, STRIP_PIXELS // width)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hashigo.networks.base import Network
 
 BUNDLED = Path(__file__).parents[1] / "bundled"
-MODELS: dict[str, str] = {"colorizer": "colorizer", "tiny": "tiny"}
+MODELS: dict[str, str] = {"colorizer": "colorizer", "fast": "fast"}
 """Every model that comes with the package: name → folder in `bundled`."""
 
 

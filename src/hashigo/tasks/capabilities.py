@@ -29,8 +29,10 @@ class TakesHints(Protocol):
             RecipeError: as `check_hints`.
         """
 
-    def follow_hints(self, answer: Array, x: Array) -> Array:
-        """An answer (out_channels, h, w) corrected to agree with the hints in the input x (in_channels, H, W); unchanged without any."""
+    def follow_hints(self, answer: Array, x: Array, output: Array) -> Array:
+        """An answer (out_channels, h, w) corrected to agree with the hints in the input x (in_channels, H, W); unchanged without any.
+
+        output: the network's (C, h, w), of which the answer was made."""
 
 
 @runtime_checkable

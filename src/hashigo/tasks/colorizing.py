@@ -201,9 +201,20 @@ class ColorizeBins(Colorize):
         known = color.chroma(color.merge(y[None, :, None], color.chroma(rgb)))[:, :, 0].T
         return np.concatenate([x[:1], set_hints(points, known, *x.shape[-2:])]).astype(np.float32)
 
-    def follow_hints(self, answer: Array, x: Array) -> Array:
-        """The chroma (2, h, w) with the hints' colours spread to similar places (`hints.spread_hints`)."""
-        return spread_hints(answer, x)
+    def follow_hints(self, answer: Array, x: Array, output: Array) -> Array:
+        """The chroma (2, h, w) with the hints' colours spread to similar places (`hints.spread_hints`).
+
+        Places are similar if the network thinks so, too: the square roots of two distributions over the classes are at most √2 apart
+        (Hellinger 1909).
+        """
+        if not x[3].any():
+            return answer
+        looks = None
+        if len(output) == len(self.bins):
+            logits = self.bins.unweighted(output, self.rebalance)
+            odds = np.exp(logits - logits.max(axis=0))
+            looks = np.sqrt(odds / odds.sum(axis=0))
+        return spread_hints(answer, x, looks)
 
     def check_hints(self, hints: Sequence[Hint], size: tuple[int, int]) -> None:
         """Checks only that they are within the photo."""

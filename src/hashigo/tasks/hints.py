@@ -36,8 +36,8 @@ RADIUS = 2
 REACHES = (0.3, 0.1, 0.03)
 """Standard deviations of a hint's spread in position, in units of the network input's short side: first wide, then narrower for the rest."""
 
-LIKE_LUMA, LIKE_CHROMA = 0.1, 0.03
-"""The same for luma and for predicted chroma. All chosen on 50 photos at even positions (docs/decisions.md)."""
+LIKE_LUMA, LIKE_CHROMA, LIKE_LOOKS = 0.1, 0.03, 0.5
+"""The same for luma, for predicted chroma and for other features. All chosen on 50 photos at even positions (docs/decisions.md)."""
 
 DAMPING = 0.1
 """Where the hints' weights add up to this, the correction is halved."""
@@ -118,11 +118,11 @@ def set_hints(points: Sequence[tuple[float, float]], chroma: Array, height: int,
     return _drawn(rows, columns, xp.permute_dims(chroma, (1, 0))[None])[0]
 
 
-def spread_hints(chroma: Floats, x: Floats) -> Floats:
+def spread_hints(chroma: Floats, x: Floats, looks: Floats | None = None) -> Floats:
     """An answer's chroma (2, h, w), corrected to agree with the hints that `set_hints` drew into the input x (4, H, W): (2, h, w).
 
     The answer's error at a hint is subtracted there, and elsewhere the more, the closer a position is and the more similar in
-    luma and predicted chroma: a mean over the hints, weighted by a Gaussian of that distance (Nadaraya 1964, Watson 1964),
+    luma, predicted chroma and `looks` (F, h, w), features with a distance of about 1 between unlike places: a mean over the hints, weighted by a Gaussian of that distance (Nadaraya 1964, Watson 1964),
     with the weights of the bilateral filter (Tomasi & Manduchi 1998). Such means smooth, so that neighbouring hints of different
     colours would blend; so the remaining error is spread twice more over shorter distances. That nearby pixels with similar luma have similar colours is also the
     assumption of Levin, Lischinski & Weiss 2004. Without hints the answer is unchanged. One answer, NumPy only.
@@ -138,12 +138,13 @@ def spread_hints(chroma: Floats, x: Floats) -> Floats:
     counts = shares * (
         x[3].size / share.size / pixels
     )  # weights of a hint add up to 1, or less if it is cropped or covered
-    looks = np.stack([y / LIKE_LUMA, *(chroma / LIKE_CHROMA)], axis=-1).reshape(height, width, 3)
+    features = [y[None] / LIKE_LUMA, chroma / LIKE_CHROMA, *([] if looks is None else [looks / LIKE_LOOKS])]
+    alike_by = np.ascontiguousarray(np.concatenate(features).transpose(1, 2, 0), np.float32)
     made = chroma.reshape(2, -1).T.astype(np.float32)
     rows, columns = np.divmod(places, width)
     step = max(1, AT_ONCE // (len(places) * width))
     bands = [slice(first, first + step) for first in range(0, height, step)]
-    alike = [_alike(looks[band].reshape(-1, 3), looks[rows, columns]) for band in bands]
+    alike = [_alike(alike_by[band].reshape(-1, alike_by.shape[2]), alike_by[rows, columns]) for band in bands]
     for reach in REACHES:
         # of the Gaussian of a distance in the plane, each axis is a factor
         down, across = (_gaussian(n, at, reach * min(height, width)) for n, at in ((height, rows), (width, columns)))
