@@ -249,6 +249,23 @@ def test_a_unet_starts_with_the_mean_of_its_parts(network: UNet, alone: ViT) -> 
     assert expected.std() > 0.1
 
 
+def test_parts_may_have_different_weights(network: UNet, alone: ViT) -> None:
+    equal, unequal, one = (copy.deepcopy(network) for _ in range(3))
+    part, x = convolutional(), seen("astronaut", 64, 64)
+    start_from(equal, [alone, part])
+    start_from(unequal, [alone, part], [0.7, 0.3])
+    start_from(one, [alone, part], [0.0, 1.0])
+    with torch.no_grad():
+        expected = 0.7 * (2 * equal(x) - one(x)) + 0.3 * one(x)
+        torch.testing.assert_close(unequal(x), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_weights_in_a_recipe() -> None:
+    assert Recipe(start="runs/a=0.7, fast=0.3").starts == [("runs/a", 0.7), ("fast", 0.3)]
+    assert Recipe(start="runs/a, fast").starts == [("runs/a", 0.5), ("fast", 0.5)]
+    assert Recipe(start="runs/lr=low").starts == [("runs/lr=low", 1.0)]
+
+
 def test_one_part_alone_is_a_start_too_and_the_rest_can_learn(network: UNet) -> None:
     part, whole = convolutional(), copy.deepcopy(network)
     start_from(whole, [part])

@@ -1,7 +1,7 @@
 """Starts a network with the weights of others: of its own kind, or of the smaller networks that it consists of.
 
 A U-Net with the encoder dinov2-lite0 and a coarse answer consists of a U-Net with the encoder efficientnet-lite0 and a `ViT`. With the
-weights of both, it begins with the mean of their answers (before the activation); what is new in it has no influence yet.
+weights of both, it begins with the mean of their answers, or a weighted sum (before the activation); what is new in it has no influence yet.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from hashigo.networks.vit import ViT
 
 
 @torch.no_grad()
-def start_from(network: Network, others: Sequence[Network]) -> None:
-    """Copies the weights of `others` into `network`.
+def start_from(network: Network, others: Sequence[Network], shares: Sequence[float] = ()) -> None:
+    """Copies the weights of `others` into `network`. shares: the weight of each one's answer; by default all have the same, in all 1.
 
     Raises:
         RecipeError: they do not fit.
@@ -30,7 +30,7 @@ def start_from(network: Network, others: Sequence[Network]) -> None:
         if len(others) == 1 and type(others[0]) is type(network) and _shapes(others[0]) == _shapes(network):
             network.load_state_dict(others[0].state_dict())
         elif isinstance(network, UNet) and isinstance(network.encoder, DinoV2Lite0):
-            _grow(network, network.encoder, others)
+            _grow(network, network.encoder, others, shares or [1 / len(others)] * len(others))
         else:
             raise RecipeError("expected one network of the same kind and with the same options")
     except (RuntimeError, KeyError) as error:
@@ -41,7 +41,7 @@ def _shapes(network: Network) -> dict[str, torch.Size]:
     return {name: value.shape for name, value in network.state_dict().items()}
 
 
-def _grow(network: UNet, encoder: DinoV2Lite0, others: Sequence[Network]) -> None:
+def _grow(network: UNet, encoder: DinoV2Lite0, others: Sequence[Network], shares: Sequence[float]) -> None:
     weights = network.state_dict()
     if network.coarse is not None:  # no answer of its own until a ViT brings one
         for name in ("coarse.weight", "coarse.bias"):
@@ -51,8 +51,7 @@ def _grow(network: UNet, encoder: DinoV2Lite0, others: Sequence[Network]) -> Non
         raise RecipeError(
             f"expected at most one network of each kind, got {', '.join(kind.__name__ for kind in kinds)}"
         )
-    for other in others:
-        share = 1 / len(others)
+    for other, share in zip(others, shares, strict=True):
         if isinstance(other, UNet) and isinstance(other.encoder, EfficientNetLite0):
             weights.update(_of_unet(other, weights, encoder, share))
         elif isinstance(other, ViT) and network.coarse is not None:

@@ -164,7 +164,8 @@ class Recipe:
         ema: Decay of an exponential moving average of the weights, such as 0.999; the average is validated, shown and saved.
             0 turns it off.
         start: A model to fine-tune: its weights and its task's statistics are the starting point. Or two models that the network consists
-            of, such as "runs/tokens, fast" for a unet with the encoder dinov2-lite0: training begins with the mean of their answers.
+            of, such as "runs/tokens, fast" for a unet with the encoder dinov2-lite0: training begins with the mean of their answers, or with
+            "runs/tokens=0.7, fast=0.3" with a weighted sum.
     """
 
     task: TaskRecipe = field(default_factory=TaskRecipe)
@@ -205,13 +206,23 @@ class Recipe:
             raise RecipeError(f"optimizer.lr: expected a number above 0, got {self.optimizer.lr}")
 
     @property
-    def starts(self) -> list[str]:
-        """The models named by `start`."""
-        return [part.strip() for part in self.start.split(",") if part.strip()]
+    def starts(self) -> list[tuple[str, float]]:
+        """The models named by `start`, and the weight of each one's answer."""
+        parts = [part.strip() for part in self.start.split(",") if part.strip()]
+        return [_weighted(part, 1 / len(parts)) for part in parts]
 
     def as_dict(self) -> dict[str, object]:
         """The recipe as nested plain values, as its YAML file has them."""
         return asdict(self)
+
+
+def _weighted(text: str, usual: float) -> tuple[str, float]:
+    """A model's name and its weight, from "name" or "name=0.3"."""
+    name, _, weight = text.rpartition("=")
+    try:
+        return (name.strip(), float(weight)) if name else (text, usual)
+    except ValueError:
+        return text, usual  # a path with this character
 
 
 def _is_number(value: object) -> bool:

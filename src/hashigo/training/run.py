@@ -179,13 +179,13 @@ def _begun(recipe: Recipe, folder: Path, onnx: bool) -> Run:
     _check_possible(recipe, resumed=True)
     start = time.perf_counter()
     task, network = _begin(recipe, (), None)
-    for name in recipe.starts:  # the answers' meaning depends on it
+    for name, _ in recipe.starts:  # the answers' meaning depends on it
         if (theirs := getattr(open_model(name).task, "rebalance", None)) != getattr(task, "rebalance", None):
             raise RecipeError(
                 f"task.options.rebalance: expected {theirs} as in {name}, got {getattr(task, 'rebalance', None)}"
             )
     save_recipe(recipe, folder / "recipe.yaml")
-    size = recipe.data.size or max(open_model(name).size for name in recipe.starts)
+    size = recipe.data.size or max(open_model(name).size for name, _ in recipe.starts)
     card = begun_card(recipe, task, network)
     model = save_model(folder / "model", network, task, size=size, card=card, weights=recipe.weights, onnx=onnx)
     return Run(folder, model, [], choose(recipe.machine, 0), time.perf_counter() - start, 0.0)
@@ -215,7 +215,7 @@ def _begin(recipe: Recipe, sample: Iterable[Tensor], last: Path | None) -> tuple
         task = make_task(**saved)
         return task, network_for(recipe, task)
     task = make_task(recipe.task.name, **recipe.task.options)
-    starts = [open_model(name) for name in recipe.starts]
+    starts = [open_model(name) for name, _ in recipe.starts]
     known = [("start", start.task) for start in starts]
     if recipe.task.statistics:
         known.append(("task.statistics", open_model(recipe.task.statistics).task))
@@ -229,7 +229,7 @@ def _begin(recipe: Recipe, sample: Iterable[Tensor], last: Path | None) -> tuple
         load_pretrained(network)
     if starts:
         try:
-            start_from(network, [load_network(start) for start in starts])
+            start_from(network, [load_network(start) for start in starts], [share for _, share in recipe.starts])
         except RecipeError as error:
             raise RecipeError(
                 f"start: expected a network that matches this recipe in {recipe.start}: {error}"
