@@ -1,4 +1,4 @@
-"""How a colorizer treats photos as people scan them: with mounts, on album pages, printed in dots, dark, faded, sepia, as strips, and paper.
+"""How a colorizer treats photos as people scan them: with mounts, on album pages, printed in dots, dark, faded, and paper.
 
 The scans are made from colour photos. "away" is the mean CIEDE2000 between a scan's colours, where the photo is, and those that the model gives the same
 photo without the damage, on the scan's luma; "paper" is the chroma of the strongest 5 % of what is not a photo, of 255 levels; "error" is the CIEDE2000
@@ -86,14 +86,6 @@ def toned(low: float, high: float) -> Maker:
     return lambda y, _: Scan((low + (high - low) * y).astype(np.float32), ((0, 0),))
 
 
-def strip(y: Floats, rng: np.random.Generator) -> Scan:
-    """A narrow strip of a panorama: the photo's middle rows, repeated and mirrored until it is 13 times as wide as high."""
-    height = max(16, round(len(y) / 3))
-    part = y[len(y) // 3 : len(y) // 3 + height]
-    copies = -(-13 * height // part.shape[1])
-    return Scan(np.concatenate([part[:, :: (-1) ** i] for i in range(copies)], axis=1)[:, : 13 * height])
-
-
 def sheet(y: Floats, rng: np.random.Generator) -> Scan:
     """An empty sheet or card of any tone."""
     return Scan(paper(*y.shape, rng.uniform(0.05, 0.98), rng))
@@ -113,7 +105,7 @@ def letter(y: Floats, rng: np.random.Generator) -> Scan:
 
 KINDS: dict[str, Maker] = {
     "plain": toned(0, 1), "mounted": mounted, "album page": album_page, "printed": printed, "dark": toned(0, 0.25), "light": toned(0.75, 1),
-    "faded": toned(0.35, 0.7), "strip": strip, "empty sheet": sheet, "letter": letter,
+    "faded": toned(0.35, 0.7), "empty sheet": sheet, "letter": letter,
 }  # fmt: skip
 
 
@@ -131,7 +123,7 @@ def main() -> None:
     print(f"{len(pictures)} photos, model {args.model}; each pair: as one picture → with the analysis of scans\n")
     print(f"{'':<12}{'away':>14}{'paper':>16}{'error':>16}{'colourful':>16}")
     for kind, make in kinds.items():
-        columns = [list(_scores(kind, make, pictures, models[whole])) for whole in (True, False)]
+        columns = [list(_scores(make, pictures, models[whole])) for whole in (True, False)]
         means = [np.array(rows, np.float64) for rows in columns]
         cells = []
         for number, digits in ((0, 2), (1, 1), (2, 3), (3, 2)):
@@ -141,7 +133,7 @@ def main() -> None:
         print(f"{kind:<12}{cells[0]:>14}{cells[1]:>16}{cells[2]:>16}{cells[3]:>16}")
 
 
-def _scores(kind: str, make: Maker, pictures: list[Floats], model: hashigo.Model) -> Iterator[tuple[float, ...]]:
+def _scores(make: Maker, pictures: list[Floats], model: hashigo.Model) -> Iterator[tuple[float, ...]]:
     for number, rgb in enumerate(pictures):
         y = color.luma(rgb)[0]
         scan = make(y, np.random.default_rng(number))
@@ -152,7 +144,7 @@ def _scores(kind: str, make: Maker, pictures: list[Floats], model: hashigo.Model
         for top, left in scan.places:
             outside[top : top + height, left : left + width] = False
         strength = 255 * np.hypot(*chroma)
-        tinted = float(np.quantile(strength[outside], 0.95)) if outside.any() and kind != "strip" else np.nan
+        tinted = float(np.quantile(strength[outside], 0.95)) if outside.any() else np.nan
         if not scan.places:
             yield np.nan, tinted, np.nan, np.nan
             continue

@@ -35,8 +35,8 @@ def test_files_are_small_and_half_precision(name: str) -> None:
     for path in (folder.weights, folder.onnx):
         assert path.stat().st_size <= LIMITS[name]
     with safe_open(folder.weights, "np") as weights:
-        kinds = {weights.get_slice(key).get_dtype() for key in weights.keys()}  # noqa: SIM118
-    assert "F32" not in kinds
+        large = {key for key in weights.keys() if np.prod(weights.get_slice(key).get_shape()) > 4096}  # noqa: SIM118
+        assert {weights.get_slice(key).get_dtype() for key in large} <= {"F16", "I8"}
 
 
 def test_the_card_says_what_people_ask(name: str) -> None:
@@ -77,7 +77,9 @@ def test_engines_agree_at_any_size(name: str, size: tuple[int, int]) -> None:
     x = np.random.default_rng(0).random((1, open_model(name).task.in_channels, *size), np.float32)
     ours, theirs = (load(name, engine=engine, precision="fp32").engine(x) for engine in ("openvino", "torch"))
     assert ours.shape == theirs.shape
-    np.testing.assert_allclose(ours, theirs, atol=5e-3 * np.abs(theirs).max())
+    # where weights are 8-bit integers, OpenVINO rounds what they are multiplied by, too
+    assert np.abs(ours - theirs).max() < {"fast": 5e-3, "colorizer": 2e-2}[name] * np.abs(theirs).max()
+    assert np.abs(ours - theirs).mean() < 5e-3 * np.abs(theirs).max()
 
 
 def test_a_strip_of_one_pixel(model: Model) -> None:

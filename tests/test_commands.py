@@ -154,7 +154,7 @@ def test_train_on_a_terminal(written: Path, tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize(("words", "hint"), [
     (["--epoch", "3"], "'epochs'"), (["--optimizer.learning_rate", "1"], "Known"), (["--machine.precison", "fp32"], "'machine.precision'"),
-    (["--epochs", "few"], "epochs"), (["--epochs", "0"], "from 1"), (["--batch-size", "2.5"], "a whole number"), (["--optimizer.name", "adam"], "adamw"),
+    (["--epochs", "few"], "epochs"), (["--epochs", "0"], "at least 1"), (["--batch-size", "2.5"], "a whole number"), (["--optimizer.name", "adam"], "adamw"),
     (["--task.name", "colorise"], "'colorize'"), (["--network.name", "unett"], "'unet'"), (["--network.options", "{widht: 3}"], "'width'"),
     (["--data.train", "digit"], "'digits'"), (["--data.train", ""], "data.train"), (["--machine.accelerator", "warp"], "auto"),
     (["--optimizer.lr", "-1"], "above 0"), (["--data.validation_share", "1"], "between"), (["--loss", "hubber"], "'huber'"),

@@ -159,9 +159,9 @@ def test_a_letter_stays_grey(tone: float, lines: int, height: int) -> None:
 
 def test_less_and_less_contrast_is_calmer_and_calmer() -> None:
     photo = grey("chelsea").astype(np.float32)
-    means = [strength(chroma((128 + share * (photo - 128)).astype(np.uint8))).mean() for share in (1, 0.15, 0.1, 0.02)]
-    assert means[0] > means[2] > means[3]
-    assert means[3] <= 3
+    means = [strength(chroma((128 + share * (photo - 128)).astype(np.uint8))).mean() for share in (1, 0.2, 0.15, 0.02)]
+    assert means[0] > means[1] > means[2] > means[3]
+    assert means[3] <= 0.1
 
 
 # --- printed dots -------------------------------------------------------------------------------------------
@@ -192,8 +192,7 @@ def test_printed_dots_are_found_and_do_not_become_blotches(name: str, pitch: flo
 
 @pytest.mark.parametrize("name", [*PHOTOS, "grass", "gravel"])
 def test_photos_and_textures_have_no_dots(name: str) -> None:
-    photo = photo_of(pixels(name))
-    assert dots(photo.luma()) == 0
+    assert dots(np.asarray(Image.fromarray(pixels(name)).convert("L"), np.float32) / 255) == 0
 
 
 # --- dark, light and faded ----------------------------------------------------------------------------------
@@ -206,10 +205,9 @@ def test_very_dark_light_and_faded_scans_look_like_the_photo(name: str, low: int
     scan = (low + photo.astype(np.float32) * (high - low) / 255).astype(np.uint8)
     luma = scan[None].astype(np.float32) / 255
     expected = color.merge(luma, chroma(photo) / 255)
-    made = [color.merge(luma, chroma(scan, **options) / 255) for options in ({}, {"size": 128})]
-    away = color.ciede2000(color.lab(expected), color.lab(made[0])).mean()
-    assert away < 6
-    assert np.array_equal(made[0], made[1])
+    made = color.merge(luma, chroma(scan) / 255)
+    assert color.ciede2000(color.lab(expected), color.lab(made)).mean() < 7
+    assert strength(255 * color.chroma(made)).mean() > 0.3 * strength(255 * color.chroma(expected)).mean()
 
 
 def test_sepia_is_as_grey() -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from hashigo import color
 from hashigo.image.photo import Photo
 from hashigo.image.resizing import resize
 from hashigo.image.scan import Box, dots, look
@@ -107,13 +108,20 @@ def whole(photo: Photo) -> View:
 def views(photo: Photo) -> list[View]:
     """What the network sees of a photo. For an ordinary one, all of it."""
     step = max(1, -(-max(photo.size) // LOOKED_AT))
-    scan = look(photo.luma(step=step))
+    scan = look(_luma(photo, step=step))
     found = []
     for box, content in zip(scan.boxes, scan.contents, strict=True):
         full = _at_full_size(photo, box, step)
         view = View(full, content, DOT_BLUR * _dots(photo, full))
         found += list(_pieces(view))
     return found
+
+
+def _luma(photo: Photo, box: Box | None = None, step: int = 1) -> Floats:
+    """The luma (H, W) of blocks of a photo."""
+    blocks = photo.blocks(box, step)
+    luma: Floats = blocks[0] if photo.is_grey else color.luma(blocks)[0]
+    return luma
 
 
 def _at_full_size(photo: Photo, box: Box, step: int) -> Box:
@@ -132,7 +140,7 @@ def _at_full_size(photo: Photo, box: Box, step: int) -> Box:
         strip = (
             Box(first, rough.left, last, rough.right) if number % 2 == 0 else Box(rough.top, first, rough.bottom, last)
         )
-        lines = photo.luma(strip) if number % 2 == 0 else photo.luma(strip).T
+        lines = _luma(photo, strip) if number % 2 == 0 else _luma(photo, strip).T
         steps = np.abs(np.diff(lines, axis=0)).mean(axis=1)
         sides.append(first + 1 + int(np.argmax(steps)) if steps.size else place)
     made = Box(*sides)
@@ -144,7 +152,7 @@ def _dots(photo: Photo, box: Box) -> float:
     step = max(1, min(box.height, box.width) // DOTS_SIDE)
     side = min(box.height, box.width, 256 * step)
     top, left = box.top + (box.height - side) // 2, box.left + (box.width - side) // 2
-    return step * dots(photo.luma(Box(top, left, top + side, left + side), step))
+    return step * dots(_luma(photo, Box(top, left, top + side, left + side), step))
 
 
 def _pieces(view: View) -> Iterator[View]:

@@ -22,7 +22,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from hashigo import color
 from hashigo.errors import PictureError
 from hashigo.files import atomic_path, open_file
 from hashigo.image.by_strips import BY_STRIPS, Layers, write_by_strips
@@ -135,12 +134,10 @@ class Photo:
         part = (0.0, 0.0, wide / across, high / down)
         return from_uint8(np.asarray(image.resize((width, height), Image.Resampling.LANCZOS, part)))
 
-    def luma(self, box: Box | None = None, step: int = 1) -> NDArray[np.float32]:
-        """The luma of the photo, or of a part, as means over blocks of `step` × `step` pixels: float32 (ceil(H / step), ceil(W / step)), 0..1."""
+    def blocks(self, box: Box | None = None, step: int = 1) -> NDArray[np.float32]:
+        """The photo, or the part `box` of it, as means over blocks of `step` × `step` pixels: float32 (3, ceil(H / step), ceil(W / step)), 0..1."""
         pixels = self.pixels if box is None else self.pixels[box.top : box.bottom, box.left : box.right]
-        means = from_uint8(block_means(to_8_bits(pixels), step, step))
-        luma: NDArray[np.float32] = means[0] if self.is_grey else color.luma(means)[0]
-        return luma
+        return from_uint8(block_means(to_8_bits(pixels), step, step))
 
     def sample(self, side: int = 64) -> NDArray[np.float32]:
         """A rough small picture of at most `side` rows and columns, float32 (3, h, w), 0..1: each pixel is the mean of up to 16 spread

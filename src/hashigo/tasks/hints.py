@@ -36,7 +36,7 @@ RADIUS = 2
 REACHES = (0.3, 0.1, 0.03)
 """Standard deviations of a hint's spread in position, in units of the network input's short side: first wide, then narrower for the rest."""
 
-LIKE_LUMA, LIKE_CHROMA, LIKE_LOOKS = 0.1, 0.03, 0.5
+LIKE_LUMA, LIKE_CHROMA, LIKE_LOOKS = 0.1, 0.05, 0.5
 """The same for luma, for predicted chroma and for other features. All chosen on 50 photos at even positions (docs/decisions.md)."""
 
 DAMPING = 0.1
