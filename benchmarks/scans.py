@@ -20,6 +20,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 import hashigo
 from hashigo import color
+from hashigo.apply.views import views
 from hashigo.data import open_dataset
 from hashigo.evaluation import originals
 from hashigo.image.photo import photo_of
@@ -119,6 +120,7 @@ def main() -> None:
     args = parser.parse_args()
     kinds = {kind: KINDS[kind] for kind in args.kinds}
     models = {whole: hashigo.load(args.model, whole=whole) for whole in (True, False)}
+    _false_alarms(args.photos)
     pictures = [photo.rgb() for _, photo in originals([open_dataset(args.photos, limit=args.limit)])]
     print(f"{len(pictures)} photos, model {args.model}; each pair: as one picture → with the analysis of scans\n")
     print(f"{'':<12}{'away':>14}{'paper':>16}{'error':>16}{'colourful':>16}")
@@ -131,6 +133,25 @@ def main() -> None:
             known = not any(np.isnan(values).all() for values in pair)
             cells.append(" → ".join(f"{np.nanmean(values):.{digits}f}" for values in pair) if known else "")
         print(f"{kind:<12}{cells[0]:>14}{cells[1]:>16}{cells[2]:>16}{cells[3]:>16}")
+
+
+def _false_alarms(photos: str) -> None:
+    """Prints how many of all photos, as they are, are taken for something else."""
+    found = {"with borders or on a page": 0, "as empty or written": 0, "as printed": 0}
+    count = 0
+    for _, photo in originals([open_dataset(photos)]):
+        grey = photo_of(_grey(color.luma(photo.rgb())[0]))
+        seen = views(grey)
+        count += 1
+        found["with borders or on a page"] += any(
+            max(view.box.height, view.box.width) < max(photo.size) for view in seen
+        )
+        found["as empty or written"] += min(view.content for view in seen) < 1
+        found["as printed"] += any(view.blur > 0 for view in seen)
+    print(
+        f"of {count} photos as they are, seen " + ", ".join(f"{what}: {number}" for what, number in found.items()),
+        flush=True,
+    )
 
 
 def _scores(make: Maker, pictures: list[Floats], model: hashigo.Model) -> Iterator[tuple[float, ...]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given, reject, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
@@ -75,7 +76,7 @@ def test_a_border_gets_no_colour_and_does_not_change_the_photo(
     photo = grey(name)
     edge = np.concatenate([photo[0], photo[-1], photo[:, 0], photo[:, -1]]) / 255
     if np.mean(np.abs(edge - tone) < 0.12) > 0.25:
-        return  # such a border cannot be told from the photo
+        reject()  # such a border cannot be told from the photo
     top, bottom, left, right = margins
     scan = paper(photo.shape[0] + top + bottom, photo.shape[1] + left + right, tone, light, grain)
     scan[top : top + photo.shape[0], left : left + photo.shape[1]] = photo
@@ -261,6 +262,35 @@ def test_guesses_are_reported_and_can_be_overruled(tmp_path: Path, capsys: pytes
     assert "seen as" not in "".join(capsys.readouterr())
     sheet = read(tmp_path / "out" / "sheet.color.png").rgb()
     assert np.ptp(sheet, axis=0).max() > 0.05
+
+
+def test_guesses_are_reported_for_a_pipe_and_for_further_pages(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    border = paper(480, 560, 0.0)
+    border[100:380, 100:460] = grey("chelsea")
+    first, second = Image.fromarray(grey("coffee")), Image.fromarray(border)
+    first.save(tmp_path / "pages.tiff", save_all=True, append_images=[second])
+    second.save(tmp_path / "border.png")
+    assert main(["colorize", str(tmp_path / "pages.tiff"), "-o", str(tmp_path / "out"), "--pages", "all"]) == 0
+    assert "page 2: seen as a photo with a border, which stays grey; if that is wrong, use --whole" in "".join(
+        capsys.readouterr()
+    )
+    for name, said in (
+        ("border.png", "seen as a photo with a border"),
+        ("pages.tiff", "page 2: seen as a photo with a border"),
+    ):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO((tmp_path / name).read_bytes())))
+            assert main(["colorize", "-", "-o", str(tmp_path / f"piped-{name}"), "--pages", "all"]) == 0
+        assert said in "".join(capsys.readouterr())
+
+
+def test_a_colour_scan_is_seen_as_its_grey_copy() -> None:
+    rgb = (90 + pixels("coffee").astype(np.float32) * np.array([0.35, 0.2, 0.1])).astype(np.uint8)
+    copy = np.asarray(Image.fromarray(rgb).convert("L"))
+    seen, alone = (colorizer().prepare(photo_of(array)).x[0] for array in (rgb, copy))
+    assert np.abs(seen - alone).mean() < 0.02
 
 
 def test_odd_shapes_and_depths() -> None:

@@ -200,11 +200,9 @@ class _FileWork:
         """Writes the result with its further pages and records how it was made."""
         plan = self.plans.pop(job.target)
         call = plan.call or self.treated
-        if photo.further:
-            pages = tuple(self.model.apply_call(page, replace(call, hints=())) for page in photo.further)
-            result = replace(result, further=pages)
+        result = _with_further(self.model, photo, result, call)
         write(result, job.target, quality=self.options.quality)
-        notes = [*plan.notes, *map(_advised, result.warnings)]
+        notes = [*plan.notes, *map(advised, result.warnings)]
         if lost := losses(result, job.target.suffix):
             notes.append(lost)
         try:
@@ -262,9 +260,28 @@ def _listed(path: Path) -> list[dict[str, str]]:
     return [line for line in lines if isinstance(line, dict)]
 
 
-def _advised(warning: str) -> str:
+def with_pages(model: Model, photo: Photo, call: Call) -> Photo:
+    """The photo and its further pages through a model; hints are for the first page."""
+    return _with_further(model, photo, model.apply_call(photo, call), call)
+
+
+def _with_further(model: Model, photo: Photo, result: Photo, call: Call) -> Photo:
+    """The result of a photo's first page with those of the others, and what is to be said about any of them."""
+    if not photo.further:
+        return result
+    pages = tuple(model.apply_call(page, replace(call, hints=())) for page in photo.further)
+    guesses = [
+        f"page {number}: {warning}"
+        for number, page in enumerate(pages, 2)
+        for warning in page.warnings
+        if GUESS in warning
+    ]
+    return replace(result, further=pages, warnings=(*result.warnings, *guesses))
+
+
+def advised(warning: str) -> str:
     """A warning with the option that helps."""
-    if warning.startswith(GUESS):
+    if GUESS in warning:
         return f"{warning}; if that is wrong, use --whole"
     return f"{warning}; --pages all takes all" if has_unread_pages(warning) else warning
 

@@ -184,7 +184,8 @@ def picture(photo: Photo, view: View, height: int, width: int) -> Floats:
     part = None if view.box == whole(photo).box else view.box
     same = part is None and not view.blur and (height, width) == photo.size
     rgb = photo.rgb() if same else photo.resized(height, width, part, view.blur)
-    low, high = (float(value) for value in np.quantile(rgb[1], (0.01, 0.99)))
+    y = rgb[0] if photo.is_grey else color.luma(rgb)[0]
+    low, high = (float(value) for value in np.quantile(y, (0.01, 0.99)))
     if high - low >= REACH:
         return rgb
     gain = min(STRETCH, REACH / max(high - low, 1e-6))

@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -189,6 +188,7 @@ def _list_failures(outcomes: list[Outcome], path: Path) -> None:
 
 def _through(args: argparse.Namespace) -> int:
     """One photo from standard input or to standard output; returns 1 if it cannot be read or written."""
+    from hashigo.apply.jobs import advised, with_pages
     from hashigo.image.formats import format_for_output, format_of
     from hashigo.image.photo import encode, losses, read, write
 
@@ -203,10 +203,9 @@ def _through(args: argparse.Namespace) -> int:
         photo = read(
             sys.stdin.buffer.read() if source == "-" else source, max_pixels=_max_pixels(args), pages=args.pages
         )
-        result = model.apply(photo, args.hint)
-        result = replace(result, further=tuple(model.apply(page) for page in photo.further))
+        result = with_pages(model, photo, model.call(args.hint))
         kind = args.format or (format_for_output(photo.format) if target == "-" else format_of(Path(target).suffix))
-        for line in [*photo.warnings, losses(result, kind)]:
+        for line in [*map(advised, result.warnings), losses(result, kind)]:
             if line:
                 say(line)
         if target != "-":

@@ -115,7 +115,7 @@ def add_vivid(parser: argparse.ArgumentParser) -> None:
     """Adds the saturation of colours."""
     parser.add_argument(
         "--vivid", type=share, metavar="V",
-        help="0 favours accuracy (muted colours), 1 favours saturation; by default the model's own value, 0.8 for colorizer",
+        help="0 favours accuracy (muted colours), 1 favours saturation; by default the model's own value, 0.97 for colorizer",
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -304,16 +305,16 @@ def dots(y: Floats) -> float:
         return 0.0
     top, left = (y.shape[0] - side) // 2, (y.shape[1] - side) // 2
     square = y[top : top + side, left : left + side]
-    window = np.hanning(side).astype(np.float32)
-    power = np.abs(np.fft.rfft2((square - square.mean()) * window[:, None] * window)) ** 2
-    down, across = np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None]
-    frequency = np.hypot(down, across)
-    inside = (frequency >= 1 / COARSEST) & (frequency <= 1 / FINEST)
-    peaks = np.where(inside, power / _usual(power, frequency), 0)
+    window, frequency, rings = _frequencies(side)
+    power = np.abs(np.fft.rfft2((square - square.mean()) * window)) ** 2
+    peaks = np.zeros_like(power)
+    for ring in rings:
+        values = power.ravel()[ring]
+        peaks.ravel()[ring] = values / max(float(np.median(values)), 1e-12)
+    peaks[(frequency < 1 / COARSEST) | (frequency > 1 / FINEST)] = 0
     strong = np.argwhere(peaks >= max(DOTS, OTHERS * float(peaks.max())))
-    for row, column in strong[
-        np.argsort(frequency[tuple(strong.T)])
-    ]:  # harmonics may be stronger than the dots' own frequency
+    # harmonics may be stronger than the dots' own frequency
+    for row, column in strong[np.argsort(frequency[tuple(strong.T)])]:
         turned = column, -(row if row <= side // 2 else row - side)  # by a right angle
         turned = turned if turned[1] >= 0 else (-turned[0], -turned[1])
         rows = (np.arange(-1, 2) + turned[0]) % side
@@ -323,9 +324,12 @@ def dots(y: Floats) -> float:
     return 0.0
 
 
-def _usual(power: NDArray[np.float64], frequency: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The median power of frequencies of about the same length."""
-    rings = (frequency * 64).astype(int)
-    medians = np.array([np.median(power[rings == ring]) for ring in range(rings.max() + 1)])
-    usual: NDArray[np.float64] = np.maximum(medians[rings], 1e-12)
-    return usual
+@lru_cache(maxsize=4)  # a megabyte each
+def _frequencies(side: int) -> tuple[Floats, NDArray[np.float64], list[NDArray[np.intp]]]:
+    """For a square of `side` pixels: a Hann window, the length of each spatial frequency, and the places of those of about the same length
+    that are looked at."""
+    line = np.hanning(side).astype(np.float32)
+    frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
+    number = (frequency * 64).astype(int)
+    looked_at = range(int(64 / COARSEST), int(64 / FINEST) + 1)
+    return line[:, None] * line, frequency, [np.flatnonzero(number.ravel() == ring) for ring in looked_at]
