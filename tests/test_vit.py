@@ -319,6 +319,11 @@ def test_a_model_is_put_together_without_training(network: UNet, alone: ViT, tmp
     assert "without training" in (run.model.path / "README.md").read_text()
     with pytest.raises(RecipeError, match=r"rebalance: expected 0\.2 as in"):
         train(replace(recipe, task=TaskRecipe("colorize-bins", {"rebalance": 0.5})), tmp_path / "other", onnx=False)
+    (tmp_path / "trained" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "trained" / "checkpoints" / "last.ckpt").write_bytes(b"another run's")
+    with pytest.raises(RecipeError, match="resume"):
+        train(recipe, tmp_path / "trained", onnx=False)
+    assert not (tmp_path / "trained" / "model").exists()
     with pytest.raises(RecipeError, match="epochs: expected at least 1, or 0 together with start"):
         Recipe(epochs=0)
 
@@ -341,6 +346,9 @@ def test_other_networks_start_only_with_their_own_kind() -> None:
     assert torch.equal(first.head.weight, second.head.weight)
     with pytest.raises(RecipeError, match="same kind"):
         start_from(first, [UNet(width=3, depth=1)])
+    for share, message in ((0.3, "only where there are two models"), (float("nan"), "finite")):
+        with pytest.raises(RecipeError, match=message):
+            start_from(first, [second], [share])
 
 
 # --- training on features computed once ----------------------------------------------------------------------

@@ -186,10 +186,11 @@ class Line(Generic[Item, Result]):
         if photo is None or call is None:
             return self.work.skip(item)
         try:
-            if output is None or loaded.seen is None:
+            if loaded.seen is None:
                 result = self.model.apply_call(photo, call)
             else:
-                result = self.model.finish(photo, [output], loaded.seen, call)
+                alone = [output] if output is not None else [self.model.engine(x[None])[0] for x in loaded.seen.inputs]
+                result = self.model.finish(photo, alone, loaded.seen, call)
             return self.work.finish(item, photo, result)
         except FAILURES as error:
             return self.work.fail(item, error)

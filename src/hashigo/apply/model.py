@@ -95,57 +95,27 @@ class Model:
 
     @overload
     def __call__(
-        self,
-        picture: File,
-        hints: Sequence[Known] = (),
-        *,
-        vivid: float | None = None,
-        size: int = 0,
-        whole: bool | None = None,
-    ) -> Picture: ...
+        self, picture: File, hints: Sequence[Known] = (), *, vivid: float | None = None, size: int = 0, whole: bool | None = None
+    ) -> Picture: ...  # fmt: skip
 
     @overload
     def __call__(
-        self,
-        picture: Bytes,
-        hints: Sequence[Known] = (),
-        *,
-        vivid: float | None = None,
-        size: int = 0,
-        whole: bool | None = None,
-    ) -> Bytes: ...
+        self, picture: Bytes, hints: Sequence[Known] = (), *, vivid: float | None = None, size: int = 0, whole: bool | None = None
+    ) -> Bytes: ...  # fmt: skip
 
     @overload
     def __call__(
-        self,
-        picture: Real,
-        hints: Sequence[Known] = (),
-        *,
-        vivid: float | None = None,
-        size: int = 0,
-        whole: bool | None = None,
-    ) -> Floats: ...
+        self, picture: Real, hints: Sequence[Known] = (), *, vivid: float | None = None, size: int = 0, whole: bool | None = None
+    ) -> Floats: ...  # fmt: skip
 
     @overload
     def __call__(
-        self,
-        picture: Photo,
-        hints: Sequence[Known] = (),
-        *,
-        vivid: float | None = None,
-        size: int = 0,
-        whole: bool | None = None,
-    ) -> Photo: ...
+        self, picture: Photo, hints: Sequence[Known] = (), *, vivid: float | None = None, size: int = 0, whole: bool | None = None
+    ) -> Photo: ...  # fmt: skip
 
     def __call__(
-        self,
-        picture: object,
-        hints: Sequence[Known] = (),
-        *,
-        vivid: float | None = None,
-        size: int = 0,
-        whole: bool | None = None,
-    ) -> object:
+        self, picture: object, hints: Sequence[Known] = (), *, vivid: float | None = None, size: int = 0, whole: bool | None = None
+    ) -> object:  # fmt: skip
         """Runs the model on a picture; the result has the same form as the picture.
 
         A path, bytes or Pillow picture → a Pillow picture, whose `info` and `save` keep what the photo carried. A `Photo` → a

@@ -6,6 +6,7 @@ weights of both, it begins with the mean of their answers, or a weighted sum (be
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -26,11 +27,16 @@ def start_from(network: Network, others: Sequence[Network], shares: Sequence[flo
     Raises:
         RecipeError: they do not fit.
     """
+    shares = shares or [1 / len(others)] * len(others)
+    if not all(math.isfinite(share) for share in shares):
+        raise RecipeError(f"expected finite weights of the answers, got {', '.join(map(str, shares))}")
     try:
         if len(others) == 1 and type(others[0]) is type(network) and _shapes(others[0]) == _shapes(network):
+            if shares[0] != 1:
+                raise RecipeError(f"expected a weight only where there are two models, got {shares[0]:g}")
             network.load_state_dict(others[0].state_dict())
         elif isinstance(network, UNet) and isinstance(network.encoder, DinoV2Lite0):
-            _grow(network, network.encoder, others, shares or [1 / len(others)] * len(others))
+            _grow(network, network.encoder, others, shares)
         else:
             raise RecipeError("expected one network of the same kind and with the same options")
     except (RuntimeError, KeyError) as error:

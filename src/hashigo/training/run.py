@@ -121,6 +121,7 @@ def _train(
     onnx: bool, say: Callable[[str], None],
 ) -> Run:  # fmt: skip
     if not recipe.epochs:
+        checkpoint_to_resume(folder, resume=False)  # another run's model stays
         return _begun(recipe, folder, onnx)
     last = checkpoint_to_resume(folder, resume)
     clear_leftovers(folder / "checkpoints")
