@@ -183,7 +183,7 @@ def printed(photo: np.ndarray, pitch: float, angle: float) -> np.ndarray:
 def test_printed_dots_are_found_and_do_not_become_blotches(name: str, pitch: float, angle: float) -> None:
     photo = np.asarray(Image.fromarray(grey(name)).resize((720, 560)))
     scan = printed(photo, pitch, angle)
-    assert dots(scan.astype(np.float32) / 255) == pytest.approx(pitch, rel=0.06)
+    assert dots(scan.astype(np.float32) / 255) == pytest.approx(pitch, rel=0.02)
     made, alone = chroma(scan), chroma(photo)
     # where ink is full or absent, no colour is in gamut: compare means over dots
     side = 40

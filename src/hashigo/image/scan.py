@@ -320,8 +320,21 @@ def dots(y: Floats) -> float:
         rows = (np.arange(-1, 2) + turned[0]) % side
         columns = np.clip(np.arange(-1, 2) + turned[1], 0, side // 2)
         if peaks[np.ix_(rows, columns)].max() >= SECOND * peaks[row, column]:
-            return float(1 / frequency[row, column])
+            return float(1 / _centre(power, frequency, int(row), int(column)))
     return 0.0
+
+
+def _centre(power: Floats, frequency: NDArray[np.float64], row: int, column: int) -> float:
+    """The spatial frequency of the peak that (row, column) belongs to. A window spreads a peak over several places: their mean by power is meant."""
+
+    def around(row: int, column: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        rows = (np.arange(-2, 3) + row) % power.shape[0]
+        return np.ix_(rows, np.arange(max(column - 2, 0), min(column + 3, power.shape[1])))
+
+    rows, columns = around(row, column)
+    highest = np.unravel_index(int(power[rows, columns].argmax()), (rows.size, columns.size))
+    place = around(int(rows[highest[0], 0]), int(columns[0, highest[1]]))
+    return float(np.average(frequency[place], weights=power[place]))
 
 
 @lru_cache(maxsize=4)  # a megabyte each
