@@ -329,7 +329,8 @@ def _centre(power: Floats, frequency: NDArray[np.float64], row: int, column: int
 
     def around(row: int, column: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         rows = (np.arange(-2, 3) + row) % power.shape[0]
-        return np.ix_(rows, np.arange(max(column - 2, 0), min(column + 3, power.shape[1])))
+        columns = np.arange(max(column - 2, 0), min(column + 3, power.shape[1]))
+        return rows[:, None], columns[None]
 
     rows, columns = around(row, column)
     highest = np.unravel_index(int(power[rows, columns].argmax()), (rows.size, columns.size))
