@@ -12,8 +12,7 @@ from typing import Generic, Protocol, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from hashigo.apply.call import Call
-from hashigo.apply.engines import Engine
+from hashigo.apply.call import Call, Output
 from hashigo.apply.views import Seen
 from hashigo.errors import HashigoError
 from hashigo.image.photo import Photo
@@ -38,15 +37,16 @@ _Made = TypeVar("_Made", covariant=True)
 class Applies(Protocol):
     """What the line needs from a `hashigo.apply.model.Model`."""
 
-    engine: Engine
-
     def works_whole(self, size: tuple[int, int]) -> bool:
         """Whether a photo of (H, W) goes through the network in one piece."""
 
     def prepare(self, photo: Photo, call: Call | None = None) -> Seen:
         """What the network sees of a photo."""
 
-    def finish(self, photo: Photo, outputs: Sequence[Floats], seen: Seen, call: Call | None = None) -> Photo:
+    def outputs(self, x: Floats, calls: Sequence[Call]) -> list[Output]:
+        """What the network makes of a batch of inputs (N, C, h, w)."""
+
+    def finish(self, photo: Photo, outputs: Sequence[Output], seen: Seen, call: Call | None = None) -> Photo:
         """The photo, restored with the network's outputs."""
 
     def apply_call(self, photo: Photo, call: Call) -> Photo:
@@ -172,14 +172,15 @@ class Line(Generic[Item, Result]):
 
         If the network fails, for instance because memory runs out, the workers try each photo alone.
         """
-        outputs: Sequence[Floats | None] = [None] * len(batch)
+        outputs: Sequence[Output | None] = [None] * len(batch)
         if batch and batch[0].x is not None:
             with contextlib.suppress(HashigoError, MemoryError):
-                outputs = list(self.model.engine(np.stack([loaded.x for loaded in batch if loaded.x is not None])))
+                inputs = np.stack([loaded.x for loaded in batch if loaded.x is not None])
+                outputs = self.model.outputs(inputs, [loaded.call for loaded in batch if loaded.call is not None])
         for loaded, output in zip(batch, outputs, strict=True):
             yield loaded.pixels, pool.submit(self._finish, loaded, output)
 
-    def _finish(self, loaded: _Loaded[Item], output: Floats | None) -> Result:
+    def _finish(self, loaded: _Loaded[Item], output: Output | None) -> Result:
         item, photo, call = loaded.item, loaded.photo, loaded.call
         if loaded.error is not None:
             return self.work.fail(item, loaded.error)
@@ -189,7 +190,8 @@ class Line(Generic[Item, Result]):
             if loaded.seen is None:
                 result = self.model.apply_call(photo, call)
             else:
-                alone = [output] if output is not None else [self.model.engine(x[None])[0] for x in loaded.seen.inputs]
+                inputs = () if output is not None else loaded.seen.inputs
+                alone = [output] if output is not None else [self.model.outputs(x[None], [call])[0] for x in inputs]
                 result = self.model.finish(photo, alone, loaded.seen, call)
             return self.work.finish(item, photo, result)
         except FAILURES as error:

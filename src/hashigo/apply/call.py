@@ -1,11 +1,17 @@
-"""The options of one call of a model."""
+"""The options of one call of a model, and what its network then returns."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hashigo.tasks import Task
 from hashigo.tasks.hints import Hint
+
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -17,3 +23,12 @@ class Call:
     size: int
     hints: tuple[Hint, ...] = ()
     whole: bool = False
+
+
+class Output(NamedTuple):
+    """What a network makes of one input."""
+
+    values: Floats
+    """(C', h, w), which the task turns into its answer."""
+    features: Floats | None = None
+    """(F, h, w) at a resolution of their own, by which places can be compared; None if they were not asked for, or there are none."""

@@ -1,6 +1,7 @@
 """Engines: what runs a network, on NumPy arrays. OpenVINO needs no torch; torch can use a GPU.
 
-An engine maps float32 (N, C, H, W) to float32 (N, C', H, W) and may be called from several threads.
+An engine maps float32 (N, C, H, W) to float32 (N, C', H, W) and may be called from several threads. Some networks also tell features
+of places (`Contract.features`).
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
@@ -19,7 +21,9 @@ from hashigo.machine import cpu_has_bfloat16, has_torch
 
 if TYPE_CHECKING:
     import openvino
-    from torch import nn
+    from torch import Tensor, nn
+
+Floats = NDArray[np.float32]
 
 _ONE_CALL = threading.Lock()
 """Held while OpenVINO's Python binding is called: version 2026.4 can deadlock if two threads create tensors at once."""
@@ -54,8 +58,11 @@ class Engine(Protocol):
     description: str
     """Runtime, device and precision, to show to people."""
 
-    def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    def __call__(self, x: Floats) -> Floats:
         """The network's answer to a batch."""
+
+    def with_features(self, x: Floats) -> tuple[Floats, Floats | None]:
+        """The answer, and features (N, F, h, w) by which places can be compared, or None if the network has none."""
 
 
 class OpenVinoEngine:
@@ -111,12 +118,25 @@ class OpenVinoEngine:
         self.channels = _channels_of(model, path)
         self.description = f"OpenVINO, CPU, {'bfloat16' if precision == 'bf16' else 'float32'}"
 
-    def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    def __call__(self, x: Floats) -> Floats:
         """float32 (N, C, H, W) → float32 (N, C', H, W). One call at a time, which uses all permitted threads.
 
         Raises:
             ModelError: OpenVINO failed, for instance because memory ran out.
         """
+        return self._run(x, 1)[0]
+
+    def with_features(self, x: Floats) -> tuple[Floats, Floats | None]:
+        """The answer, and the network's second output, or None if it has none.
+
+        Raises:
+            ModelError: as a call.
+        """
+        output, *others = self._run(x, 2)
+        return output, (others[0] if others else None)
+
+    def _run(self, x: Floats, outputs: int) -> list[Floats]:
+        """At most so many of the network's outputs."""
         with _ONE_CALL:
             if self._process != os.getpid():  # forked: OpenVINO's threads stayed with the parent, and a call would hang
                 _OF_THE_PARENT.append((self._compiled, self._request))
@@ -125,7 +145,8 @@ class OpenVinoEngine:
                 self._request.infer([np.ascontiguousarray(x, np.float32)], share_inputs=True)
             except RuntimeError as error:
                 raise ModelError(f"OpenVINO failed on an input of {x.shape}: {str(error).strip()}") from error
-            return np.array(self._request.get_output_tensor(0).data, dtype=np.float32)
+            tensors = self._request.output_tensors[:outputs]
+            return [np.array(tensor.data, dtype=np.float32) for tensor in tensors]
 
 
 def _openvino() -> Any:
@@ -158,7 +179,7 @@ def _channels_of(model: openvino.Model, path: Path) -> tuple[int, int]:
         )
     if str(ports[0].get_element_type()) not in ("<Type: 'float32'>", "f32"):
         raise ModelError(f"{path}: expected a network that takes float32, got one for {ports[0].get_element_type()}")
-    first, last = shapes[0][1], shapes[1][1]
+    first, last = shapes[0][1], shapes[len(model.inputs)][1]
     return (0 if first.is_dynamic else first.get_length()), (0 if last.is_dynamic else last.get_length())
 
 
@@ -185,12 +206,26 @@ class TorchEngine:
         kind = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type.upper()
         self.description = f"torch, {kind}, {'bfloat16' if self.half else 'float32'}"
 
-    def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    def __call__(self, x: Floats) -> Floats:
         """float32 (N, C, H, W) → float32 (N, C', H, W).
 
         Raises:
             ModelError: torch failed, for instance because memory ran out.
         """
+        output: Floats = self._run(x, self.network)
+        return output
+
+    def with_features(self, x: Floats) -> tuple[Floats, Floats | None]:
+        """The answer, and the network's features of places, or None if it has none.
+
+        Raises:
+            ModelError: as a call.
+        """
+        made: tuple[Floats, Floats | None] = self._run(x, self.network.answer_and_features)
+        return made
+
+    def _run(self, x: Floats, run: Callable[[Tensor], Any]) -> Any:
+        """What `run` makes of x, each tensor as an array."""
         import torch
 
         if (
@@ -201,11 +236,14 @@ class TorchEngine:
         try:
             with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
                 batch = torch.from_numpy(np.ascontiguousarray(x, np.float32)).to(self.device)
-                output = self.network(batch.contiguous(memory_format=torch.channels_last))
-                result: NDArray[np.float32] = output.float().cpu().contiguous().numpy()
+                made = run(batch.contiguous(memory_format=torch.channels_last))
+                return tuple(map(_array, made)) if isinstance(made, tuple) else _array(made)
         except RuntimeError as error:
             raise ModelError(f"torch failed on an input of {x.shape}: {error}") from error
-        return result
+
+
+def _array(tensor: Tensor | None) -> Floats | None:
+    return None if tensor is None else tensor.float().cpu().contiguous().numpy()
 
 
 def choose_engine(name: EngineName, has_onnx: bool) -> str:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hashigo.apply.batches import Line
-from hashigo.apply.call import Call
+from hashigo.apply.call import Call, Output
 from hashigo.apply.engines import (
     Engine,
     EngineName,
@@ -234,7 +234,7 @@ class Model:
         """Like `apply`, with options that `call` has put together."""
         if self.works_whole(photo.size):
             seen = self.prepare(photo, call)
-            return self.finish(photo, [self.engine(x[None])[0] for x in seen.inputs], seen, call)
+            return self.finish(photo, [self.outputs(x[None], [call])[0] for x in seen.inputs], seen, call)
         if call.hints:  # tasks that work at full size take none, and say so
             hint_taker(call.task).check_hints(call.hints, photo.size)
         return tiled(photo, call.task, self.engine, self.folder.contract)
@@ -307,8 +307,17 @@ class Model:
             encoded = hint_taker(call.task).with_hints(encoded, moved, (box.height, box.width))
         return np.ascontiguousarray(encoded, np.float32)
 
-    def finish(self, photo: Photo, outputs: Sequence[Floats], seen: Seen, call: Call | None = None) -> Photo:
-        """The photo, restored at its own size from what `prepare` returned and the network's outputs for its inputs (C, h, w).
+    def outputs(self, x: Floats, calls: Sequence[Call]) -> list[Output]:
+        """What the network makes of a batch of inputs (N, C, h, w), each with its call. Features are taken only if there are hints, which alone need them."""
+        if self.folder.contract.features and any(call.hints for call in calls):
+            made, features = self.engine.with_features(x)
+            if features is not None:  # an ONNX file from before networks had them has none
+                return [Output(*pair) for pair in zip(made, features, strict=True)]
+            return [Output(values) for values in made]
+        return [Output(values) for values in self.engine(x)]
+
+    def finish(self, photo: Photo, outputs: Sequence[Output], seen: Seen, call: Call | None = None) -> Photo:
+        """The photo, restored at its own size from what `prepare` returned and the network's outputs for its inputs.
 
         The answers are enlarged and decoded in strips on all cores, without a float copy of a large photo.
         """
@@ -316,10 +325,12 @@ class Model:
         height, width = photo.size
         answers = []
         for view, x, output in zip(seen.views, seen.inputs, outputs, strict=True):
-            answer = task.answer(output)
+            answer = task.answer(output.values)
             if view.content < 1:
                 answer = answer * view.content
-            answers.append(task.follow_hints(answer, x, output) if isinstance(task, TakesHints) else answer)
+            answers.append(
+                task.follow_hints(answer, x, output.values, output.features) if isinstance(task, TakesHints) else answer
+            )
         pixels = photo.empty(height, width)
         rows = max(1, STRIP_PIXELS // width)
 

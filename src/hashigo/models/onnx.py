@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 def export_onnx(
     network: Network, path: str | Path, weights: Weights = "float32", *, stored: str | Path | None = None
 ) -> Path:
-    """Writes `network` as ONNX with input "input" (N, C, H, W) and output "output", float32, N, H and W free.
+    """Writes `network` as ONNX with input "input" (N, C, H, W) and output "output", float32, N, H and W free. If its contract promises
+    features, they are a second output, "features".
 
     A network of a fixed size keeps its H and W.
 
@@ -51,12 +52,15 @@ def export_onnx(
     plain = copy.deepcopy(network).cpu().float().eval()
     fixed = plain.fixed_size
     # neither 1 nor a multiple of anything, so that the exporter treats no size as a constant
+    outputs = ["output"]
+    if plain.contract.features:
+        outputs, plain.forward = ["output", "features"], plain.answer_and_features
     example = torch.zeros(2, plain.in_channels, *(fixed or (50, 70)))
     free = torch.export.Dim.DYNAMIC
     dims = {0: free} if fixed else {0: free, 2: free, 3: free}
     with _quiet():
         program = torch.onnx.export(
-            plain, (example,), dynamo=True, dynamic_shapes=(dims,), input_names=["input"], output_names=["output"],
+            plain, (example,), dynamo=True, dynamic_shapes=(dims,), input_names=["input"], output_names=outputs,
             verbose=False, optimize=False,
         )  # fmt: skip
     model = _simplified(program.model)  # type: ignore[union-attr]

@@ -97,6 +97,11 @@ class Network(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["au
             f"{type(self).__name__} has no backbone: expected a network with one, such as unet with the encoder dinov2-lite0"
         )
 
+    def answer_and_features(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The answer to x, and features of places, by which they can be compared: (N, `contract.features`, h, w), each of a square of x whose side is a power
+        of 2, or None if the contract promises none."""
+        return self(x), None
+
     def own_loss(self, x: Tensor, features: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """The answer to x, and the network's own loss, which is added to the task's, such as a VAE's KL divergence: a scalar, or None.
 

@@ -25,6 +25,8 @@ class Contract:
     """The only (H, W) that the network accepts, or None."""
     enlarges: int = 1
     """Photos that are smaller than a network should see them are enlarged by at most this; networks that reduce photos themselves need it."""
+    features: int = 0
+    """Channels of a second answer (`Network.answer_and_features`), by which places of the picture can be compared; 0: there is none."""
     context_pixels: int | None = None
     """How many pixels around a block of `multiple` × `multiple` influence its answer; None: the whole picture, which then
     must not be cut into tiles."""
@@ -37,10 +39,11 @@ class Contract:
             "multiple": self.multiple,
             "answer_scale": self.answer_scale,
             "enlarges": self.enlarges,
+            "features": self.features,
             "context_pixels": self.context_pixels or 0,
         }
         for name, value in (*numbers.items(), *(("fixed_size", side) for side in sides)):
-            least = 0 if name == "context_pixels" else 1
+            least = 0 if name in ("context_pixels", "features") else 1
             most = LARGEST_STEP if name in ("multiple", "answer_scale", "enlarges") else LARGEST
             if not is_whole(value, least, most):
                 raise ModelError(
@@ -68,7 +71,7 @@ def contract_of(values: Mapping[str, object]) -> Contract:
     Raises:
         ModelError: an unknown key or an invalid value.
     """
-    known = {"multiple", "answer_scale", "fixed_size", "enlarges", "context_pixels"}
+    known = {"multiple", "answer_scale", "fixed_size", "enlarges", "features", "context_pixels"}
     if wrong := sorted(set(values) - known):
         raise ModelError(f"contract: expected {', '.join(sorted(known))}, got {', '.join(wrong)}")
     given = dict(values)
@@ -165,11 +168,15 @@ def unet_contract(options: Mapping[str, object]) -> Contract:
         fixed = (int(size[0]), int(size[1]))
     whole = bool(options.get("context") or fixed) or options.get("encoder", "plain") != "plain"
     reach = None if whole else UNET_REACH * multiple
-    return Contract(multiple, stem, fixed, ENLARGES.get(str(options.get("encoder")), 1), reach)
+    encoder = str(options.get("encoder"))
+    return Contract(multiple, stem, fixed, ENLARGES.get(encoder, 1), FEATURES.get(encoder, 0), reach)
 
 
 ENLARGES = {"dinov2-lite0": 2}
 """The contract's `enlarges` of encoders: this one's convolutions see means of 2×2 pixels."""
+
+FEATURES = {"dinov2-lite0": 384}
+"""The contract's `features` of encoders: this one's are the tokens of the transformer's last block."""
 
 
 UNET_REACH = 6

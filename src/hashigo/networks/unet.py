@@ -211,9 +211,23 @@ class UNet(Network, tags=["unet", "autoencoder"]):
             RecipeError: x has another shape, or with a bottleneck, another size than the network's.
         """
         self._check_batch(x)
+        return self._answer(x, features)
+
+    def _answer(self, x: Tensor, features: Tensor | None) -> Tensor:
         height, width = self._answer_size(x)
         latent, skips = self._encode(self.pad(x), features)
         return self.decode(latent, skips)[..., :height, :width]
+
+    def answer_and_features(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The answer to x, and with a backbone, what its last block computed: (N, `contract.features`, h, w)."""
+        if not self.contract.features or not isinstance(self.encoder, WithBackbone):
+            return self(x), None
+        self._check_batch(x)
+        features = self.backbone_features(x)
+        height, width = (
+            _up_to(side, self.encoder.backbone_side) // self.encoder.backbone_side for side in x.shape[-2:]
+        )
+        return self._answer(x, features), features[:, -self.contract.features :, :height, :width]
 
     def _check_batch(self, x: object) -> None:
         if not isinstance(x, Tensor) or x.ndim != 4 or x.shape[1] != self.in_channels or 0 in x.shape:

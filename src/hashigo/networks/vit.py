@@ -29,6 +29,7 @@ class ViT(Network, tags=["vit", "autoencoder"]):
         width: Features that are made of them; a multiple of `heads`.
         depth: Transformer blocks in which these exchange what they know.
         heads: Their attention heads.
+        dropout: The share of the tokens' features that are set to zero in each picture during training, from 0 up to but not including 1.
         pixels: Side of the square of the input that a token covers; 14 is the transformer's own, smaller ones enlarge the picture.
         output_activation: Activation after the last 1×1 convolution.
 
@@ -45,15 +46,18 @@ class ViT(Network, tags=["vit", "autoencoder"]):
         width: int = 192,
         depth: int = 1,
         heads: int = 6,
+        dropout: float = 0.0,
         pixels: int = 8,
         output_activation: str = "linear",
     ) -> None:
         super().__init__()
         self.in_channels, self.out_channels = in_channels, out_channels
         _check_options(blocks, width, depth, heads, pixels, output_activation)
+        if not isinstance(dropout, int | float) or isinstance(dropout, bool) or not 0 <= dropout < 1:
+            raise RecipeError(f"dropout: expected a number from 0 up to but not including 1, got {dropout!r}")
         self.pixels = pixels
         self.transformer = DinoV2Small(blocks)
-        self.mix = TokenMix(len(blocks), width, depth, heads)
+        self.mix = TokenMix(len(blocks), width, depth, heads, dropout)
         self.head = nn.Conv2d(width, out_channels, 1)
         self.activation = ACTIVATIONS[output_activation]()
         self.contract = Contract(multiple=pixels, answer_scale=pixels)

@@ -29,10 +29,10 @@ class TakesHints(Protocol):
             RecipeError: as `check_hints`.
         """
 
-    def follow_hints(self, answer: Array, x: Array, output: Array) -> Array:
+    def follow_hints(self, answer: Array, x: Array, output: Array, features: Array | None = None) -> Array:
         """An answer (out_channels, h, w) corrected to agree with the hints in the input x (in_channels, H, W); unchanged without any.
 
-        output: the network's (C, h, w), of which the answer was made."""
+        output: the network's (C, h, w), of which the answer was made. features: what it tells of each place (F, h, w) besides, at a resolution of its own, or None."""
 
 
 @runtime_checkable

@@ -18,7 +18,8 @@ from hashigo.tasks import losses
 from hashigo.tasks.base import Task
 from hashigo.tasks.classes import LEAST_CLASSES, REACH, REBALANCE, ChromaBins, every_bin, fitted_bins
 from hashigo.tasks.damage import old_photo
-from hashigo.tasks.hints import CHANNELS, RADIUS, Hint, no_hints, random_hints, set_hints, spread_hints
+from hashigo.tasks.hints import CHANNELS, RADIUS, Hint, no_hints, random_hints, set_hints
+from hashigo.tasks.spread import spread_hints
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -201,20 +202,19 @@ class ColorizeBins(Colorize):
         known = color.chroma(color.merge(y[None, :, None], color.chroma(rgb)))[:, :, 0].T
         return np.concatenate([x[:1], set_hints(points, known, *x.shape[-2:])]).astype(np.float32)
 
-    def follow_hints(self, answer: Array, x: Array, output: Array) -> Array:
-        """The chroma (2, h, w) with the hints' colours spread to similar places (`hints.spread_hints`).
+    def follow_hints(self, answer: Array, x: Array, output: Array, features: Array | None = None) -> Array:
+        """The chroma (2, h, w) with the hints' colours spread to similar places (`spread.spread_hints`).
 
-        Places are similar if the network thinks so, too: the square roots of two distributions over the classes are at most √2 apart
-        (Hellinger 1909).
+        Places are similar if the network thinks so, too: if its distributions over the classes are, and its features.
         """
         if not x[3].any():
             return answer
-        looks = None
+        odds = None
         if len(output) == len(self.bins):
             logits = self.bins.unweighted(output, self.rebalance)
             odds = np.exp(logits - logits.max(axis=0))
-            looks = np.sqrt(odds / odds.sum(axis=0))
-        return spread_hints(answer, x, looks)
+            odds /= odds.sum(axis=0)
+        return spread_hints(answer, x, odds, features)
 
     def check_hints(self, hints: Sequence[Hint], size: tuple[int, int]) -> None:
         """Checks only that they are within the photo."""

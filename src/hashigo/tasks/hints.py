@@ -1,7 +1,7 @@
 """Colour hints: points with known colour, as channels beside the luma (Zhang, Zhu, Isola et al. 2017).
 
 A hint is a small square; the channels are Cb, Cr and 1 inside and 0 elsewhere, so "no hint" differs from "grey".
-All functions except `spread_hints` work with NumPy and torch.
+All functions work with NumPy and torch. `hashigo.tasks.spread` spreads hints over an answer.
 """
 
 from __future__ import annotations
@@ -11,15 +11,11 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 from array_api_compat import array_namespace, device
-from numpy.typing import NDArray
 
 from hashigo.color import Array
 from hashigo.errors import PictureError
 from hashigo.randomness import PictureRng
-
-Floats = NDArray[np.float32]
 
 CHANNELS = 3
 """Cb, Cr, and whether there is a hint."""
@@ -32,18 +28,6 @@ USUAL = 8.0
 
 RADIUS = 2
 """A hint by a user covers this many pixels on each side, at the network's size."""
-
-REACHES = (0.3, 0.1, 0.03)
-"""Standard deviations of a hint's spread in position, in units of the network input's short side: first wide, then narrower for the rest."""
-
-LIKE_LUMA, LIKE_CHROMA, LIKE_LOOKS = 0.1, 0.05, 0.5
-"""The same for luma, for predicted chroma and for other features. All chosen on 50 photos at even positions (docs/decisions.md)."""
-
-DAMPING = 0.1
-"""Where the hints' weights add up to this, the correction is halved."""
-
-AT_ONCE = 1 << 16
-"""Number of weights per step: small enough for the processor's cache."""
 
 
 class Hint(NamedTuple):
@@ -116,69 +100,6 @@ def set_hints(points: Sequence[tuple[float, float]], chroma: Array, height: int,
     left = xp.asarray([min(width - 1, max(0, int(x * width))) for x, _ in points], device=device(chroma))[None]
     rows, columns = (xp.astype(_within(at, RADIUS, side), chroma.dtype) for at, side in ((top, height), (left, width)))
     return _drawn(rows, columns, xp.permute_dims(chroma, (1, 0))[None])[0]
-
-
-def spread_hints(chroma: Floats, x: Floats, looks: Floats | None = None) -> Floats:
-    """An answer's chroma (2, h, w), corrected to agree with the hints that `set_hints` drew into the input x (4, H, W): (2, h, w).
-
-    The answer's error at a hint is subtracted there, and elsewhere the more, the closer a position is and the more similar in
-    luma, predicted chroma and `looks` (F, h, w), features with a distance of about 1 between unlike places: a mean over the hints, weighted by a Gaussian of that distance (Nadaraya 1964, Watson 1964),
-    with the weights of the bilateral filter (Tomasi & Manduchi 1998). Such means smooth, so that neighbouring hints of different
-    colours would blend; so the remaining error is spread twice more over shorter distances. That nearby pixels with similar luma have similar colours is also the
-    assumption of Levin, Lischinski & Weiss 2004. Without hints the answer is unchanged. One answer, NumPy only.
-    """
-    if not x[3].any():
-        return chroma
-    height, width = chroma.shape[1:]
-    y, *painted, share = _reduced(x, height, width)
-    places = np.flatnonzero(share)
-    shares = share.ravel()[places]
-    colours = np.stack(painted).reshape(2, -1).T[places] / shares[:, None]
-    pixels = math.prod(min(2 * RADIUS + 1, side) for side in x.shape[1:])
-    counts = shares * (
-        x[3].size / share.size / pixels
-    )  # weights of a hint add up to 1, or less if it is cropped or covered
-    features = [y[None] / LIKE_LUMA, chroma / LIKE_CHROMA, *([] if looks is None else [looks / LIKE_LOOKS])]
-    alike_by = np.ascontiguousarray(np.concatenate(features).transpose(1, 2, 0), np.float32)
-    made = chroma.reshape(2, -1).T.astype(np.float32)
-    rows, columns = np.divmod(places, width)
-    step = max(1, AT_ONCE // (len(places) * width))
-    bands = [slice(first, first + step) for first in range(0, height, step)]
-    alike = [_alike(alike_by[band].reshape(-1, alike_by.shape[2]), alike_by[rows, columns]) for band in bands]
-    for reach in REACHES:
-        # of the Gaussian of a distance in the plane, each axis is a factor
-        down, across = (_gaussian(n, at, reach * min(height, width)) for n, at in ((height, rows), (width, columns)))
-        errors = np.append(colours - made[places], np.ones((len(places), 1), np.float32), axis=1)
-        for band, like in zip(bands, alike, strict=True):
-            weights = like.reshape(-1, width, len(places)) * across
-            weights *= (down[band] * counts)[:, None]
-            sums = weights.reshape(-1, len(places)) @ errors
-            made[band.start * width : band.stop * width] += sums[:, :2] / (sums[:, 2:] + DAMPING)
-    return np.ascontiguousarray(made.T).reshape(2, height, width)
-
-
-def _reduced(x: Floats, height: int, width: int) -> Floats:
-    """Means of the squares of (C, H, W) for each position of an answer (height, width); the edge is repeated as in networks."""
-    side = max(-(-x.shape[1] // height), -(-x.shape[2] // width))
-    x = np.pad(x, ((0, 0), (0, height * side - x.shape[1]), (0, width * side - x.shape[2])), mode="edge")
-    means: Floats = x.reshape(len(x), height, side, width, side).mean(axis=(2, 4))
-    return means
-
-
-def _gaussian(length: int, centres: NDArray[np.intp], deviation: float) -> Floats:
-    """The Gaussian of the distance of each position 0..length - 1 to each centre: (length, centres)."""
-    distances = ((np.arange(length)[:, None] - centres) / deviation).astype(np.float32)
-    weights: Floats = np.exp(-0.5 * np.square(distances))
-    return weights
-
-
-def _alike(a: Floats, b: Floats) -> Floats:
-    """The Gaussian of the distances between all rows of two arrays: (A, F), (B, F) → (A, B)."""
-    halves = a @ b.T
-    halves -= 0.5 * np.square(a).sum(axis=1)[:, None]
-    halves -= 0.5 * np.square(b).sum(axis=1)
-    weights: Floats = np.exp(np.minimum(halves, 0, out=halves), out=halves)
-    return weights
 
 
 def _within(centre: Array, radius: Array | int, length: int) -> Array:

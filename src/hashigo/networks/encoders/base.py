@@ -43,7 +43,13 @@ class FixedEncoder(Encoder):
 
 
 class WithBackbone(FixedEncoder):
-    """An encoder with a large pretrained part, the backbone. While it is not trained, its features can be computed once for each picture."""
+    """An encoder with a large pretrained part, the backbone. While it is not trained, its features can be computed once for each picture.
+
+    Attributes:
+        backbone_side: each of its features is of a square of the input with this side.
+    """
+
+    backbone_side: ClassVar[int]
 
     @property
     def backbone(self) -> nn.Module:

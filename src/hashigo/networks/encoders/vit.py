@@ -131,11 +131,13 @@ class TokenMix(nn.Module):
     """Tokens of several blocks → features: (N, blocks·384, h, w) → (N, width, h, w).
 
     A LayerNorm for each block, because later blocks have larger values; a projection of all; and a transformer block
-    that is trained from scratch, in which places exchange what they know about colours.
+    that is trained from scratch, in which places exchange what they know about colours. During training, a share `dropout` of the
+    tokens' features is set to zero in each picture: thousands of photos are few for a decoder of features by which each can be recognized.
     """
 
-    def __init__(self, blocks: int, width: int, depth: int = 1, heads: int = 6) -> None:
+    def __init__(self, blocks: int, width: int, depth: int = 1, heads: int = 6, dropout: float = 0.0) -> None:
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
         self.norms = nn.ModuleList(nn.LayerNorm(WIDTH, eps=1e-6) for _ in range(blocks))
         self.project = nn.Linear(blocks * WIDTH, width)
         self.mix = nn.ModuleList(TransformerBlock(width, heads) for _ in range(depth))
@@ -145,7 +147,12 @@ class TokenMix(nn.Module):
         """(N, blocks·384, h, w) → (N, width, h, w)."""
         count, _, height, width = tokens.shape
         parts = tokens.reshape(count, len(self.norms), WIDTH, height * width).transpose(2, 3).unbind(1)
-        x: Tensor = self.project(torch.cat([norm(part) for norm, part in zip(self.norms, parts, strict=True)], dim=2))
+        x = torch.cat([norm(part) for norm, part in zip(self.norms, parts, strict=True)], dim=2)
+        if (
+            self.training and self.dropout.p
+        ):  # the same values at all places of a picture, so that no neighbour tells them
+            x = x * self.dropout(torch.ones_like(x[:, :1]))
+        x = self.project(x)
         for block in self.mix:
             x = block(x)
         y: Tensor = self.last(x).transpose(1, 2).reshape(count, -1, height, width)
@@ -162,6 +169,7 @@ class DinoV2Lite0(WithBackbone, Pretrained):
 
     depth: ClassVar[int] = 4
     stem_side: ClassVar[int] = 2 * EfficientNetLite0.stem_side
+    backbone_side: ClassVar[int] = PIXELS
     origin: ClassVar[str] = f"{DinoV2Small.origin}, and {EfficientNetLite0.origin}"
 
     def __init__(self, in_channels: int) -> None:
