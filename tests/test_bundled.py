@@ -105,6 +105,20 @@ def test_a_hint_colours_its_place(model: Model) -> None:
         assert gained[75:85, 115:125].mean() > 3 * abs(gained[-60:, -60:].mean()), "more there than far away"
 
 
+def test_a_hint_colours_the_whole_object_and_not_what_is_beside_it() -> None:
+    """A cup on a table: the hint is inside it. Its rim, which is as bright as parts of the table, belongs to it."""
+    photo = pixels("coffee")
+    grey = np.asarray(Image.fromarray(photo).convert("L"))
+    model = load("colorizer")
+    plain, hinted = (
+        color.chroma(model(grey, known).transpose(2, 0, 1) / 255.0) for known in ((), [(300, 150, "#206020")])
+    )
+    change = np.hypot(*(hinted - plain))
+    cup, table = change[110:190, 240:350].mean(), change[330:390, 480:590].mean()
+    assert cup > 0.08
+    assert table < 0.25 * cup
+
+
 @pytest.mark.parametrize("code", ["#3050e0", "#e03030", "#30a040", "#909090"])
 def test_a_hints_place_has_its_colour(code: str, model: Model) -> None:
     if model.task.in_channels == 1:

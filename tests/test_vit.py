@@ -145,7 +145,34 @@ def test_known_features_change_nothing(network: UNet) -> None:
         assert not torch.allclose(network(x, torch.zeros_like(features)), network(x), atol=1e-3), "the tokens matter"
 
 
+def test_features_are_the_last_blocks_tokens(network: UNet) -> None:
+    x = seen("astronaut", 64, 128)
+    with torch.no_grad():
+        answer, features = network.answer_and_features(x)
+        torch.testing.assert_close(answer, network(x))
+        torch.testing.assert_close(features, network.backbone_features(x)[:, -384:])
+    assert network.contract.features == 384
+
+
+def test_dropout_is_for_training_only() -> None:
+    torch.manual_seed(0)
+    made = make_network("vit", out_channels=4, blocks=[1], width=12, depth=0, heads=1, dropout=0.5)
+    assert isinstance(made, ViT)
+    features = torch.randn(2, 384, 3, 3)
+    first, second = made.mix(features), made.mix(features)
+    assert not torch.equal(first, second)
+    made.eval()
+    torch.testing.assert_close(made.mix(features), made.mix(features), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("dropout", [1, -0.1, "half", True])
+def test_impossible_dropout(dropout: object) -> None:
+    with pytest.raises(RecipeError, match="dropout: expected a number from 0 up to but not including 1"):
+        make_network("vit", out_channels=4, dropout=dropout)
+
+
 def test_networks_without_a_backbone_say_so() -> None:
+    assert UNet(width=1, depth=1).answer_and_features(torch.zeros(1, 3, 8, 8))[1] is None
     with pytest.raises(RecipeError, match="no backbone"):
         UNet(width=1, depth=1).backbone_features(torch.zeros(1, 3, 8, 8))
 
@@ -158,10 +185,13 @@ def test_onnx_and_openvino_answer_as_torch_at_any_size(network: UNet, tmp_path: 
     for height, width in ((64, 64), (50, 130), (161, 40)):
         x = torch.cat([seen("chelsea", height, width), seen("coffee", height, width)])
         with torch.no_grad():
-            expected = again(x).numpy()
-        assert expected.std() > 0.01
-        for answer in (session.run(None, {"input": x.numpy()})[0], engine(x.numpy())):
-            np.testing.assert_allclose(answer, expected, atol=2e-3 * np.abs(expected).max())
+            expected = [value.numpy() for value in again.answer_and_features(x) if value is not None]
+        assert expected[0].std() > 0.01
+        assert expected[1].shape == (2, 384, -(-height // 16), -(-width // 16))
+        np.testing.assert_array_equal(engine(x.numpy()), engine.with_features(x.numpy())[0])
+        for made in (session.run(None, {"input": x.numpy()}), engine.with_features(x.numpy())):
+            for ours, theirs in zip(made, expected, strict=True):
+                np.testing.assert_allclose(ours, theirs, atol=2e-3 * np.abs(theirs).max())
 
 
 def test_weights_are_stored_once(network: UNet, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ class Batch(NamedTuple):
     """A batch: `rgb` float32 (N, 3, h, w) in 0..1, channels last in memory, with its origin.
 
     version: of the pictures' crops and other random variations: the epoch, unless there are only a few versions.
-    features: of a network's backbone, if they are known.
+    features: of a network's backbone, if they are known. opinion: of its teachers, if it is known.
     """
 
     rgb: Tensor
@@ -37,6 +37,7 @@ class Batch(NamedTuple):
     number: int
     version: int
     features: Tensor | None = None
+    opinion: Tensor | None = None
 
 
 class ResidentPictures:
@@ -151,6 +152,8 @@ class Loader:
         self.variants = variants if training else 1
         self.features: Callable[[int, Tensor], Tensor] | None = None
         """(version, indices) → the features of a network's backbone, if they are known."""
+        self.opinion: Callable[[int, Tensor], Tensor] | None = None
+        """The same for the opinion of its teachers."""
         self.resident, self.training, self.flip, self.seed, self.zoom = resident, training, flip, seed, zoom
         self.count = len(resident.sizes)
         self.batch_size = min(batch_size, self.count)
@@ -227,7 +230,8 @@ class Loader:
         indices = chosen.to(self.resident.device, non_blocking=True)
         version = epoch % self.variants if self.variants else epoch
         features = None if self.features is None else self.features(version, indices)
-        return Batch(self.crops(version, indices), indices, epoch, number, version, features)
+        opinion = None if self.opinion is None else self.opinion(version, indices)
+        return Batch(self.crops(version, indices), indices, epoch, number, version, features, opinion)
 
     def crops(self, version: int, indices: Tensor) -> Tensor:
         """A version of the pictures `indices` (n,): float32 (n, 3, h, w), 0..1."""

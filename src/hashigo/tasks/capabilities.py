@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 from hashigo.color import Array
 from hashigo.errors import RecipeError
 from hashigo.tasks.base import Task
 from hashigo.tasks.hints import Hint
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @runtime_checkable
@@ -33,6 +36,17 @@ class TakesHints(Protocol):
         """An answer (out_channels, h, w) corrected to agree with the hints in the input x (in_channels, H, W); unchanged without any.
 
         output: the network's (C, h, w), of which the answer was made. features: what it tells of each place (F, h, w) besides, at a resolution of its own, or None."""
+
+
+@runtime_checkable
+class Imitates(Protocol):
+    """A task whose answers are distributions, which a network can also learn from other networks."""
+
+    def opinion(self, output: Array) -> Array:
+        """The distributions that an output means: (N, C, h, w) → (N, C, h, w), which add up to 1 over C."""
+
+    def imitation(self, output: Tensor, opinion: Tensor) -> Tensor:
+        """The loss of an output (N, C, h, w) against distributions (N, C, h, w) that others gave: a scalar."""
 
 
 @runtime_checkable

@@ -121,6 +121,10 @@ class ChromaBins:
         added = xp.asarray(np.log(self.weights(rebalance)), device=device(logits), dtype=logits.dtype)
         return logits - added[:, None, None]
 
+    def odds(self, logits: Array) -> Array:
+        """The distributions that logits (..., K, H, W) mean, of the same shape."""
+        return array_namespace(logits).reshape(_odds(logits), logits.shape)
+
     def mean(self, logits: Array, temperature: float = 1.0) -> Array:
         """The annealed mean of an answer (Zhang et al. 2016), for comparison with `decide`: logits (..., K, H, W) → (..., 2, H, W).
 

@@ -152,6 +152,14 @@ class ColorizeBins(Colorize):
             raise RecipeError("start: expected the classes of the model to start from, got other cells; leave them out")
         return replace(self, cells=other.cells, frequencies=other.frequencies)
 
+    def opinion(self, output: Array) -> Array:
+        """The distributions over the classes: logits (N, K, h, w) → (N, K, h, w). The weights of training are undone."""
+        return self.bins.odds(self.bins.unweighted(output, self.rebalance))
+
+    def imitation(self, output: Tensor, opinion: Tensor) -> Tensor:
+        """Cross-entropy with distributions (N, K, h, w), with rare classes weighted up as in training."""
+        return losses.soft_cross_entropy(output, opinion, self.bins, self.rebalance)
+
     def criterion(self, loss: str) -> Callable[[Tensor, Tensor], Tensor]:
         """A loss over classes."""
         return losses.get_class_loss(loss, self.bins, self.rebalance, MOST_REWARD * self.vivid)

@@ -76,6 +76,15 @@ def rebalanced_cross_entropy(
     return -((shares * logs.gather(1, classes)).sum(dim=1) * heavy).mean()
 
 
+def soft_cross_entropy(output: Tensor, opinion: Tensor, bins: ChromaBins, rebalance: float) -> Tensor:
+    """Cross-entropy of classes with distributions over them, (N, K, H, W), weighted as in `rebalanced_cross_entropy`."""
+    import torch
+
+    weights = torch.from_numpy(bins.weights(rebalance)).to(output.device)
+    logs = output.permute(0, 2, 3, 1).log_softmax(dim=3)
+    return -(opinion.permute(0, 2, 3, 1) * weights * logs).sum(dim=3).mean()
+
+
 def vivid_cross_entropy(
     output: Tensor, target: Tensor, bins: ChromaBins, rebalance: float, reward: float = 0.0
 ) -> Tensor:

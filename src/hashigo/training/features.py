@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from hashigo.errors import RecipeError
 from hashigo.files import atomic_path
 from hashigo.randomness import PictureRng
 from hashigo.tasks import task_config
-from hashigo.training.module import Restorer, restorer
+from hashigo.training.module import restorer
 
 SAVED_EVERY = 60.0
 """Seconds between notes of how far a file has been filled, which is what an interruption costs at most."""
@@ -47,6 +47,7 @@ class Features:
 
     def __init__(self, path: Path, variants: int, count: int, shape: tuple[int, ...], about: dict[str, Any]) -> None:
         self.path, self.note = path, path.with_suffix(".json")
+        self.what = "opinions of the teachers" if path.stem == "opinions" else "features of the backbone"
         self.about = json.loads(json.dumps({**about, "shape": [variants, count, *shape]}))  # as it will be read again
         self.rows = variants * count
         known = self._known()
@@ -66,7 +67,7 @@ class Features:
         if first < self.rows:
             size = self.values.nbytes / 1e9
             say(
-                f"features of the backbone: {self.rows - first:,} to compute, {size:.1f} GB in {self.path.parent}, deleted when training is done"
+                f"{self.what}: {self.rows - first:,} to compute, {size:.1f} GB in {self.path.parent}, deleted when training is done"
             )
         while self.filled < self.rows:
             variant, index = divmod(self.filled, count)
@@ -79,9 +80,7 @@ class Features:
                 self._save()
                 rate = (self.filled - first) / (saved - start)
                 left = (self.rows - self.filled) / rate / 60
-                say(
-                    f"features of the backbone: {self.filled:,} of {self.rows:,}, {rate:.0f} per second, {left:.0f} minutes left"
-                )
+                say(f"{self.what}: {self.filled:,} of {self.rows:,}, {rate:.0f} per second, {left:.0f} minutes left")
         self._save()
 
     def __call__(self, variant: int, indices: Tensor) -> Tensor:
@@ -107,7 +106,8 @@ class Features:
 
 
 class StoredFeatures(Callback):
-    """Computes the features of the network's backbone for all versions of all pictures before the first step, and gives them to the loaders.
+    """Computes the features of the network's backbone, and the opinions of its teachers, for all versions of all pictures before the first
+    step, and gives them to the loaders.
 
     Not earlier: only then are a resumed run's weights in place, and a finished run that is resumed never gets there.
 
@@ -130,39 +130,49 @@ class StoredFeatures(Callback):
             RecipeError: the disk is too small.
         """
         module = restorer(pl_module)
-        if (backbone := module.network.backbone) is None:
-            return
-        about = {
-            **self.about, "task": task_config(module.task), "precision": str(trainer.precision), "backbone": _digest(backbone)
-        }  # fmt: skip
-        rngs = (module.training_rng, module.validation_rng)
-        for name, loader, rng in zip(("training", "validation"), self.loaders, rngs, strict=True):
-            compute = partial(_compute, module, loader, rng, loader.batch_size if module.compiled else 1)
-            shape = compute(0, torch.zeros(1, dtype=torch.int64)).shape[1:]
-            features = Features(self.folder / f"{name}.npy", loader.variants, loader.count, tuple(shape), about)
-            features.fill(compute, loader.batch_size, self.say)
-            loader.features = features
+        about = {**self.about, "task": task_config(module.task), "precision": str(trainer.precision)}
+        if (backbone := module.network.backbone) is not None:
+            known = {**about, "backbone": _digest([backbone])}
+            rngs = (module.training_rng, module.validation_rng)
+            for name, loader, rng in zip(("training", "validation"), self.loaders, rngs, strict=True):
+                loader.features = self._filled(name, loader, module.backbone_features, rng, module.compiled, known)
+        if (teachers := module.teachers) is not None:
+            known = {**about, "shares": teachers.shares, "teachers": _digest(teachers.networks)}
+            self.loaders[0].opinion = self._filled(
+                "opinions", self.loaders[0], module.opinion, module.training_rng, False, known
+            )
+
+    def _filled(
+        self, name: str, loader: Loader, of: Callable[[Tensor, PictureRng], Tensor],
+        rng: Callable[[int, Tensor], PictureRng], compiled: bool, about: dict[str, Any],
+    ) -> Features:  # fmt: skip
+        compute = partial(_compute, of, loader, rng, loader.batch_size if compiled else 1)
+        shape = compute(0, torch.zeros(1, dtype=torch.int64)).shape[1:]
+        features = Features(self.folder / f"{name}.npy", loader.variants, loader.count, tuple(shape), about)
+        features.fill(compute, loader.batch_size, self.say)
+        return features
 
     def remove(self) -> None:
         """Deletes the files, which are large."""
         for loader in self.loaders:
-            loader.features = None
+            loader.features = loader.opinion = None
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _compute(
-    module: Restorer, loader: Loader, rng: Callable[[int, Tensor], PictureRng], size: int, version: int, indices: Tensor
-) -> Tensor:
-    """The features of pictures `indices` (n,) in a version, computed as a batch of at least `size`: compiled code takes long to begin with another."""
+    of: Callable[[Tensor, PictureRng], Tensor], loader: Loader, rng: Callable[[int, Tensor], PictureRng], size: int,
+    version: int, indices: Tensor,
+) -> Tensor:  # fmt: skip
+    """What `of` makes of pictures `indices` (n,) in a version, computed as a batch of at least `size`: compiled code takes long to begin with another."""
     count = len(indices)
     indices = torch.cat([indices, indices[-1:].expand(max(size - count, 0))]).to(loader.resident.device)
-    return module.backbone_features(loader.crops(version, indices), rng(version, indices))[:count]
+    return of(loader.crops(version, indices), rng(version, indices))[:count]
 
 
-def _digest(module: nn.Module) -> str:
+def _digest(modules: Sequence[nn.Module]) -> str:
     """Tells whether weights are the same."""
     digest = hashlib.sha256()
-    for value in module.state_dict().values():
+    for value in (value for module in modules for value in module.state_dict().values()):
         digest.update(value.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 

@@ -12,17 +12,22 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 
 from hashigo.data.loader import Batch
-from hashigo.errors import TrainingError
+from hashigo.errors import RecipeError, TrainingError
 from hashigo.networks.base import Network
 from hashigo.networks.encoders.base import Pretrained
 from hashigo.randomness import PictureRng
 from hashigo.tasks import Task, task_config
 from hashigo.training.recipe import OptimizerRecipe
-from hashigo.training.step import Criterion, step_loss
+from hashigo.training.step import Criterion, Step, step
+from hashigo.training.teachers import Teachers
 
 Checkpoint = dict[str, Any]  # tensors and plain values, nested as Lightning nests them
 Group = dict[str, object]
 """Parameter groups for torch's optimizers."""
+
+
+GREY = 1 / 255
+"""A picture whose channels differ by less than this on average has no colours to teach."""
 
 
 class Average:
@@ -67,6 +72,7 @@ class Restorer(LightningModule):
         compiled: run the network through torch.compile.
         channels_last: memory format of weights and pictures.
         about: the machine's setup, for progress displays.
+        teachers: models to imitate, and their share of the training loss.
     """
 
     CHECK_EVERY = 20
@@ -84,6 +90,7 @@ class Restorer(LightningModule):
         compiled: bool = False,
         channels_last: bool = False,
         about: str = "",
+        teachers: tuple[Teachers, float] | None = None,
     ) -> None:
         super().__init__()
         self.about = about
@@ -107,6 +114,8 @@ class Restorer(LightningModule):
                     parameter.requires_grad_(False)
         if optimizer.backbone_lr == 0 and backbone is not None:
             backbone.requires_grad_(False)
+        self.teachers = None if teachers is None else teachers[0]
+        self.teacher_share = 0.0 if teachers is None else teachers[1]
         self._channels_last = channels_last
         if channels_last:
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -134,6 +143,20 @@ class Restorer(LightningModule):
         with torch.autocast(rgb.device.type, torch.bfloat16, enabled=self._autocast):
             return self._backbone_run(x)
 
+    @torch.no_grad()
+    def opinion(self, rgb: Tensor, rng: PictureRng) -> Tensor:
+        """What the teachers make of pictures (n, 3, H, W), with the random variations of `rng`: (n, K, h, w), at the size of the network's answers.
+
+        Raises:
+            RecipeError: there are none.
+        """
+        if self.teachers is None:
+            raise RecipeError("teachers: expected at least one model, got none")
+        x, _ = self.task.pair(rgb, rng)
+        size = [-(-side // self.network.answer_scale) for side in rgb.shape[-2:]]
+        with torch.autocast(rgb.device.type, torch.bfloat16, enabled=self._autocast):
+            return self.teachers(x, size)
+
     def training_rng(self, version: int, indices: Tensor) -> PictureRng:
         """The random variations of training pictures, except for their crops."""
         return PictureRng(self.seed, version, indices)
@@ -149,16 +172,31 @@ class Restorer(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch, augmented by (seed, epoch, index)."""
         rng = self.training_rng(batch.version, batch.indices)
-        loss = self._loss(batch, rng)
+        loss = self._loss(batch, rng) if self.teachers is None else self._taught(batch, rng, self.teachers)
         self.train_loss.add(loss, len(batch.rgb))
         self._watch(loss, batch)
         return loss
 
     def _loss(self, batch: Batch, rng: PictureRng) -> Tensor:
+        return self._step(batch, rng).loss(self.loss)
+
+    def _step(self, batch: Batch, rng: PictureRng) -> Step:
         def run(x: Tensor) -> tuple[Tensor, Tensor | None]:
             return self._answer(x, batch.features)
 
-        return step_loss(self.network, self.task, batch.rgb, rng, criterion=self.loss, run=run)
+        return step(self.network, self.task, batch.rgb, rng, run=run)
+
+    def _taught(self, batch: Batch, rng: PictureRng, teachers: Teachers) -> Tensor:
+        """The loss of one batch with teachers. Grey pictures would teach grey, so they count for the teachers only."""
+        made = self._step(batch, rng)
+        opinion = teachers(made.x, made.output.shape[-2:]) if batch.opinion is None else batch.opinion
+        with torch.autocast(made.output.device.type, enabled=False):
+            loss = self.teacher_share * teachers.loss(made.output, opinion)
+        coloured = (batch.rgb.amax(dim=1) - batch.rgb.amin(dim=1)).flatten(1).mean(dim=1) > GREY
+        if coloured.any():
+            shown = Step(made.x, made.output[coloured], made.target[coloured], made.own)
+            loss = loss + (1 - self.teacher_share) * coloured.float().mean() * shown.loss(self.loss)
+        return loss
 
     def _watch(self, loss: Tensor, batch: Batch) -> None:
         """Records the first batch whose loss is not finite; checks from time to time, on the CPU always."""

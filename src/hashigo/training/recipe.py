@@ -166,6 +166,9 @@ class Recipe:
         start: A model to fine-tune: its weights and its task's statistics are the starting point. Or two models that the network consists
             of, such as "runs/tokens, fast" for a unet with the encoder dinov2-lite0: training begins with the mean of their answers, or with
             "runs/tokens=0.7, fast=0.3" with a weighted sum.
+        teachers: Trained models of the task colorize-bins whose opinion the network learns, too (distillation), such as "runs/mean" or
+            "runs/a=0.7, fast=0.3" for a weighted mean of theirs. Grey photos, which have no colours of their own to teach, are then used as well.
+        teacher_share: Share of the teachers in the loss, 0 to 1.
     """
 
     task: TaskRecipe = field(default_factory=TaskRecipe)
@@ -182,6 +185,8 @@ class Recipe:
     weights: Literal["float32", "float16", "int8"] = "float32"
     ema: float = 0.0
     start: str = ""
+    teachers: str = ""
+    teacher_share: float = 0.5
 
     def __post_init__(self) -> None:
         for name, (least, most) in _BOUNDS.items():
@@ -208,12 +213,21 @@ class Recipe:
     @property
     def starts(self) -> list[tuple[str, float]]:
         """The models named by `start`, and the weight of each one's answer."""
-        parts = [part.strip() for part in self.start.split(",") if part.strip()]
-        return [_weighted(part, 1 / len(parts)) for part in parts]
+        return _models(self.start)
+
+    @property
+    def taught_by(self) -> list[tuple[str, float]]:
+        """The models named by `teachers`, and the weight of each one's opinion."""
+        return _models(self.teachers)
 
     def as_dict(self) -> dict[str, object]:
         """The recipe as nested plain values, as its YAML file has them."""
         return asdict(self)
+
+
+def _models(text: str) -> list[tuple[str, float]]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    return [_weighted(part, 1 / len(parts)) for part in parts]
 
 
 def _weighted(text: str, usual: float) -> tuple[str, float]:
@@ -236,6 +250,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "panels": (0, 10_000),
     "checkpoint_minutes": (0, 1_000_000),
     "ema": (0, 1),
+    "teacher_share": (0, 1),
     "data.size": (0, LARGEST_SIDE),
     "data.crop": (0, LARGEST_SIDE),
     "data.limit": (0, 10**9),

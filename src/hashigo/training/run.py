@@ -58,6 +58,7 @@ from hashigo.training.features import StoredFeatures
 from hashigo.training.module import Restorer
 from hashigo.training.recipe import DataRecipe, Recipe
 from hashigo.training.setup import Setup, choose
+from hashigo.training.teachers import Teachers
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def _train(
     task, network = _begin(recipe, loaders[0].sample(FITTED), last)
     module = Restorer(
         task, network, loss=recipe.loss or task.loss, optimizer=recipe.optimizer, steps=steps, seed=recipe.seed,
-        compiled=setup.compile, channels_last=setup.channels_last, about=str(setup),
+        compiled=setup.compile, channels_last=setup.channels_last, about=str(setup), teachers=_teachers(recipe, task, loaders[0]),
     )  # fmt: skip
     stored = _stored_features(recipe, folder / "features", network, loaders, noted, say)
     trainer = _trainer(recipe, folder, setup, callbacks if stored is None else [stored, *callbacks])
@@ -199,6 +200,8 @@ def _check_possible(recipe: Recipe, resumed: bool) -> None:
         network = network_for(recipe, task)
     if recipe.network.pretrained and not resumed:
         check_pretrained(network)
+    for name, _ in recipe.taught_by:
+        open_model(name)
 
 
 FITTED = 4_000
@@ -218,6 +221,7 @@ def _begin(recipe: Recipe, sample: Iterable[Tensor], last: Path | None) -> tuple
     task = make_task(recipe.task.name, **recipe.task.options)
     starts = [open_model(name) for name, _ in recipe.starts]
     known = [("start", start.task) for start in starts]
+    known += [("teachers", open_model(name).task) for name, _ in recipe.taught_by]
     if recipe.task.statistics:
         known.append(("task.statistics", open_model(recipe.task.statistics).task))
     for key, other in known:
@@ -319,14 +323,22 @@ def _stored_features(
     pictures: object,
     say: Callable[[str], None],
 ) -> StoredFeatures | None:
-    """Keeps the features of the network's backbone, if there are only `data.variants` versions of each picture."""
-    if not recipe.data.variants or network.backbone is None:
+    """Keeps the features of the network's backbone and its teachers' opinions, if there are only `data.variants` versions of each picture."""
+    if not recipe.data.variants or (network.backbone is None and not recipe.teachers):
         return None
     if recipe.machine.devices != 1:
         raise RecipeError(f"machine.devices: expected 1 with data.variants, got {recipe.machine.devices}")
     data = recipe.data
     about = {"seed": recipe.seed, "crop": data.crop, "zoom": data.zoom, "flip": data.flip, "pictures": pictures}
     return StoredFeatures(folder, loaders, about, say)
+
+
+def _teachers(recipe: Recipe, task: Task, loader: Loader) -> tuple[Teachers, float] | None:
+    """The recipe's teachers and their share of the loss."""
+    if not recipe.taught_by:
+        return None
+    folders = [(open_model(name), share) for name, share in recipe.taught_by]
+    return Teachers(folders, task, _trained_size(recipe, loader)), recipe.teacher_share
 
 
 def _trainer(recipe: Recipe, folder: Path, setup: Setup, callbacks: Sequence[Callback]) -> Trainer:

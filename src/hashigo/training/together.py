@@ -76,6 +76,8 @@ class Together:
             )
         if recipe.optimizer.clip:
             raise RecipeError("optimizer.clip: expected 0 for networks that are trained together, got another value")
+        if recipe.teachers:
+            raise RecipeError("teachers: expected none for networks that are trained together, got some")
         if recipe.network.pretrained:
             raise RecipeError("network.pretrained: expected false for networks that are trained together, got true")
         self.recipe, self.seeds = recipe, tuple(seeds)
