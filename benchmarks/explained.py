@@ -35,41 +35,41 @@ def main() -> None:
     args = parser.parse_args()
     photos = open_dataset(args.photos, limit=args.limit or None)
     originals = [Image.fromarray(photos.picture(place)) for place in range(len(photos))]
-    truth = np.stack([_cells(color.chroma(_square(photo, 224))) for photo in originals])
+    truth = np.stack([cells(color.chroma(square(photo, 224))) for photo in originals])
     known = []
     for name in args.models:
         model = load(name)
-        known.append(np.stack([_expected(model, photo, args.size or model.size, args.mirror) for photo in originals]))
-        print(f"{name}: {_explained(known[-1], truth):.4f} of {len(photos)} photos", flush=True)
+        known.append(np.stack([expected(model, photo, args.size or model.size, args.mirror) for photo in originals]))
+        print(f"{name}: {explained(known[-1], truth):.4f} of {len(photos)} photos", flush=True)
     if len(known) > 1:
-        print(f"mean of {len(known)}: {_explained(np.mean(known, axis=0), truth):.4f}")
+        print(f"mean of {len(known)}: {explained(np.mean(known, axis=0), truth):.4f}")
 
 
-def _explained(chroma: np.ndarray, truth: np.ndarray) -> float:
+def explained(chroma: np.ndarray, truth: np.ndarray) -> float:
     return float(1 - np.square(chroma - truth).sum() / np.square(truth).sum())
 
 
-def _square(photo: Image.Image, side: int) -> np.ndarray:
+def square(photo: Image.Image, side: int) -> np.ndarray:
     """A photo squeezed to a square: (3, side, side), 0..1."""
     resized = np.asarray(photo.resize((side, side), Image.Resampling.LANCZOS), np.float32)
     return resized.transpose(2, 0, 1) / 255
 
 
-def _expected(model: Model, photo: Image.Image, side: int, mirror: bool) -> np.ndarray:
+def expected(model: Model, photo: Image.Image, side: int, mirror: bool) -> np.ndarray:
     """The expected chroma on the grid, (2, 16, 16)."""
     task = model.task
     if not isinstance(task, ColorizeBins):
         raise SystemExit(f"expected a model of colorize-bins, got {task.name}")
-    x = np.asarray(task.encode(_square(photo, side)))[None]
+    x = np.asarray(task.encode(square(photo, side)))[None]
     inputs = [x, x[..., ::-1]] if mirror else [x]
     answers = [
         task.bins.mean(task.bins.unweighted(model.engine(np.ascontiguousarray(x)), task.rebalance))[0] for x in inputs
     ]
-    cells = [_cells(answer) for answer in answers]
-    return np.mean([cells[0], cells[1][..., ::-1]], axis=0) if mirror else cells[0]
+    grids = [cells(answer) for answer in answers]
+    return np.mean([grids[0], grids[1][..., ::-1]], axis=0) if mirror else grids[0]
 
 
-def _cells(chroma: np.ndarray) -> np.ndarray:
+def cells(chroma: np.ndarray) -> np.ndarray:
     """Means over the grid: (2, H, W) → (2, 16, 16); H and W are multiples of 16."""
     height, width = (side // GRID for side in chroma.shape[-2:])
     return chroma.reshape(2, GRID, height, GRID, width).mean(axis=(2, 4))

@@ -225,3 +225,23 @@ def test_a_share_beyond_one_is_refused() -> None:
 def test_models_can_be_named_by_their_run(runs: list[Run]) -> None:
     assert Recipe(teachers=f"{runs[0].folder}=0.7, fast").taught_by == [(str(runs[0].folder), 0.7), ("fast", 0.5)]
     assert open_model(runs[0].folder).path == runs[0].model.path
+
+
+def test_kept_opinions_and_features_serve_other_runs(runs: list[Run], pictures: Path, tmp_path: Path) -> None:
+    recipe = made(pictures, teachers=str(runs[0].folder))
+    recipe = replace(recipe, data=replace(recipe.data, variants=1, features=str(tmp_path / "kept")))
+    first: list[str] = []
+    second: list[str] = []
+    for number, lines in enumerate((first, second)):
+        train(recipe, tmp_path / str(number), onnx=False, say=lines.append)
+    assert any("to compute" in line for line in first)
+    assert not any("to compute" in line for line in second)
+    other: list[str] = []
+    train(replace(recipe, seed=5), tmp_path / "other", onnx=False, say=other.append)
+    assert any("to compute" in line for line in other), "other crops"
+    assert len(list((tmp_path / "kept").glob("opinions-*.npy"))) == 2
+
+
+def test_keeping_features_needs_variants() -> None:
+    with pytest.raises(RecipeError, match=r"data\.variants: expected at least 1"):
+        Recipe(data=DataRecipe(features="kept"))

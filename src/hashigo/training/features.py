@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from hashigo.data.loader import Loader
 from hashigo.errors import RecipeError
-from hashigo.files import atomic_path
+from hashigo.files import atomic_path, locked
 from hashigo.randomness import PictureRng
 from hashigo.tasks import task_config
 from hashigo.training.module import restorer
@@ -47,7 +47,7 @@ class Features:
 
     def __init__(self, path: Path, variants: int, count: int, shape: tuple[int, ...], about: dict[str, Any]) -> None:
         self.path, self.note = path, path.with_suffix(".json")
-        self.what = "opinions of the teachers" if path.stem == "opinions" else "features of the backbone"
+        self.what = "opinions of the teachers" if path.stem.startswith("opinions") else "features of the backbone"
         self.about = json.loads(json.dumps({**about, "shape": [variants, count, *shape]}))  # as it will be read again
         self.rows = variants * count
         known = self._known()
@@ -66,9 +66,7 @@ class Features:
         count, first, start, saved = self.values.shape[1], self.filled, time.monotonic(), time.monotonic()
         if first < self.rows:
             size = self.values.nbytes / 1e9
-            say(
-                f"{self.what}: {self.rows - first:,} to compute, {size:.1f} GB in {self.path.parent}, deleted when training is done"
-            )
+            say(f"{self.what}: {self.rows - first:,} to compute, {size:.1f} GB in {self.path.parent}")
         while self.filled < self.rows:
             variant, index = divmod(self.filled, count)
             indices = torch.arange(index, min(index + batch_size, count))
@@ -112,23 +110,35 @@ class StoredFeatures(Callback):
     Not earlier: only then are a resumed run's weights in place, and a finished run that is resumed never gets there.
 
     Args:
-        folder: where the files are written; `remove` deletes them.
+        folder: where the files are written; `remove` deletes them unless they are to `keep`. Their names tell what they depend on.
         loaders: of the training and validation pictures.
         about: what the features depend on besides the task, the precision and the backbone's weights, such as the pictures.
         say: called with lines for people.
     """
 
     def __init__(
-        self, folder: Path, loaders: tuple[Loader, Loader], about: dict[str, Any], say: Callable[[str], None]
+        self,
+        folder: Path,
+        loaders: tuple[Loader, Loader],
+        about: dict[str, Any],
+        say: Callable[[str], None],
+        *,
+        keep: bool = False,
     ) -> None:
-        self.folder, self.loaders, self.about, self.say = folder, loaders, about, say
+        self.folder, self.loaders, self.about, self.say, self.keep = folder, loaders, about, say, keep
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Fills the files, or what is missing in them.
 
         Raises:
-            RecipeError: the disk is too small.
+            RecipeError: the disk is too small. BusyError: another process is filling files there.
         """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        busy = f"{self.folder}: another process is computing features here; wait for it, or use another folder"
+        with locked(self.folder / ".lock", busy):
+            self._fill(trainer, pl_module)
+
+    def _fill(self, trainer: Trainer, pl_module: LightningModule) -> None:
         module = restorer(pl_module)
         about = {**self.about, "task": task_config(module.task), "precision": str(trainer.precision)}
         if (backbone := module.network.backbone) is not None:
@@ -148,15 +158,17 @@ class StoredFeatures(Callback):
     ) -> Features:  # fmt: skip
         compute = partial(_compute, of, loader, rng, loader.batch_size if compiled else 1)
         shape = compute(0, torch.zeros(1, dtype=torch.int64)).shape[1:]
-        features = Features(self.folder / f"{name}.npy", loader.variants, loader.count, tuple(shape), about)
+        digest = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()[:12]
+        features = Features(self.folder / f"{name}-{digest}.npy", loader.variants, loader.count, tuple(shape), about)
         features.fill(compute, loader.batch_size, self.say)
         return features
 
     def remove(self) -> None:
-        """Deletes the files, which are large."""
+        """Deletes the files, which are large, unless they are to keep."""
         for loader in self.loaders:
             loader.features = loader.opinion = None
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if not self.keep:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _compute(

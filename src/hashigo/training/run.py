@@ -143,7 +143,7 @@ def _train(
         task, network, loss=recipe.loss or task.loss, optimizer=recipe.optimizer, steps=steps, seed=recipe.seed,
         compiled=setup.compile, channels_last=setup.channels_last, about=str(setup), teachers=_teachers(recipe, task, loaders[0]),
     )  # fmt: skip
-    stored = _stored_features(recipe, folder / "features", network, loaders, noted, say)
+    stored = _stored_features(recipe, folder, network, loaders, noted, say)
     trainer = _trainer(recipe, folder, setup, callbacks if stored is None else [stored, *callbacks])
     for loader in loaders:
         loader.shard(trainer.global_rank, trainer.world_size)
@@ -330,7 +330,8 @@ def _stored_features(
         raise RecipeError(f"machine.devices: expected 1 with data.variants, got {recipe.machine.devices}")
     data = recipe.data
     about = {"seed": recipe.seed, "crop": data.crop, "zoom": data.zoom, "flip": data.flip, "pictures": pictures}
-    return StoredFeatures(folder, loaders, about, say)
+    kept = Path(data.features) if data.features else None
+    return StoredFeatures(kept or folder / "features", loaders, about, say, keep=kept is not None)
 
 
 def _teachers(recipe: Recipe, task: Task, loader: Loader) -> tuple[Teachers, float] | None:
