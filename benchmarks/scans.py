@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,10 +31,11 @@ Floats = NDArray[np.float32]
 
 @dataclass
 class Scan:
-    """A scan's luma (H, W), and the places (top, left) of the photo's copies on it; none on paper."""
+    """A scan's luma (H, W), the places (top, left) of the photo's copies on it, none on paper, and whether it has the brown tint of old prints."""
 
     y: Floats
     places: tuple[tuple[int, int], ...] = ()
+    brown: bool = False
 
 
 Maker = Callable[[Floats, np.random.Generator], Scan]
@@ -55,6 +56,11 @@ def mounted(y: Floats, rng: np.random.Generator) -> Scan:
     sheet = paper(height + top + bottom, width + left + right, rng.uniform(0, 1), rng)
     sheet[top : top + height, left : left + width] = y
     return Scan(sheet, ((top, left),))
+
+
+def sepia(y: Floats, rng: np.random.Generator) -> Scan:
+    """A brown print on cream-coloured paper."""
+    return replace(mounted(0.05 + 0.85 * y, rng), brown=True)
 
 
 def album_page(y: Floats, rng: np.random.Generator) -> Scan:
@@ -105,7 +111,7 @@ def letter(y: Floats, rng: np.random.Generator) -> Scan:
 
 
 KINDS: dict[str, Maker] = {
-    "plain": toned(0, 1), "mounted": mounted, "album page": album_page, "printed": printed, "dark": toned(0, 0.25), "light": toned(0.75, 1),
+    "plain": toned(0, 1), "mounted": mounted, "sepia": sepia, "album page": album_page, "printed": printed, "dark": toned(0, 0.25), "light": toned(0.75, 1),
     "faded": toned(0.35, 0.7), "empty sheet": sheet, "letter": letter,
 }  # fmt: skip
 
@@ -158,7 +164,13 @@ def _scores(make: Maker, pictures: list[Floats], model: hashigo.Model) -> Iterat
     for number, rgb in enumerate(pictures):
         y = color.luma(rgb)[0]
         scan = make(y, np.random.default_rng(number))
-        result = model(_grey(scan.y))
+        shown = _grey(scan.y)
+        if scan.brown:
+            shown = np.clip(shown[..., None] * np.array([0.95, 0.9, 0.8]) + np.array([20, 8, 0]), 0, 255).astype(
+                np.uint8
+            )
+            scan = replace(scan, y=color.luma(photo_of(shown).rgb())[0])
+        result = model(shown)
         chroma = color.chroma(np.ascontiguousarray(result.transpose(2, 0, 1), np.float32) / 255)
         outside = np.ones(scan.y.shape, bool)
         height, width = y.shape

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Levels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 Pixel = TypeVar("Pixel", bound=np.generic)
 
@@ -179,8 +180,7 @@ BAR_NOISE, BAR_STEP = 0.012, 0.06
 def _between_bars(y: Floats) -> list[Box]:
     """The picture between bars at opposite sides, as of a wide film; none if there are no bars."""
     height, width = y.shape
-    top, bottom = _bar(y), _bar(y[::-1])
-    left, right = _bar(y.T), _bar(y.T[::-1])
+    (top, bottom), (left, right) = _bars(y), _bars(np.ascontiguousarray(y.T))
     if not (top and bottom):
         top = bottom = 0
     if not (left and right):
@@ -191,9 +191,15 @@ def _between_bars(y: Floats) -> list[Box]:
     return [inner]
 
 
-def _bar(y: Floats) -> int:
-    """The rows of an even bar at the top, which must end at a straight edge; 0 if there is none."""
-    even = (y.std(axis=1) < BAR_NOISE) & (np.abs(y.mean(axis=1) - y[0].mean()) < 2 * BAR_NOISE)
+def _bars(y: Floats) -> tuple[int, int]:
+    """The rows of even bars at the top and the bottom, which must end at a straight edge; 0 where there is none."""
+    deviations, means = y.std(axis=1), y.mean(axis=1)
+    return _bar(y, deviations, means), _bar(y[::-1], deviations[::-1], means[::-1])
+
+
+def _bar(y: Floats, deviations: Floats, means: Floats) -> int:
+    """The rows of an even bar at the top, with the deviation and mean of each row."""
+    even = (deviations < BAR_NOISE) & (np.abs(means - means[0]) < 2 * BAR_NOISE)
     rows = int(np.argmin(even)) if not even.all() else 0
     if rows < max(2, round(0.01 * len(y))) or rows + 2 >= len(y):
         return 0
@@ -227,19 +233,19 @@ def _smooth(y: Floats) -> Floats:
 
 def _uneven(y: Floats) -> float:
     """The standard deviation of luma around a smooth surface of second degree, which may be uneven lighting."""
-    rows, columns = (np.linspace(-1, 1, n, dtype=np.float32) for n in y.shape)
-    bases = [_orthonormal(rows), _orthonormal(columns)]
+    rows, columns = (_orthonormal(length) for length in y.shape)
     rest = y - y.mean()
-    for down in range(3):
-        for across in range(3 - down):
-            if down or across:
-                surface = np.outer(bases[0][down], bases[1][across])
-                rest = rest - (rest * surface).sum() * surface
-    return float(rest.std())
+    # each surface is the product of a polynomial of the row and one of the column, and all are orthonormal
+    shares = (rows @ rest @ columns.T).astype(np.float64)
+    explained = sum(shares[down, across] ** 2 for down in range(3) for across in range(3 - down) if down or across)
+    left = float(np.vdot(rest, rest)) - float(explained)
+    return float(np.sqrt(max(0.0, left) / y.size))
 
 
-def _orthonormal(places: Floats) -> list[Floats]:
-    """Polynomials of degree 0 to 2, orthonormal over `places`."""
+@lru_cache(maxsize=64)
+def _orthonormal(length: int) -> Floats:
+    """Polynomials of degree 0 to 2, orthonormal over so many places: (3, length)."""
+    places = np.linspace(-1, 1, length, dtype=np.float32)
     made: list[Floats] = []
     for degree in range(3):
         line = places**degree
@@ -247,8 +253,11 @@ def _orthonormal(places: Floats) -> list[Floats]:
             line = line - (line @ other) * other
         norm = float(np.sqrt(line @ line))
         made.append((line / norm if norm > 1e-6 else np.zeros_like(line)).astype(np.float32))
-    return made
+    return np.stack(made)
 
+
+MARK = 20
+"""Levels, of 255, by which marks are darker than the paper around them."""
 
 WRITING, PAPER = 0.12, 0.35
 """Share of 8×8 parts of a written page in which something is written, and most deviation of luma of the paper, of that of the page."""
@@ -263,15 +272,16 @@ def _is_written(y: Floats) -> bool:
     height, width = (side // 8 * 8 for side in y.shape)
     if min(height, width) < 8:
         return False
-    filled = -_highest(-_highest(y, reach), reach)
-    if _uneven(filled) > min(FULL, PAPER * _uneven(y)):
+    levels = np.asarray(255 * y + 0.5, np.uint8)  # several times as fast
+    filled = 255 - _highest(255 - _highest(levels, reach), reach)
+    if _uneven(filled.astype(np.float32) / np.float32(255)) > min(FULL, PAPER * _uneven(y)):
         return False
-    marks = (filled - y) > 0.08
+    marks = filled - levels > MARK
     parts = marks[:height, :width].reshape(8, height // 8, 8, width // 8).any(axis=(1, 3))
     return bool(parts.mean() >= WRITING and marks.mean() < 0.4)
 
 
-def _highest(y: Floats, reach: int) -> Floats:
+def _highest(y: Levels, reach: int) -> Levels:
     """The largest value within `reach` rows and columns of each place."""
     for axis in (0, 1):
         y = np.moveaxis(y, axis, 0)
@@ -310,7 +320,8 @@ def dots(y: Floats) -> float:
     peaks = np.zeros_like(power)
     for ring in rings:
         values = power.ravel()[ring]
-        peaks.ravel()[ring] = values / max(float(np.median(values)), 1e-12)
+        middle = len(values) // 2
+        peaks.ravel()[ring] = values / max(float(np.partition(values, middle)[middle]), 1e-12)
     peaks[(frequency < 1 / COARSEST) | (frequency > 1 / FINEST)] = 0
     strong = np.argwhere(peaks >= max(DOTS, OTHERS * float(peaks.max())))
     # harmonics may be stronger than the dots' own frequency
