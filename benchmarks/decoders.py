@@ -61,7 +61,7 @@ def main() -> None:
             rate = _train(replace(recipe, epochs=1), run).pictures_per_second if recipe.data.variants else rate
             made = _train(replace(recipe, epochs=max(1, round(args.minutes * 60 * rate / args.count))), run)
             model = load(made.model.path, engine="torch")
-            known = np.stack([expected(model, photo, model.size, mirror=False) for photo in originals])
+            known = np.stack([expected(model, photo, model.size) for photo in originals])
             print(
                 f"{name}: {explained(known, truth):.4f} explained, {len(made.metrics)} epochs in {made.seconds / 60:.1f} minutes, "
                 f"{made.pictures_per_second:.0f} photos/s, last training loss {made.metrics[-1]['train_loss']:.3f}", flush=True,

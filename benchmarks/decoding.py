@@ -49,7 +49,7 @@ def main() -> None:
         luma = color.luma(rgb)
         grey.append(float(delta_e(rgb, np.repeat(luma, 3, axis=0))))
         colourful.append(float(colourfulness(rgb, rgb)))
-        logits = task.bins.unweighted(model.engine(task.encode(rgb)[None])[0], task.rebalance)
+        logits = task.logits(model.engine(task.encode(rgb)[None])[0])
         for name, chroma in _answers(task.bins, logits):
             result = color.merge(luma, resize(chroma.astype(np.float32), *size))
             away = float(delta_e(rgb, result))

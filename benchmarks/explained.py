@@ -31,6 +31,12 @@ def main() -> None:
     parser.add_argument("models", nargs="+")
     parser.add_argument("--size", type=int, default=0, help="side of the squares that a network sees; 0: its own")
     parser.add_argument("--limit", type=int, default=0, help="use this many photos, evenly spaced; 0: all")
+    parser.add_argument(
+        "--undone",
+        type=float,
+        default=1.0,
+        help="how much of training's weights to take back; the product takes back all",
+    )
     parser.add_argument("--mirror", action="store_true", help="average each answer with that to the mirrored photo")
     args = parser.parse_args()
     photos = open_dataset(args.photos, limit=args.limit or None)
@@ -39,7 +45,9 @@ def main() -> None:
     known = []
     for name in args.models:
         model = load(name)
-        known.append(np.stack([expected(model, photo, args.size or model.size, args.mirror) for photo in originals]))
+        known.append(
+            np.stack([expected(model, photo, args.size or model.size, args.mirror, args.undone) for photo in originals])
+        )
         print(f"{name}: {explained(known[-1], truth):.4f} of {len(photos)} photos", flush=True)
     if len(known) > 1:
         print(f"mean of {len(known)}: {explained(np.mean(known, axis=0), truth):.4f}")
@@ -55,16 +63,15 @@ def square(photo: Image.Image, side: int) -> np.ndarray:
     return resized.transpose(2, 0, 1) / 255
 
 
-def expected(model: Model, photo: Image.Image, side: int, mirror: bool) -> np.ndarray:
+def expected(model: Model, photo: Image.Image, side: int, mirror: bool = False, undone: float = 1.0) -> np.ndarray:
     """The expected chroma on the grid, (2, 16, 16)."""
     task = model.task
     if not isinstance(task, ColorizeBins):
         raise SystemExit(f"expected a model of colorize-bins, got {task.name}")
     x = np.asarray(task.encode(square(photo, side)))[None]
     inputs = [x, x[..., ::-1]] if mirror else [x]
-    answers = [
-        task.bins.mean(task.bins.unweighted(model.engine(np.ascontiguousarray(x)), task.rebalance))[0] for x in inputs
-    ]
+    outputs = [model.engine(np.ascontiguousarray(x)) for x in inputs]
+    answers = [task.bins.mean(task.bins.unweighted(y, task.rebalance, undone))[0] for y in outputs]
     grids = [cells(answer) for answer in answers]
     return np.mean([grids[0], grids[1][..., ::-1]], axis=0) if mirror else grids[0]
 

@@ -133,12 +133,11 @@ def _case(model: Model, task: ColorizeBins, photo: Photo, hints: list[Hint], rng
     answer = task.answer(output.values)
     height, width = answer.shape[1:]
     side = max(1, round(x.shape[1] / height))
-    odds = np.exp(task.bins.unweighted(output.values, task.rebalance))
     y, *painted, share = reduced(torch.from_numpy(x)[None], side)[0, :, :height, :width].numpy()
     features = (
         output.features if output.features is None else spread.enlarged(output.features, x.shape[1:], (height, width))
     )
-    everywhere = spread.described(answer, y, odds / odds.sum(axis=0), features)
+    everywhere = spread.described(answer, y, task.opinion(output.values), features)
     at = np.flatnonzero(share)
     some = rng.choice(y.size, min(PLACES, y.size), replace=False)
     original = color.chroma(photo.resized(height, width)).reshape(2, -1).T

@@ -115,10 +115,10 @@ class ChromaBins:
         rgb: NDArray[np.float64] = color.merge(np.full((1, 1, len(self)), LUMA), self.centres.T[:, None])
         return rgb
 
-    def unweighted(self, logits: Array, rebalance: float) -> Array:
-        """Logits (..., K, H, W) of a network trained with `weights(rebalance)`, corrected for these weights."""
+    def unweighted(self, logits: Array, rebalance: float, share: float = 1.0) -> Array:
+        """Logits (..., K, H, W) of a network trained with `weights(rebalance)`, corrected for a `share` of these weights."""
         xp = array_namespace(logits)
-        added = xp.asarray(np.log(self.weights(rebalance)), device=device(logits), dtype=logits.dtype)
+        added = xp.asarray(share * np.log(self.weights(rebalance)), device=device(logits), dtype=logits.dtype)
         return logits - added[:, None, None]
 
     def odds(self, logits: Array) -> Array:

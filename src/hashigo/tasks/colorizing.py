@@ -152,9 +152,13 @@ class ColorizeBins(Colorize):
             raise RecipeError("start: expected the classes of the model to start from, got other cells; leave them out")
         return replace(self, cells=other.cells, frequencies=other.frequencies)
 
+    def logits(self, output: Array) -> Array:
+        """A network's output (..., K, h, w), corrected for the weights of training."""
+        return self.bins.unweighted(output, self.rebalance)
+
     def opinion(self, output: Array) -> Array:
-        """The distributions over the classes: logits (N, K, h, w) → (N, K, h, w). The weights of training are undone."""
-        return self.bins.odds(self.bins.unweighted(output, self.rebalance))
+        """The distributions over the classes: a network's output (N, K, h, w) → (N, K, h, w)."""
+        return self.bins.odds(self.logits(output))
 
     def imitation(self, output: Tensor, opinion: Tensor) -> Tensor:
         """Cross-entropy with distributions (N, K, h, w), with rare classes weighted up as in training."""
@@ -188,7 +192,7 @@ class ColorizeBins(Colorize):
         """
         if output.shape[-3] == self.out_channels and len(self.bins) != self.out_channels:
             return output  # chroma already
-        return self.bins.decide(self.bins.unweighted(output, self.rebalance), MOST_REWARD * self.vivid)
+        return self.bins.decide(self.logits(output), MOST_REWARD * self.vivid)
 
     def decode(self, input: Array, output: Array) -> Array:
         """The luma of `input` with the chroma of `output`; chroma outside the gamut goes toward grey."""
@@ -219,9 +223,7 @@ class ColorizeBins(Colorize):
             return answer
         odds = None
         if len(output) == len(self.bins):
-            logits = self.bins.unweighted(output, self.rebalance)
-            odds = np.exp(logits - logits.max(axis=0))
-            odds /= odds.sum(axis=0)
+            odds = self.opinion(output)
         return spread_hints(answer, x, odds, features)
 
     def check_hints(self, hints: Sequence[Hint], size: tuple[int, int]) -> None:
