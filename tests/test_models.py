@@ -138,7 +138,14 @@ def test_config_holds_the_networks_arguments_and_the_task(tmp_path: Path) -> Non
     assert config.pop("hashigo") == {
         "version": hashigo.__version__,
         "network": "unet",
-        "contract": {"multiple": 8, "answer_scale": 1, "fixed_size": None, "enlarges": 1, "context_pixels": 48},
+        "contract": {
+            "multiple": 8,
+            "answer_scale": 1,
+            "fixed_size": None,
+            "enlarges": 1,
+            "features": 0,
+            "context_pixels": 48,
+        },
         "task": {"name": "denoise", "weakest": 0.0, "strongest": 0.1},
         "size": 64,
     }

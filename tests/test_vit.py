@@ -478,7 +478,8 @@ def test_an_interrupted_run_continues_with_the_stored_features(
     whole = train(made(pictures), tmp_path / "whole", onnx=False)
     with pytest.raises(Stop):
         train(made(pictures), tmp_path / "run", onnx=False, callbacks=[Stopped(4)])
-    note = json.loads((tmp_path / "run" / "features" / "training.json").read_text())
+    (file,) = (tmp_path / "run" / "features").glob("training-*.json")
+    note = json.loads(file.read_text())
     assert note["filled"] == 24
     seen = counted(monkeypatch)
     if lost:  # they are computed again, with the run's weights and not those of a new network
