@@ -84,7 +84,7 @@ def _milliseconds(model: Model, photos: PictureSet, count: int) -> float:
     known = hints_from_original(
         photo.rgb(), count, model.network_size(photo.size), PictureRng(0, 0, np.zeros(1, np.int64))
     )
-    task, call = _task(model), model.call(known)
+    task, call = _task(model), model.call(known, whole=True)
     (x,) = model.prepare(photo, call).inputs
     output = model.outputs(x[None], [call])[0]
     answer = task.answer(output.values)

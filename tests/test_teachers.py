@@ -167,18 +167,24 @@ def test_a_student_learns_its_teachers_opinion(runs: list[Run], pictures: Path, 
 
 
 def test_stored_opinions_are_those_that_are_computed_in_each_step(
-    runs: list[Run], pictures: Path, tmp_path: Path
+    runs: list[Run], pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = made(pictures, teachers=f"{runs[0].folder}=0.7, {runs[1].folder}=0.3")
     recipe = replace(recipe, data=replace(recipe.data, variants=1))
-    lines: list[str] = []
-    stored = train(recipe, tmp_path / "stored", onnx=False, say=lines.append)
-    assert any("opinions of the teachers" in line for line in lines)
-    from hashigo.training.features import Features
+    asked: list[int] = []
+    ask = Teachers.__call__
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Features, "__call__", lambda *_: None)
-        plain = train(recipe, tmp_path / "plain", onnx=False)
+    def counted(teachers: Teachers, x: Tensor, size: Any) -> Tensor:
+        asked.append(len(x))
+        return ask(teachers, x, size)
+
+    monkeypatch.setattr(Teachers, "__call__", counted)
+    stored = train(recipe, tmp_path / "stored", onnx=False)
+    assert sum(asked) == 1 + 18, "each picture once, and one that shows the shape"
+    monkeypatch.setattr("hashigo.training.features.Features.__call__", lambda *_: None)
+    asked.clear()
+    plain = train(recipe, tmp_path / "plain", onnx=False)
+    assert sum(asked) == 1 + 18 + 2 * 16, "and in each of two epochs, of two batches"
     for row, other in zip(stored.metrics, plain.metrics, strict=True):
         assert row["train_loss"] == pytest.approx(other["train_loss"], rel=1e-3)
 
@@ -240,6 +246,55 @@ def test_kept_opinions_and_features_serve_other_runs(runs: list[Run], pictures: 
     train(replace(recipe, seed=5), tmp_path / "other", onnx=False, say=other.append)
     assert any("to compute" in line for line in other), "other crops"
     assert len(list((tmp_path / "kept").glob("opinions-*.npy"))) == 2
+
+
+def test_kept_features_are_never_those_of_other_settings(tmp_path: Path) -> None:
+    """A file that is begun anew has no note that vouches for it."""
+    from hashigo.training.features import Features
+
+    def fill(features: Features, value: float) -> None:
+        features.fill(lambda _, indices: torch.full((len(indices), 2, 1, 1), value), 2, lambda _: None)
+
+    first = Features(tmp_path / "training.npy", 1, 4, (2, 1, 1), {"seed": 0})
+    fill(first, 7.0)
+    Features(tmp_path / "training.npy", 2, 4, (2, 1, 1), {"seed": 0})  # interrupted before it is filled
+    again = Features(tmp_path / "training.npy", 1, 4, (2, 1, 1), {"seed": 0})
+    assert again.filled == 0
+    fill(again, 7.0)
+    assert again(0, torch.arange(4)).min() == 7
+
+
+def test_networks_with_other_features_are_told_apart() -> None:
+    from hashigo.networks import make_network
+
+    keys = {
+        make_network("vit", out_channels=4, width=12, depth=0, heads=1, **options).backbone_key
+        for options in ({"blocks": [1, 2]}, {"blocks": [2]}, {"blocks": [2], "pixels": 16})
+    }
+    assert len(keys) == 3
+
+
+def test_teachers_with_other_classes_are_refused(runs: list[Run]) -> None:
+    task, _ = shown(runs[0])
+    other = replace(task, cells=task.cells[:-1], frequencies=task.frequencies[:-1])
+    with pytest.raises(RecipeError, match="the student's classes"):
+        Teachers([(runs[0].model, 1.0)], other, 32)
+
+
+def test_nothing_is_taught_without_training(runs: list[Run]) -> None:
+    with pytest.raises(RecipeError, match="teachers: expected none where nothing is trained"):
+        Recipe(epochs=0, start=str(runs[0].folder), teachers=str(runs[0].folder))
+
+
+def test_hints_stay_hints_at_the_teachers_size(runs: list[Run]) -> None:
+    from hashigo.training.teachers import _scaled
+
+    task, _ = shown(runs[0])
+    x = inputs(task, 16)
+    x[:, 1:, 4:7, 4:7] = torch.tensor([0.1, -0.2, 1.0])[:, None, None]
+    for scale in (2.0, 0.5):
+        mask = _scaled(x, scale)[:, 3]
+        assert set(mask.unique().tolist()) == {0.0, 1.0}
 
 
 def test_keeping_features_needs_variants() -> None:

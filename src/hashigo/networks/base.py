@@ -87,6 +87,11 @@ class Network(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["au
         """A large pretrained part that need not be trained, or None. With one, the network defines `backbone_features`, and `forward` accepts them."""
         return None
 
+    @property
+    def backbone_key(self) -> str:
+        """What `backbone_features` depends on besides the backbone's weights: networks for which both are equal have the same features."""
+        return type(self).__name__
+
     def backbone_features(self, x: Tensor) -> Tensor:
         """What the backbone computes of x, for `forward(x, features)`: (N, in_channels, H, W) → (N, features, h, w).
 
@@ -99,8 +104,11 @@ class Network(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["au
 
     def answer_and_features(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """The answer to x, and features of places, by which they can be compared: (N, `contract.features`, h, w), each of a square of x whose side is a power
-        of 2, or None if the contract promises none."""
-        return self(x), None
+        of 2, or None if the contract promises none.
+
+        It must not call `self(x)`: in an exported network, that is this method.
+        """
+        return type(self).forward(self, x), None
 
     def own_loss(self, x: Tensor, features: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """The answer to x, and the network's own loss, which is added to the task's, such as a VAE's KL divergence: a scalar, or None.

@@ -221,7 +221,7 @@ class UNet(Network, tags=["unet", "autoencoder"]):
     def answer_and_features(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """The answer to x, and with a backbone, what its last block computed: (N, `contract.features`, h, w)."""
         if not self.contract.features or not isinstance(self.encoder, WithBackbone):
-            return self(x), None
+            return type(self).forward(self, x), None
         self._check_batch(x)
         features = self.backbone_features(x)
         height, width = (
@@ -259,6 +259,11 @@ class UNet(Network, tags=["unet", "autoencoder"]):
     def backbone(self) -> nn.Module | None:
         """The encoder's, if it has one."""
         return self.encoder.backbone if isinstance(self.encoder, WithBackbone) else None
+
+    @property
+    def backbone_key(self) -> str:
+        """The encoder, and the multiple to which pictures are padded."""
+        return f"{type(self.encoder).__name__}, {self.multiple}"
 
     def backbone_features(self, x: Tensor) -> Tensor:
         """What the encoder's backbone computes: (N, in_channels, H, W) → (N, features, h, w), of the padded x.

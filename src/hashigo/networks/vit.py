@@ -85,6 +85,11 @@ class ViT(Network, tags=["vit", "autoencoder"]):
         """The transformer."""
         return self.transformer
 
+    @property
+    def backbone_key(self) -> str:
+        """The blocks whose tokens are used, and the size at which the transformer sees a picture."""
+        return f"DINOv2 ViT-S/14, blocks {self.transformer.returned}, {self.pixels} pixels"
+
     def backbone_features(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W), padded to multiples of `pixels` → the tokens, (N, blocks·384, H/pixels, W/pixels)."""
         if not isinstance(x, Tensor) or x.ndim != 4 or x.shape[1] != self.in_channels or 0 in x.shape:

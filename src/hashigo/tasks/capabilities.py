@@ -42,6 +42,10 @@ class TakesHints(Protocol):
 class Imitates(Protocol):
     """A task whose answers are distributions, which a network can also learn from other networks."""
 
+    @property
+    def classes(self) -> Sequence[object]:
+        """What the distributions are over."""
+
     def opinion(self, output: Array) -> Array:
         """The distributions that an output means: (N, C, h, w) → (N, C, h, w), which add up to 1 over C."""
 

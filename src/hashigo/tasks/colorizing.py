@@ -149,8 +149,15 @@ class ColorizeBins(Colorize):
         if not isinstance(other, ColorizeBins):
             return self
         if self.cells and self.cells != other.cells:
-            raise RecipeError("start: expected the classes of the model to start from, got other cells; leave them out")
+            raise RecipeError(
+                "start, teachers or task.statistics: expected models with the same classes, got others; leave task.options.cells out"
+            )
         return replace(self, cells=other.cells, frequencies=other.frequencies)
+
+    @property
+    def classes(self) -> tuple[tuple[int, int], ...]:
+        """(Cb, Cr) of each class, in grid steps."""
+        return self.bins.cells
 
     def logits(self, output: Array) -> Array:
         """A network's output (..., K, h, w), corrected for the weights of training."""

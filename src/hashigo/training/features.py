@@ -20,6 +20,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
+from hashigo import __version__
 from hashigo.data.loader import Loader
 from hashigo.errors import RecipeError
 from hashigo.files import atomic_path, locked
@@ -56,8 +57,9 @@ class Features:
         if known != self.about or not path.is_file():
             self.filled = 0
             path.parent.mkdir(parents=True, exist_ok=True)
+            _check_space(path, 2 * int(np.prod(size)), self.what)
+            self.note.unlink(missing_ok=True)  # first: it would vouch for an empty file
             path.unlink(missing_ok=True)
-            _check_space(path, 2 * int(np.prod(size)))
             np.lib.format.open_memmap(path, "w+", np.float16, size).flush()
         self.values = np.load(path, mmap_mode="r+")
 
@@ -140,14 +142,16 @@ class StoredFeatures(Callback):
 
     def _fill(self, trainer: Trainer, pl_module: LightningModule) -> None:
         module = restorer(pl_module)
-        about = {**self.about, "task": task_config(module.task), "precision": str(trainer.precision)}
+        about = {
+            **self.about, "task": task_config(module.task), "precision": str(trainer.precision), "version": __version__,
+        }  # fmt: skip
         if (backbone := module.network.backbone) is not None:
-            known = {**about, "backbone": _digest([backbone])}
+            known = {**about, "backbone": _digest([backbone]), "of": module.network.backbone_key}
             rngs = (module.training_rng, module.validation_rng)
             for name, loader, rng in zip(("training", "validation"), self.loaders, rngs, strict=True):
                 loader.features = self._filled(name, loader, module.backbone_features, rng, module.compiled, known)
         if (teachers := module.teachers) is not None:
-            known = {**about, "shares": teachers.shares, "teachers": _digest(teachers.networks)}
+            known = {**about, "teachers": _digest(teachers.networks), "of": teachers.about()}
             self.loaders[0].opinion = self._filled(
                 "opinions", self.loaders[0], module.opinion, module.training_rng, False, known
             )
@@ -158,7 +162,8 @@ class StoredFeatures(Callback):
     ) -> Features:  # fmt: skip
         compute = partial(_compute, of, loader, rng, loader.batch_size if compiled else 1)
         shape = compute(0, torch.zeros(1, dtype=torch.int64)).shape[1:]
-        digest = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()[:12]
+        depends = {**about, "rows": [loader.variants, loader.count, *shape]}
+        digest = hashlib.sha256(json.dumps(depends, sort_keys=True, default=str).encode()).hexdigest()[:12]
         features = Features(self.folder / f"{name}-{digest}.npy", loader.variants, loader.count, tuple(shape), about)
         features.fill(compute, loader.batch_size, self.say)
         return features
@@ -189,10 +194,10 @@ def _digest(modules: Sequence[nn.Module]) -> str:
     return digest.hexdigest()
 
 
-def _check_space(path: Path, size: int) -> None:
+def _check_space(path: Path, size: int, what: str) -> None:
     free = shutil.disk_usage(path.parent).free
     if size > 0.95 * free:
         raise RecipeError(
-            f"data.variants: the backbone's features need {size / 1e9:.1f} GB in {path.parent}, got {free / 1e9:.1f} GB of free space; "
-            "lower data.variants or data.limit, or put --run on a larger disk"
+            f"data.variants: the {what} need {size / 1e9:.1f} GB in {path.parent}, got {free / 1e9:.1f} GB of free space; "
+            "lower data.variants or data.limit, or put --run or data.features on a larger disk"
         )

@@ -170,7 +170,8 @@ class Recipe:
             of, such as "runs/tokens, fast" for a unet with the encoder dinov2-lite0: training begins with the mean of their answers, or with
             "runs/tokens=0.7, fast=0.3" with a weighted sum.
         teachers: Trained models of the task colorize-bins whose opinion the network learns, too (distillation), such as "runs/mean" or
-            "runs/a=0.7, fast=0.3" for a weighted mean of theirs. Grey photos, which have no colours of their own to teach, are then used as well.
+            "runs/a=0.7, fast=0.3" for a weighted mean of theirs. Grey photos, which have no colours of their own to teach, are then used as well,
+            unless data.colourful leaves them out.
         teacher_share: Share of the teachers in the loss, 0 to 1.
     """
 
@@ -210,6 +211,8 @@ class Recipe:
             raise RecipeError("data.variants: expected at least 1 where features are kept (data.features), got 0")
         if not self.epochs and not self.start:
             raise RecipeError("epochs: expected at least 1, or 0 together with start, got 0 without")
+        if not self.epochs and self.teachers:
+            raise RecipeError("teachers: expected none where nothing is trained (epochs: 0), got some")
         if self.ema >= 1.0:
             raise RecipeError(f"ema: expected below 1, such as 0.999, got {self.ema}")
         if not _is_number(self.optimizer.lr) or not 0 < self.optimizer.lr < float("inf"):

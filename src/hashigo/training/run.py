@@ -220,8 +220,10 @@ def _begin(recipe: Recipe, sample: Iterable[Tensor], last: Path | None) -> tuple
         return task, network_for(recipe, task)
     task = make_task(recipe.task.name, **recipe.task.options)
     starts = [open_model(name) for name, _ in recipe.starts]
-    known = [("start", start.task) for start in starts]
-    known += [("teachers", open_model(name).task) for name, _ in recipe.taught_by]
+    known = [("teachers", open_model(name).task) for name, _ in recipe.taught_by]
+    known += [
+        ("start", start.task) for start in starts
+    ]  # later ones decide: the network's answers have its frequencies
     if recipe.task.statistics:
         known.append(("task.statistics", open_model(recipe.task.statistics).task))
     for key, other in known:

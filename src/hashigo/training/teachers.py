@@ -39,6 +39,8 @@ class Teachers:
                 raise RecipeError(
                     f"teachers: expected models of the task {task.name!r}, got {folder.path} of the task {folder.task.name!r}"
                 )
+            if tuple(folder.task.classes) != tuple(task.classes):
+                raise RecipeError(f"teachers: expected models with the student's classes, got others in {folder.path}")
             self.tasks.append(folder.task)
         total = sum(share for _, share in folders)
         if total <= 0 or any(share < 0 for _, share in folders):
@@ -53,7 +55,7 @@ class Teachers:
         total: Tensor | None = None
         for network, task, share, scale in zip(self.networks, self.tasks, self.shares, self.scales, strict=True):
             network.to(x.device)
-            seen = x if scale == 1 else interpolate(x, scale_factor=scale, mode="bilinear", antialias=scale < 1)
+            seen = x if scale == 1 else _scaled(x, scale)
             opinion = task.opinion(network(seen).float())
             fitted = share * _fitted(opinion, (int(size[0]), int(size[1])))
             total = fitted if total is None else total + fitted
@@ -61,9 +63,19 @@ class Teachers:
             raise RecipeError("teachers: expected at least one model")
         return total
 
+    def about(self) -> dict[str, object]:
+        """What opinions depend on besides the networks' weights, as plain values."""
+        return {"shares": self.shares, "scales": self.scales, "tasks": [repr(task) for task in self.tasks]}
+
     def loss(self, output: Tensor, opinion: Tensor) -> Tensor:
         """The loss of the student's output (N, K, h, w) against an opinion."""
         return self.student.imitation(output, opinion)
+
+
+def _scaled(x: Tensor, scale: float) -> Tensor:
+    """Inputs at another size. Hints, in all channels but the first, stay what they are: squares of one colour."""
+    luma = interpolate(x[:, :1], scale_factor=scale, mode="bilinear", antialias=scale < 1)
+    return torch.cat([luma, interpolate(x[:, 1:], luma.shape[-2:], mode="nearest")], dim=1) if x.shape[1] > 1 else luma
 
 
 def _fitted(opinion: Tensor, size: tuple[int, int]) -> Tensor:
