@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
-from hashigo import __version__
 from hashigo.data.loader import Loader
 from hashigo.errors import RecipeError
 from hashigo.files import atomic_path, locked
@@ -143,7 +143,7 @@ class StoredFeatures(Callback):
     def _fill(self, trainer: Trainer, pl_module: LightningModule) -> None:
         module = restorer(pl_module)
         about = {
-            **self.about, "task": task_config(module.task), "precision": str(trainer.precision), "version": __version__,
+            **self.about, "task": task_config(module.task), "precision": str(trainer.precision), "version": version("hashigo"),
         }  # fmt: skip
         if (backbone := module.network.backbone) is not None:
             known = {**about, "backbone": _digest([backbone]), "of": module.network.backbone_key}
