@@ -89,7 +89,7 @@ def stages(model: Model, data: bytes) -> dict[str, float]:
     photo = read(data)
     marks.append(time.perf_counter())
     seen = model.prepare(photo)
-    outputs = [model.outputs(x[None], [model.call()])[0] for x in seen.inputs]
+    outputs = model.each_output(seen, model.call())
     marks.append(time.perf_counter())
     result = model.finish(photo, outputs, seen)
     marks.append(time.perf_counter())

@@ -66,7 +66,7 @@ def main() -> None:
             known = np.stack([expected(model, photo, model.size) for photo in originals])
             print(
                 f"{name}: {explained(known, truth):.4f} explained, {len(made.metrics)} epochs in {made.seconds / 60:.1f} minutes, "
-                f"{made.pictures_per_second:.0f} photos/s ", flush=True,
+                f"{made.pictures_per_second:.0f} photos/s", flush=True,
             )  # fmt: skip
 
 

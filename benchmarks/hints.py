@@ -135,7 +135,7 @@ def _case(model: Model, task: ColorizeBins, photo: Photo, hints: list[Hint], rng
     side = max(1, round(x.shape[1] / height))
     y, *painted, share = reduced(torch.from_numpy(x)[None], side)[0, :, :height, :width].numpy()
     features = (
-        output.features if output.features is None else spread.enlarged(output.features, x.shape[1:], (height, width))
+        output.features if output.features is None else spread.directions(output.features, x.shape[1:], (height, width))
     )
     everywhere = spread.described(answer, y, task.opinion(output.values), features)
     at = np.flatnonzero(share)

@@ -24,7 +24,7 @@ from hashigo.training.run import Run, train
 from hashigo.training.step import step
 from hashigo.training.teachers import Teachers
 from photos import batch
-from tiny import album
+from tiny import album, counted
 
 OPTIONS = {"width": 4, "depth": 1, "stem": 2}
 
@@ -171,14 +171,7 @@ def test_stored_opinions_are_those_that_are_computed_in_each_step(
 ) -> None:
     recipe = made(pictures, teachers=f"{runs[0].folder}=0.7, {runs[1].folder}=0.3")
     recipe = replace(recipe, data=replace(recipe.data, variants=1))
-    asked: list[int] = []
-    ask = Teachers.__call__
-
-    def counted(teachers: Teachers, x: Tensor, size: Any) -> Tensor:
-        asked.append(len(x))
-        return ask(teachers, x, size)
-
-    monkeypatch.setattr(Teachers, "__call__", counted)
+    asked = counted(monkeypatch, Teachers, "__call__")
     stored = train(recipe, tmp_path / "stored", onnx=False)
     assert sum(asked) == 1 + 18, "each picture once, and one that shows the shape"
     monkeypatch.setattr("hashigo.training.features.Features.__call__", lambda *_: None)

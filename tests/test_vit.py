@@ -32,7 +32,7 @@ from hashigo.training.recipe import DataRecipe, NetworkRecipe, OptimizerRecipe, 
 from hashigo.training.run import train
 from photos import picture
 from test_resume import Stop, Stopped
-from tiny import album, as_trained
+from tiny import album, as_trained, counted
 
 OPTIONS: dict[str, Any] = {
     "encoder": "dinov2-lite0",
@@ -456,19 +456,6 @@ def test_the_backbone_stays_as_it_was_and_the_rest_learns(tmp_path: Path) -> Non
     assert not torch.equal(one["encoder.mix.project.weight"], two["encoder.mix.project.weight"])
 
 
-def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The numbers of pictures whose features are computed from now on."""
-    seen: list[int] = []
-    compute = Restorer.backbone_features
-
-    def counting(self: Restorer, rgb: Tensor, rng: Any) -> Tensor:
-        seen.append(len(rgb))
-        return compute(self, rgb, rng)
-
-    monkeypatch.setattr(Restorer, "backbone_features", counting)
-    return seen
-
-
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("lost", [False, True])
 def test_an_interrupted_run_continues_with_the_stored_features(
@@ -481,7 +468,7 @@ def test_an_interrupted_run_continues_with_the_stored_features(
     (file,) = (tmp_path / "run" / "features").glob("training-*.json")
     note = json.loads(file.read_text())
     assert note["filled"] == 24
-    seen = counted(monkeypatch)
+    seen = counted(monkeypatch, Restorer, "backbone_features")
     if lost:  # they are computed again, with the run's weights and not those of a new network
         shutil.rmtree(tmp_path / "run" / "features")
     resumed = train(made(pictures), tmp_path / "run", onnx=False, resume=True)
@@ -494,7 +481,7 @@ def test_an_interrupted_run_continues_with_the_stored_features(
 def test_a_finished_run_computes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = album(tmp_path / "photos", 16, 40)
     train(made(pictures), tmp_path / "run", onnx=False)
-    seen = counted(monkeypatch)
+    seen = counted(monkeypatch, Restorer, "backbone_features")
     train(made(pictures), tmp_path / "run", onnx=False, resume=True)
     assert seen == []
 
@@ -510,7 +497,7 @@ def test_features_of_other_pictures_or_weights_are_not_used(tmp_path: Path, monk
         with pytest.raises(Stop):
             train(made(pictures), folder, onnx=False, callbacks=[Stopped(1)])
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-        seen = counted(monkeypatch)
+        seen = counted(monkeypatch, Restorer, "backbone_features")
         if name == "weights":
             monkeypatch.setattr("hashigo.training.run.seed_everything", lambda *_, **__: torch.manual_seed(99))
         train(second, folder, onnx=False)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from torch import nn
@@ -71,3 +72,16 @@ def as_trained(network: UNet) -> UNet:
             nn.init.uniform_(module.running_mean, -0.2, 0.2)
             nn.init.uniform_(module.running_var, 0.5, 2)
     return network.eval()
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, kind: type, method: str) -> list[int]:
+    """How many pictures each call of a method gets, from now on: the length of its first argument."""
+    seen: list[int] = []
+    original = getattr(kind, method)
+
+    def counting(self: Any, pictures: Any, *rest: Any) -> Any:
+        seen.append(len(pictures))
+        return original(self, pictures, *rest)
+
+    monkeypatch.setattr(kind, method, counting)
+    return seen

@@ -46,6 +46,9 @@ class Applies(Protocol):
     def outputs(self, x: Floats, calls: Sequence[Call]) -> list[Output]:
         """What the network makes of a batch of inputs (N, C, h, w)."""
 
+    def each_output(self, seen: Seen, call: Call) -> list[Output]:
+        """What the network makes of each view of a photo."""
+
     def finish(self, photo: Photo, outputs: Sequence[Output], seen: Seen, call: Call | None = None) -> Photo:
         """The photo, restored with the network's outputs."""
 
@@ -190,9 +193,8 @@ class Line(Generic[Item, Result]):
             if loaded.seen is None:
                 result = self.model.apply_call(photo, call)
             else:
-                inputs = () if output is not None else loaded.seen.inputs
-                alone = [output] if output is not None else [self.model.outputs(x[None], [call])[0] for x in inputs]
-                result = self.model.finish(photo, alone, loaded.seen, call)
+                outputs = [output] if output is not None else self.model.each_output(loaded.seen, call)
+                result = self.model.finish(photo, outputs, loaded.seen, call)
             return self.work.finish(item, photo, result)
         except FAILURES as error:
             return self.work.fail(item, error)

@@ -234,7 +234,7 @@ class Model:
         """Like `apply`, with options that `call` has put together."""
         if self.works_whole(photo.size):
             seen = self.prepare(photo, call)
-            return self.finish(photo, [self.outputs(x[None], [call])[0] for x in seen.inputs], seen, call)
+            return self.finish(photo, self.each_output(seen, call), seen, call)
         if call.hints:  # tasks that work at full size take none, and say so
             hint_taker(call.task).check_hints(call.hints, photo.size)
         return tiled(photo, call.task, self.engine, self.folder.contract)
@@ -315,6 +315,10 @@ class Model:
                 return [Output(*pair) for pair in zip(made, features, strict=True)]
             return [Output(values) for values in made]
         return [Output(values) for values in self.engine(x)]
+
+    def each_output(self, seen: Seen, call: Call) -> list[Output]:
+        """What the network makes of each view of a photo, one at a time: they may have different sizes."""
+        return [self.outputs(x[None], [call])[0] for x in seen.inputs]
 
     def finish(self, photo: Photo, outputs: Sequence[Output], seen: Seen, call: Call | None = None) -> Photo:
         """The photo, restored at its own size from what `prepare` returned and the network's outputs for its inputs.

@@ -45,13 +45,13 @@ WITH_FEATURES = Kernels(
     Kernel((2.27, 0.441), ((7.19, 0.574, 0.151, 20.4, 9.17), (8.93, 0.182, 0.0781, 0.694, 0.931))),
     Kernel((3.23, 0.124), ((0.5, 0.294, 0.154, 0.6, 0.6), (0.5, 0.0493, 0.343, 3.39, 0.6))),
 )
-"""For networks that tell features of places. Fitted by `benchmarks/hints.py colorizer --fit 60`."""
+"""For networks that tell features of places. Fitted by `benchmarks/hints.py colorizer --fit 60`, when it still fitted `NOISE`, too."""
 
 WITHOUT_FEATURES = Kernels(
     Kernel((7.27, 0.138), ((20.4, 0.58, 0.333, 3.37, 3.0), (0.203, 0.312, 0.534, 0.252, 1.0))),
     Kernel((2.45, 0.163), ((0.3, 0.0958, 0.1, 9.0, 0.6), (0.0325, 0.0396, 0.1, 0.307, 0.6))),
 )
-"""For other networks. Fitted by `benchmarks/hints.py fast --fit 60`."""
+"""For other networks. Fitted by `benchmarks/hints.py fast --fit 60`, in the same way."""
 
 NOISE = 1e-3
 """How much a hint's colour may be missed: a variance, as a share of the sum of a kernel's weights. With much less, float32 is not exact enough."""
@@ -87,7 +87,7 @@ def spread_hints(chroma: Floats, x: Floats, odds: Floats | None = None, features
     height, width = chroma.shape[1:]
     reduced = _reduced(x, height, width)
     everywhere = described(
-        chroma, reduced[0], odds, None if features is None else enlarged(features, x.shape[1:], (height, width))
+        chroma, reduced[0], odds, None if features is None else directions(features, x.shape[1:], (height, width))
     )
     groups, share = _places(reduced[3])
     there = [_means(values, groups, share) for values in everywhere]
@@ -112,14 +112,14 @@ def described(chroma: Floats, y: Floats, odds: Floats | None, features: Floats |
     """What is compared of each place, an (h·w, values) for each of `LOOKED_AT`; values whose differences are 0 where something is not known.
 
     Position in units of the short side; luma y (h, w); chroma (2, h, w); square roots of the distributions over classes (K, h, w), at most √2
-    apart (Hellinger 1909); and features (h, w, F) less their mean, scaled to a length of 1.
+    apart (Hellinger 1909); and features of places (h·w, F), see `directions`.
     """
     height, width = y.shape
     rows, columns = np.indices((height, width), np.float32).reshape(2, -1) / min(height, width)
     nothing = np.zeros((height * width, 1), np.float32)
     found = [np.stack([rows, columns], axis=1), y.reshape(-1, 1), chroma.reshape(2, -1).T]
     found.append(nothing if odds is None else np.sqrt(odds.reshape(len(odds), -1).T))
-    found.append(nothing if features is None else _directions(features))
+    found.append(nothing if features is None else features)
     return [np.ascontiguousarray(values, np.float32) for values in found]
 
 
@@ -128,8 +128,8 @@ def distances(a: Sequence[Floats], b: Sequence[Floats]) -> Floats:
     made = np.empty((len(a), len(a[0]), len(b[0])), np.float32)
     for between, one, other in zip(made, a, b, strict=True):
         np.matmul(one, -2 * other.T, out=between)
-        between += np.square(one).sum(axis=1)[:, None]
-        between += np.square(other).sum(axis=1)
+        between += _squares(one)[:, None]
+        between += _squares(other)
     return np.maximum(made, 0, out=made)
 
 
@@ -141,11 +141,9 @@ def limit(hints: float) -> float:
 def related(kernel: Kernel, apart: Array) -> Array:
     """A kernel of squared distances (5, A, B): (A, B)."""
     xp = array_namespace(apart)
-    total = 0.0
-    for weight, widths in zip(kernel.weights, kernel.widths, strict=True):
-        exponent = sum(between * (-0.5 / width**2) for between, width in zip(apart, widths, strict=True))
-        total = total + weight * xp.exp(exponent)
-    return total
+    weights, widths = (xp.asarray(values, dtype=apart.dtype) for values in kernel)
+    terms = xp.exp(xp.tensordot(-0.5 / widths**2, apart, axes=1))
+    return xp.tensordot(weights, terms, axes=1)
 
 
 def solved(kernels: Kernels, errors: Array, apart: Array, share: Array, most: float) -> tuple[Array, Array]:
@@ -177,10 +175,11 @@ def _reduced(x: Floats, height: int, width: int) -> Floats:
     return means
 
 
-def enlarged(features: Floats, seen: Sequence[int], size: tuple[int, int]) -> Floats:
-    """Features (F, h', w') of an input of the height and width `seen`, at the `size` (h, w) of its answer: (h, w, F).
+def directions(features: Floats, seen: Sequence[int], size: tuple[int, int]) -> Floats:
+    """Features (F, h', w') of an input of the height and width `seen`, at each place of its answer of the `size` (h, w), less their mean and
+    scaled to a length of 1: (h·w, F). Without the mean, even different objects are similar.
 
-    Each is of a square of the input whose side is a power of 2; the last ones may reach beyond it.
+    Each of the features is of a square of the input whose side is a power of 2; the last ones may reach beyond it.
     """
     (height, width), places = size, features.shape[1:]
     side = 2 ** math.ceil(math.log2(max(length / count for length, count in zip(seen, places, strict=True))))
@@ -195,18 +194,20 @@ def enlarged(features: Floats, seen: Sequence[int], size: tuple[int, int]) -> Fl
         made[np.arange(length), np.minimum(low + 1, count - 1)] += place - low
         return made
 
-    rows, columns = between(height, features.shape[1]), between(width, features.shape[2])
-    across = np.einsum("fhw,xw->hxf", features, columns, optimize=True)
-    made: Floats = np.einsum("yh,hxf->yxf", rows, across, optimize=True)
+    rows, columns = between(height, places[0]), between(width, places[1])
+    tokens = np.ascontiguousarray(features.transpose(1, 2, 0))
+    # the mean over the answer's places, taken away while there are few values
+    tokens -= np.tensordot(rows.mean(axis=0), np.tensordot(columns.mean(axis=0), tokens, (0, 1)), 1)
+    across = np.matmul(columns, tokens).reshape(places[0], -1)
+    made: Floats = (rows @ across).reshape(height * width, -1)
+    made /= np.maximum(np.sqrt(_squares(made)), 1e-6)[:, None]
     return made
 
 
-def _directions(features: Floats) -> Floats:
-    """Features (h, w, F) less their mean, with a length of 1: (h·w, F). Without the mean, even different objects are similar."""
-    flat = features.reshape(-1, features.shape[2])
-    flat = flat - flat.mean(axis=0)
-    directions: Floats = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
-    return directions
+def _squares(rows: Floats) -> Floats:
+    """The squared length of each row, without a copy of them all."""
+    lengths: Floats = np.einsum("nf,nf->n", rows, rows)
+    return lengths
 
 
 def _places(share: Floats) -> tuple[list[NDArray[np.intp]], Floats]:

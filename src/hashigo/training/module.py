@@ -194,9 +194,9 @@ class Restorer(LightningModule):
             loss = self.teacher_share * teachers.loss(made.output, opinion)
         coloured = (batch.rgb.amax(dim=1) - batch.rgb.amin(dim=1)).flatten(1).mean(dim=1) > GREY
         if coloured.any():
-            shown = Step(made.x, made.output[coloured], made.target[coloured], made.own)
+            shown = Step(made.x, made.output[coloured], made.target[coloured], None)
             loss = loss + (1 - self.teacher_share) * coloured.float().mean() * shown.loss(self.loss)
-        return loss
+        return loss if made.own is None else loss + made.own
 
     def _watch(self, loss: Tensor, batch: Batch) -> None:
         """Records the first batch whose loss is not finite; checks from time to time, on the CPU always."""

@@ -221,9 +221,8 @@ def _begin(recipe: Recipe, sample: Iterable[Tensor], last: Path | None) -> tuple
     task = make_task(recipe.task.name, **recipe.task.options)
     starts = [open_model(name) for name, _ in recipe.starts]
     known = [("teachers", open_model(name).task) for name, _ in recipe.taught_by]
-    known += [
-        ("start", start.task) for start in starts
-    ]  # later ones decide: the network's answers have its frequencies
+    # later ones decide: the network's answers have the frequencies of what it starts from
+    known += [("start", start.task) for start in starts]
     if recipe.task.statistics:
         known.append(("task.statistics", open_model(recipe.task.statistics).task))
     for key, other in known:

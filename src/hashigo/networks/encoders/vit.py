@@ -148,9 +148,8 @@ class TokenMix(nn.Module):
         count, _, height, width = tokens.shape
         parts = tokens.reshape(count, len(self.norms), WIDTH, height * width).transpose(2, 3).unbind(1)
         x = torch.cat([norm(part) for norm, part in zip(self.norms, parts, strict=True)], dim=2)
-        if (
-            self.training and self.dropout.p
-        ):  # the same values at all places of a picture, so that no neighbour tells them
+        # the same values at all places of a picture, so that no neighbour tells them
+        if self.training and self.dropout.p:
             x = x * self.dropout(torch.ones_like(x[:, :1]))
         x = self.project(x)
         for block in self.mix:
