@@ -33,9 +33,20 @@ TRIED: dict[str, dict[str, str]] = {
     "two blocks": {"network.options": "{depth: 2}"},
     "no average of the weights (EMA)": {"ema": "0"},
     "half of the loss from a teacher, the bundled colorizer": {"teachers": "colorizer"},
+    "two versions of each photo": {"data.variants": "2"},
+    "no photos aged": {"task.options.damaged": "0"},
+    "a finer grid of classes": {"task.options.steps": "24", "task.statistics": ""},
     "tokens of the last block only": {"network.options": "{blocks: [12]}"},
-    "the transformer trained, too": {"optimizer.backbone_lr": "0.02", "data.variants": "0"},
-}
+    "tokens of four blocks": {"network.options": "{blocks: [3, 6, 9, 12]}"},
+    "the transformer's last four blocks trained, too": {
+        "optimizer.backbone_lr": "0.02", "optimizer.backbone_blocks": "4", "data.variants": "0",
+    },
+    "all of the transformer trained, too": {"optimizer.backbone_lr": "0.02", "data.variants": "0"},
+    "EfficientNet-Lite0 as a U-Net's encoder, instead of the transformer": {
+        "": "pretrained", "data.variants": "0", "data.colourful": "0", "task.statistics": "colorizer",
+    },
+}  # fmt: skip
+"""Rows of the table, and what each changes in the recipe; an empty key names another recipe."""
 
 
 def main() -> None:
@@ -63,9 +74,12 @@ def main() -> None:
             rate = _train(replace(recipe, epochs=1), run).pictures_per_second if recipe.data.variants else rate
             made = _train(replace(recipe, epochs=max(1, round(args.minutes * 60 * rate / args.count))), run)
             model = load(made.model.path, engine="torch")
-            known = np.stack([expected(model, photo, model.size) for photo in originals])
+            known, both = (
+                explained(np.stack([expected(model, photo, model.size, mirror) for photo in originals]), truth)
+                for mirror in (False, True)
+            )
             print(
-                f"{name}: {explained(known, truth):.4f} explained, {len(made.metrics)} epochs in {made.seconds / 60:.1f} minutes, "
+                f"{name}: {known:.4f} explained, {both:.4f} averaged with the mirrored photo, {len(made.metrics)} epochs in {made.seconds / 60:.1f} minutes, "
                 f"{made.pictures_per_second:.0f} photos/s", flush=True,
             )  # fmt: skip
 
@@ -75,9 +89,10 @@ def _recipe(args: argparse.Namespace, changes: dict[str, str], store: Path) -> R
         "data.train": str(args.training), "data.limit": str(args.count), "data.variants": "1", "data.features": str(store),
         "data.validation_limit": "200", "machine.compile": "off", "panels": "0", "checkpoint_minutes": "0", **changes,
     }  # fmt: skip
+    name = flags.pop("", "tokens")
     if flags["data.variants"] == "0":
         del flags["data.features"]
-    recipe: Recipe = parse(["tokens", *(f"--{key}={value}" for key, value in flags.items())]).recipe
+    recipe: Recipe = parse([name, *(f"--{key}={value}" for key, value in flags.items())]).recipe
     return recipe
 
 

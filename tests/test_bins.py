@@ -14,7 +14,7 @@ from hashigo import color
 from hashigo.errors import RecipeError
 from hashigo.tasks import MOST_REWARD, ColorizeBins, make_task
 from hashigo.tasks.capabilities import vivid_task
-from hashigo.tasks.classes import LUMA, REACH, STEP, ChromaBins, every_bin, fitted_bins
+from hashigo.tasks.classes import LUMA, STEPS, ChromaBins, every_bin, fitted_bins
 from hashigo.tasks.losses import CLASS_LOSSES, get_class_loss
 from photos import batch
 
@@ -33,19 +33,20 @@ def test_classes_are_those_of_the_gamut() -> None:
     assert (0, 0) in bins.cells
     for red, green, blue in np.random.default_rng(0).integers(0, 256, (200, 3)):
         rgb = np.array([red, green, blue], np.float64).reshape(3, 1, 1) / 255
-        cb, cr = color.chroma(rgb)[:, 0, 0] / STEP
+        cb, cr = color.chroma(rgb)[:, 0, 0] * STEPS
         assert (int(cb), int(cr)) in bins.cells, "rounded toward grey, which stays in the gamut"
     grey = np.full((1, 1, 1), 0.5)
-    for cb, cr in ((REACH, REACH), (-REACH, -REACH), (REACH, REACH // 2)):
+    reach = STEPS // 2
+    for cb, cr in ((reach, reach), (-reach, -reach), (reach, reach // 2)):
         assert (cb, cr) not in bins.cells
-        rgb = color.merge(grey, np.array([cb * STEP, cr * STEP]).reshape(2, 1, 1))
-        assert np.abs(color.chroma(rgb)[:, 0, 0] - [cb * STEP, cr * STEP]).max() > STEP / 2
+        rgb = color.merge(grey, np.array([cb / STEPS, cr / STEPS]).reshape(2, 1, 1))
+        assert np.abs(color.chroma(rgb)[:, 0, 0] - [cb / STEPS, cr / STEPS]).max() > 0.5 / STEPS
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.floats(-0.3, 0.3), st.floats(-0.3, 0.3))
-def test_shares_add_up_and_their_mean_is_the_chroma(cb: float, cr: float) -> None:
-    bins, chroma = every_bin(), np.array([cb, cr]).reshape(1, 2, 1, 1)
+@given(st.floats(-0.3, 0.3), st.floats(-0.3, 0.3), st.sampled_from([8, 16, 24]))
+def test_shares_add_up_and_their_mean_is_the_chroma(cb: float, cr: float, steps: int) -> None:
+    bins, chroma = every_bin(steps), np.array([cb, cr]).reshape(1, 2, 1, 1)
     classes, shares = bins.shares(chroma)
     assert sum(share.item() for share in shares) == pytest.approx(1)
     assert min(share.item() for share in shares) >= 0
@@ -66,8 +67,8 @@ def test_the_mean_of_a_certain_answer_is_the_photos_chroma() -> None:
 def test_a_low_temperature_takes_the_likeliest_class() -> None:
     bins = ChromaBins(((6, 0), (0, 6), (0, 0)), (0.4, 0.3, 0.3))
     logits = np.log(np.array([0.6, 0.3, 0.1])).reshape(3, 1, 1)
-    np.testing.assert_allclose(bins.mean(logits)[:, 0, 0], [0.6 * 6 * STEP, 0.3 * 6 * STEP])
-    np.testing.assert_allclose(bins.mean(logits, 0.01)[:, 0, 0], [6 * STEP, 0], atol=1e-6)
+    np.testing.assert_allclose(bins.mean(logits)[:, 0, 0], [0.6 * 6 / STEPS, 0.3 * 6 / STEPS])
+    np.testing.assert_allclose(bins.mean(logits, 0.01)[:, 0, 0], [6 / STEPS, 0], atol=1e-6)
     colour = [np.hypot(*bins.mean(logits, t)[:, 0, 0]) for t in (1.0, 0.5, 0.2)]
     assert colour == sorted(colour)
 
@@ -96,6 +97,10 @@ def test_a_task_learns_its_classes_once() -> None:
     assert fitted.network_channels < task.network_channels
     assert fitted.fitted([batch(8, 8)]) is fitted
     assert fitted.vivid == 0.3  # type: ignore[attr-defined]
+    finer = make_task("colorize-bins", steps=32).fitted([batch(32, 32)])
+    assert finer.network_channels > 2 * fitted.network_channels
+    with pytest.raises(RecipeError, match=r"task\.options\.steps 32"):
+        fitted.fitted_as(finer)  # type: ignore[attr-defined]
 
 
 def test_a_decision_is_nearer_than_an_annealed_mean_as_strong() -> None:
@@ -128,8 +133,8 @@ def test_a_certain_answer_keeps_its_colour(reward: float) -> None:
     for rgb in ((1, 0, 0), (1, 1, 0), (0.1, 0.1, 1), (0.1, 0.8, 0.1), (0.6, 0.45, 0.4), (0.5, 0.5, 0.5)):
         chroma = color.chroma(np.array(rgb, np.float64).reshape(1, 3, 1, 1))
         certain, mean = bins.decide(logits_of(bins, chroma), reward), bins.mean(logits_of(bins, chroma))
-        assert np.abs(certain - mean).max() < STEP, "between the same four classes"
-        assert np.hypot(*(certain - chroma)[0]) < 1.1 * STEP
+        assert np.abs(certain - mean).max() < 1 / STEPS, "between the same four classes"
+        assert np.hypot(*(certain - chroma)[0]) < 1.1 / STEPS
 
 
 def test_vivid_makes_strong_colours_worth_more_however_training_weighed() -> None:
@@ -157,7 +162,7 @@ def test_vivid_makes_strong_colours_worth_more_however_training_weighed() -> Non
     "options",
     [
         {"cells": [[0, 0]]}, {"cells": [[0, 99]], "frequencies": [1.0]}, {"hinted": -1}, {"damaged": "much"},
-        {"frequencies": [1.0]}, {"rebalance": 1.5},
+        {"frequencies": [1.0]}, {"rebalance": 1.5}, {"steps": 15}, {"steps": 2.0}, {"steps": 1000},
     ],
 )  # fmt: skip
 def test_options_that_cannot_be(options: dict[str, object]) -> None:
@@ -186,7 +191,7 @@ def test_cross_entropy_without_weights_is_torchs() -> None:
     bins = ChromaBins(((0, 0), (1, 0), (0, 1), (1, 1)), (0.25,) * 4)
     logits = torch.randn(2, 4, 3, 5, generator=torch.Generator().manual_seed(0))
     target = torch.zeros(2, 2, 3, 5)
-    target[:, 0] = STEP
+    target[:, 0] = 1 / STEPS
     expected = torch.nn.functional.cross_entropy(logits, torch.ones(2, 3, 5, dtype=torch.long))
     torch.testing.assert_close(get_class_loss("rebalanced_cross_entropy", bins)(logits, target), expected)
 

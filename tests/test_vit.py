@@ -457,6 +457,29 @@ def test_the_backbone_stays_as_it_was_and_the_rest_learns(tmp_path: Path) -> Non
 
 
 @pytest.mark.usefixtures("small")
+def test_the_last_blocks_of_the_backbone_can_be_trained_alone(tmp_path: Path) -> None:
+    recipe = made(album(tmp_path / "photos", 16, 40))
+    recipe = replace(recipe, data=replace(recipe.data, variants=0), epochs=1)
+    first, second = (
+        load_network(
+            train(
+                replace(recipe, optimizer=replace(recipe.optimizer, backbone_lr=rate, backbone_blocks=2)),
+                tmp_path / f"run {rate}",
+                onnx=False,
+            ).model
+        )
+        for rate in (0.1, 0.3)
+    )
+    blocks = len(first.backbone_blocks)
+    changed = {
+        name.split(".")[3]
+        for name, value in first.state_dict().items()
+        if name.startswith("encoder.transformer.blocks") and not torch.equal(value, second.state_dict()[name])
+    }
+    assert changed == {str(blocks - 2), str(blocks - 1)}
+
+
+@pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("lost", [False, True])
 def test_an_interrupted_run_continues_with_the_stored_features(
     lost: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -86,6 +87,11 @@ class Network(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["au
     def backbone(self) -> nn.Module | None:
         """A large pretrained part that need not be trained, or None. With one, the network defines `backbone_features`, and `forward` accepts them."""
         return None
+
+    @property
+    def backbone_blocks(self) -> Sequence[nn.Module]:
+        """The backbone's blocks, first to last."""
+        return ()
 
     @property
     def backbone_key(self) -> str:

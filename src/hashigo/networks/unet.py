@@ -261,6 +261,11 @@ class UNet(Network, tags=["unet", "autoencoder"]):
         return self.encoder.backbone if isinstance(self.encoder, WithBackbone) else None
 
     @property
+    def backbone_blocks(self) -> Sequence[nn.Module]:
+        """The encoder's."""
+        return self.encoder.backbone_blocks if isinstance(self.encoder, WithBackbone) else ()
+
+    @property
     def backbone_key(self) -> str:
         """The encoder, and the multiple to which pictures are padded."""
         return f"{type(self.encoder).__name__}, {self.multiple}"

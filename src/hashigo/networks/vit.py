@@ -86,6 +86,11 @@ class ViT(Network, tags=["vit", "autoencoder"]):
         return self.transformer
 
     @property
+    def backbone_blocks(self) -> Sequence[nn.Module]:
+        """The transformer's blocks."""
+        return tuple(self.transformer.blocks)
+
+    @property
     def backbone_key(self) -> str:
         """The blocks whose tokens are used, and the size at which the transformer sees a picture."""
         return f"DINOv2 ViT-S/14, blocks {self.transformer.returned}, {self.pixels} pixels"

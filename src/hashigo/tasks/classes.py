@@ -18,11 +18,8 @@ from numpy.typing import NDArray
 from hashigo import color
 from hashigo.color import Array
 
-STEP = 1 / 16
-"""Spacing of cells, about 16 of 255 levels; the steps of 10 in Lab by Zhang et al. are about 13."""
-
-REACH = 8
-"""Cells range from -REACH to REACH along each axis, chroma from -0.5 to 0.5."""
+STEPS = 16
+"""Steps of the grid along each axis, for chroma from -0.5 to 0.5: each is about 16 of 255 levels; the steps of 10 in Lab by Zhang et al. are about 13."""
 
 RARE = 2e-5
 """Cells with a smaller share of the training pixels are no classes."""
@@ -46,11 +43,12 @@ class ChromaBins:
     """Classes of chroma and how common they are.
 
     cells: (Cb, Cr) of each class, in grid steps. frequencies: the share of the training pixels in each; they add
-    up to 1.
+    up to 1. steps: those of the grid along each axis, an even number.
     """
 
     cells: tuple[tuple[int, int], ...]
     frequencies: tuple[float, ...]
+    steps: int = STEPS
 
     def weights(self, rebalance: float = REBALANCE) -> NDArray[np.float32]:
         """The weight of pixels of each class, (K,): 1 / (r p + (1 - r) / K) with its frequency p, scaled to a mean
@@ -66,13 +64,13 @@ class ChromaBins:
     @cached_property
     def centres(self) -> NDArray[np.float32]:
         """Chroma of each class, (K, 2)."""
-        return np.array(self.cells, np.float32) * np.float32(STEP)
+        return np.array(self.cells, np.float32) / np.float32(self.steps)
 
     @cached_property
     def table(self) -> NDArray[np.int64]:
-        """The class of each grid cell, or the nearest class: (2·REACH + 1, 2·REACH + 1), Cb by Cr."""
+        """The class of each grid cell, or the nearest class: (steps + 1, steps + 1), Cb by Cr."""
         cells = np.array(self.cells, np.int64)
-        places = np.arange(-REACH, REACH + 1)
+        places = np.arange(self.steps + 1) - self.steps // 2
         distance = (places[:, None, None] - cells[:, 0]) ** 2 + (places[None, :, None] - cells[:, 1]) ** 2
         nearest: NDArray[np.int64] = np.argmin(distance, axis=2)
         return nearest
@@ -85,8 +83,8 @@ class ChromaBins:
         """
         xp = array_namespace(chroma)
         table = xp.asarray(self.table, device=device(chroma))
-        place = xp.clip(chroma / STEP + REACH, 0.0, 2.0 * REACH)
-        low = xp.clip(xp.floor(place), 0.0, 2.0 * REACH - 1)
+        place = xp.clip(chroma * self.steps + self.steps / 2, 0.0, 1.0 * self.steps)
+        low = xp.clip(xp.floor(place), 0.0, self.steps - 1.0)
         rest = place - low
         cb, cr = (xp.astype(low[..., c, :, :], xp.int64) for c in (0, 1))
         classes, shares = [], []
@@ -166,22 +164,22 @@ def _odds(logits: Array) -> Array:
 
 
 @cache
-def every_bin() -> ChromaBins:
-    """All cells that are in gamut for some luma, equally common: the classes without training pictures."""
-    span = np.arange(-REACH, REACH + 1)
+def every_bin(steps: int = STEPS) -> ChromaBins:
+    """All cells of a grid of `steps` steps that are in gamut for some luma, equally common: the classes without training pictures."""
+    span = np.arange(steps + 1) - steps // 2
     cells = np.stack(np.meshgrid(span, span, indexing="ij"))
-    away = color.offsets(cells * STEP)  # (3, Cb, Cr)
+    away = color.offsets(cells / steps)  # (3, Cb, Cr)
     inside = away.max(axis=0) - away.min(axis=0) <= 1.0 + 1e-9
     chosen = cells[:, inside].T.tolist()
-    return ChromaBins(tuple((cb, cr) for cb, cr in chosen), (1 / len(chosen),) * len(chosen))
+    return ChromaBins(tuple((cb, cr) for cb, cr in chosen), (1 / len(chosen),) * len(chosen), steps)
 
 
-def fitted_bins(pictures: Iterable[Array]) -> ChromaBins:
+def fitted_bins(pictures: Iterable[Array], steps: int = STEPS) -> ChromaBins:
     """The classes in pictures and their frequencies, smoothed over neighbouring cells.
 
-    pictures: batches (N, 3, H, W), sRGB 0..1.
+    pictures: batches (N, 3, H, W), sRGB 0..1. steps: of the grid along each axis.
     """
-    every = every_bin()
+    every = every_bin(steps)
     counts = np.zeros(len(every))
     for rgb in pictures:
         classes, shares = every.shares(color.chroma(to_device(rgb, "cpu")))
@@ -200,5 +198,5 @@ def fitted_bins(pictures: Iterable[Array]) -> ChromaBins:
     smooth = (near / near.sum(axis=1, keepdims=True)).T @ share[common]
     smooth /= smooth.sum()
     return ChromaBins(
-        tuple((int(cb), int(cr)) for cb, cr in cells), tuple(float(f"{frequency:.4g}") for frequency in smooth)
+        tuple((int(cb), int(cr)) for cb, cr in cells), tuple(float(f"{frequency:.4g}") for frequency in smooth), steps
     )

@@ -16,7 +16,7 @@ from hashigo.errors import RecipeError
 from hashigo.randomness import PictureRng
 from hashigo.tasks import losses
 from hashigo.tasks.base import Task
-from hashigo.tasks.classes import LEAST_CLASSES, REACH, REBALANCE, ChromaBins, every_bin, fitted_bins
+from hashigo.tasks.classes import LEAST_CLASSES, REBALANCE, STEPS, ChromaBins, every_bin, fitted_bins
 from hashigo.tasks.damage import old_photo
 from hashigo.tasks.hints import CHANNELS, RADIUS, Hint, no_hints, random_hints, set_hints
 from hashigo.tasks.spread import spread_hints
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 VIVID = 0.95
 """Default vividness of newly trained models; bundled models have their own, chosen with `benchmarks/vividness.py`."""
+
+MOST_STEPS = 64
+"""The finest grid of classes has this many steps along each axis: four of 255 levels each, and about a thousand classes."""
 
 MOST_REWARD = 46.0
 """Largest reward for chroma, see `ChromaBins.decide`; with it, the default model's photos are about as colourful as their originals."""
@@ -86,6 +89,7 @@ class ColorizeBins(Colorize):
         damaged: Share of training pictures that are artificially aged.
         hinted: Share of training pictures that get random colour hints.
         rebalance: How much rare colours are weighted up in training: 0 weights all pixels equally, 1 all classes.
+        steps: Steps of the classes' grid along Cb and along Cr, an even number; more make finer classes.
         cells: The classes, (Cb, Cr) in grid steps; determined from the training pictures.
         frequencies: The share of pixels in each class; determined from the training pictures.
     """
@@ -97,6 +101,7 @@ class ColorizeBins(Colorize):
     damaged: float = 0.0
     hinted: float = 0.0
     rebalance: float = REBALANCE
+    steps: int = STEPS
     cells: tuple[tuple[int, int], ...] = ()
     frequencies: tuple[float, ...] = ()
 
@@ -105,6 +110,10 @@ class ColorizeBins(Colorize):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= 1.0:
                 raise RecipeError(f"colorize-bins: {name}: expected a number from 0 to 1, got {value!r}")
+        if not isinstance(self.steps, int) or self.steps % 2 or not 4 <= self.steps <= MOST_STEPS:
+            raise RecipeError(
+                f"colorize-bins: steps: expected an even number from 4 to {MOST_STEPS}, got {self.steps!r}"
+            )
         try:  # JSON has lists
             object.__setattr__(self, "cells", tuple((int(cb), int(cr)) for cb, cr in self.cells))
             object.__setattr__(self, "frequencies", tuple(float(share) for share in self.frequencies))
@@ -118,15 +127,16 @@ class ColorizeBins(Colorize):
             raise RecipeError(
                 f"colorize-bins: expected at least {LEAST_CLASSES} cells, got {len(self.cells)}; leave both out"
             )
-        if len(self.cells) != len(self.frequencies) or any(abs(place) > REACH for cell in self.cells for place in cell):
+        reach = self.steps // 2
+        if len(self.cells) != len(self.frequencies) or any(abs(place) > reach for cell in self.cells for place in cell):
             raise RecipeError(
-                f"colorize-bins: expected a frequency for each cell and cells within {REACH}; leave both out"
+                f"colorize-bins: expected a frequency for each cell and cells within {reach}; leave both out"
             )
 
     @cached_property
     def bins(self) -> ChromaBins:
         """The classes of the training pictures, or all possible ones."""
-        return ChromaBins(self.cells, self.frequencies) if self.cells else every_bin()
+        return ChromaBins(self.cells, self.frequencies, self.steps) if self.cells else every_bin(self.steps)
 
     @property
     def network_channels(self) -> int:
@@ -137,7 +147,7 @@ class ColorizeBins(Colorize):
         """The task with the classes of the pictures, unless it already has some."""
         if self.cells:
             return self
-        bins = fitted_bins(pictures)
+        bins = fitted_bins(pictures, self.steps)
         return replace(self, cells=bins.cells, frequencies=bins.frequencies)
 
     def fitted_as(self, other: Task) -> ColorizeBins:
@@ -148,9 +158,10 @@ class ColorizeBins(Colorize):
         """
         if not isinstance(other, ColorizeBins):
             return self
-        if self.cells and self.cells != other.cells:
+        if self.steps != other.steps or (self.cells and self.cells != other.cells):
             raise RecipeError(
-                "start, teachers or task.statistics: expected models with the same classes, got others; leave task.options.cells out"
+                "start, teachers or task.statistics: expected models with the same classes, got others; leave task.options.cells out, "
+                f"and task.options.steps {other.steps}"
             )
         return replace(self, cells=other.cells, frequencies=other.frequencies)
 

@@ -112,8 +112,10 @@ class Restorer(LightningModule):
             for parameter in network.parameters():
                 if id(parameter) in self._pretrained:
                     parameter.requires_grad_(False)
-        if optimizer.backbone_lr == 0 and backbone is not None:
+        if backbone is not None and (optimizer.backbone_lr == 0 or optimizer.backbone_blocks):
             backbone.requires_grad_(False)
+            for block in network.backbone_blocks[-optimizer.backbone_blocks :] if optimizer.backbone_lr else ():
+                block.requires_grad_(True)
         self.teachers = None if teachers is None else teachers[0]
         self.teacher_share = 0.0 if teachers is None else teachers[1]
         self._channels_last = channels_last

@@ -111,6 +111,7 @@ class OptimizerRecipe:
             what it has learned. 0 freezes its weights (not its BatchNorm statistics), which is faster, but the encoder then cannot
             learn to use colour hints.
         backbone_lr: Learning rate of the encoder's backbone, if it has one (dinov2-lite0 has), as a share of lr; 0 freezes it.
+        backbone_blocks: How many of the backbone's last blocks are trained with it; 0 trains the whole backbone.
     """
 
     name: Literal["sgd", "adamw"] = "sgd"
@@ -122,6 +123,7 @@ class OptimizerRecipe:
     clip: float = 0.0
     encoder_lr: float = 1.0
     backbone_lr: float = 0.0
+    backbone_blocks: int = 0
 
 
 @dataclass
@@ -272,6 +274,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "optimizer.clip": (0, 10**9),
     "optimizer.encoder_lr": (0, 1_000),
     "optimizer.backbone_lr": (0, 1_000),
+    "optimizer.backbone_blocks": (0, 1_000),
     "machine.threads": (0, 4_096),
     "machine.devices": (-1, 1_024),
 }

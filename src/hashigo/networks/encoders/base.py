@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -55,6 +55,11 @@ class WithBackbone(FixedEncoder):
     def backbone(self) -> nn.Module:
         """That part."""
         raise NotImplementedError
+
+    @property
+    def backbone_blocks(self) -> Sequence[nn.Module]:
+        """That part's blocks, first to last."""
+        return ()
 
     def backbone_features(self, x: Tensor) -> Tensor:
         """What the backbone computes: (N, in_channels, H, W), sides multiples as for `encode` → (N, features, h, w)."""

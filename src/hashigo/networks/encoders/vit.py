@@ -185,6 +185,11 @@ class DinoV2Lite0(WithBackbone, Pretrained):
         """The transformer."""
         return self.transformer
 
+    @property
+    def backbone_blocks(self) -> Sequence[nn.Module]:
+        """The transformer's blocks."""
+        return tuple(self.transformer.blocks)
+
     def pretrained_parameters(self) -> Iterator[nn.Parameter]:
         """All but those of `mix`."""
         yield from self.convolutions.parameters()
