@@ -1,6 +1,6 @@
 """Decoders of a vision transformer's tokens, trained for equal times: what helps, by the share of chroma that each explains afterwards.
 
-    .venv/bin/python benchmarks/decoders.py ../shared/data/photos/train ../shared/data/photos/val --photos 3000 --minutes 5
+    .venv/bin/python benchmarks/decoders.py ../shared/data/photos/train ../shared/data/photos/val --photos 2000 --minutes 3
 
 Each is the recipe `tokens` with one thing changed, on the same photos. First, one epoch shows how fast it is; then it trains for so many epochs as fit into the
 time. Features of the transformer and opinions of teachers are computed once and shared; their time is not counted, but told.
@@ -54,9 +54,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("training", type=Path)
     parser.add_argument("photos", type=Path, help="to measure with")
-    parser.add_argument("--photos", dest="count", type=int, default=3000, help="photos to train on")
+    parser.add_argument("--photos", dest="count", type=int, default=2000, help="photos to train on")
     parser.add_argument(
-        "--minutes", type=float, default=5, help="of training for each; whole epochs are closest to it if they are many"
+        "--minutes", type=float, default=3, help="of training for each; whole epochs are closest to it if they are many"
     )
     parser.add_argument("--limit", type=int, default=500, help="photos to measure with, evenly spaced")
     parser.add_argument("--only", nargs="*", default=[], help="rows whose names contain one of these words")
@@ -87,7 +87,7 @@ def main() -> None:
 def _recipe(args: argparse.Namespace, changes: dict[str, str], store: Path) -> Recipe:
     flags = {
         "data.train": str(args.training), "data.limit": str(args.count), "data.variants": "1", "data.features": str(store),
-        "data.validation_limit": "200", "machine.compile": "off", "panels": "0", "checkpoint_minutes": "0", **changes,
+        "data.validation_limit": "200", "optimizer.warmup": "50", "ema": "0.99", "panels": "0", "checkpoint_minutes": "0", **changes,
     }  # fmt: skip
     name = flags.pop("", "tokens")
     if flags["data.variants"] == "0":
