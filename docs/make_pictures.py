@@ -1,4 +1,4 @@
-"""Makes the README's pictures: grey, coloured by the bundled model, original; and what hints do. `.venv/bin/python docs/make_pictures.py`"""
+"""Makes the README's pictures: grey, coloured by the bundled model, original; what hints do; and failures. `.venv/bin/python docs/make_pictures.py`"""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
+from skimage import data
+from sklearn.datasets import load_sample_images
 
 from hashigo.apply import Model, load
 from hashigo.demo import bundled_photos
@@ -22,23 +24,32 @@ HINTS = (
 
 
 def main() -> None:
-    """Writes both pictures."""
+    """Writes the pictures."""
     model, photos = load("colorizer"), bundled_photos()
     _kinds(model, photos)
     _hints(model, photos["coffee"])
+    _failures(model)
 
 
 def _kinds(model: Model, photos: dict[str, Photo]) -> None:
     """docs/pictures/photos.jpg: a row for each kind, a column for each photo."""
-    rows = []
-    for kind in ("grey", "coloured", "original"):
-        row = []
-        for name in NAMES:
-            original = photos[name]
-            photo = {"grey": _grey(original), "coloured": model.apply(_grey(original)), "original": original}[kind]
-            row.append(_at_height(photo))
-        rows.append(row)
-    _write(rows, "photos.jpg")
+    _write(_rows(model, [photos[name] for name in NAMES], HEIGHT), "photos.jpg")
+
+
+def _failures(model: Model) -> None:
+    """docs/pictures/failures.jpg: photos of scikit-learn and scikit-image, likewise; the last two are grey themselves."""
+    pictures = *load_sample_images().images, data.coins(), data.grass()
+    _write(
+        _rows(model, [Photo(np.asarray(Image.fromarray(picture).convert("RGB"))) for picture in pictures], 200),
+        "failures.jpg",
+    )
+
+
+def _rows(model: Model, originals: list[Photo], height: int) -> list[list[np.ndarray]]:
+    """Grey, coloured and original photos."""
+    greys = [_grey(original) for original in originals]
+    coloured = [model.apply(grey) for grey in greys]
+    return [[_at_height(photo, height) for photo in row] for row in (greys, coloured, originals)]
 
 
 def _hints(model: Model, original: Photo) -> None:
@@ -55,12 +66,12 @@ def _grey(photo: Photo) -> Photo:
     return replace(photo, pixels=np.asarray(Image.fromarray(photo.pixels).convert("L")))
 
 
-def _at_height(photo: Photo) -> np.ndarray:
-    return photo.resized(HEIGHT, round(HEIGHT * photo.width / photo.height)).clip(0, 1)
+def _at_height(photo: Photo, height: int = HEIGHT) -> np.ndarray:
+    return photo.resized(height, round(height * photo.width / photo.height)).clip(0, 1)
 
 
 def _write(rows: list[list[np.ndarray]], name: str) -> None:
-    """Rows of pictures (3, HEIGHT, W), as wide as each other, with white between them."""
+    """Rows of pictures (3, H, W), as wide as each other, with white between them."""
     gap = ((0, 0), (0, GAP), (0, GAP))
     lines = [np.concatenate([np.pad(one, gap, constant_values=1) for one in row], axis=2) for row in rows]
     picture = np.concatenate(lines, axis=1)[:, :-GAP, :-GAP]
