@@ -24,6 +24,11 @@ def _hash(x: Array) -> Array:
     return x ^ (x >> 16)
 
 
+def step_seed(seed: int, step: int) -> int:
+    """A seed for what a network itself draws in a training step, such as latents or dropout, so that a resumed run draws the same."""
+    return int(_hash(_hash((seed * 0x9E3779B1 + 0x3C6EF372) & _MASK) ^ (step & _MASK)))
+
+
 class PictureRng:
     """A source of random numbers with one independent stream for each picture of a batch.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -61,6 +61,18 @@ class Network(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["au
     def context_pixels(self) -> int | None:
         """How far an answer looks around; None if it sees the whole picture and must not be tiled."""
         return self.contract.context_pixels
+
+    def check_batch(self, x: object) -> None:
+        """Checks the shape of an input.
+
+        Raises:
+            RecipeError: x is no tensor (N, in_channels, H, W), or of another size than the network's.
+        """
+        sides = ("height", "width") if self.fixed_size is None else self.fixed_size
+        right = isinstance(x, Tensor) and x.ndim == 4 and x.shape[1] == self.in_channels and 0 not in x.shape
+        if not right or not isinstance(x, Tensor) or self.fixed_size not in (None, tuple(x.shape[-2:])):
+            got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+            raise RecipeError(f"expected a tensor (N, {self.in_channels}, {sides[0]}, {sides[1]}), got {got}")
 
     @property
     def pretrainable(self) -> nn.Module | None:
@@ -122,3 +134,8 @@ class Network(nn.Module, PyTorchModelHubMixin, library_name="hashigo", tags=["au
         features: of `backbone_features`, if they are known.
         """
         return (self(x) if features is None else self(x, features)), None
+
+    @property
+    def criterion(self) -> Callable[[Tensor, Tensor], Tensor] | None:
+        """The network's own measure of an answer, which replaces the task's loss, such as a VAE's negative log likelihood: a function of (answer, target), or None."""
+        return None

@@ -6,8 +6,12 @@ import inspect
 
 from hashigo.errors import RecipeError, did_you_mean
 from hashigo.networks.base import Network
+from hashigo.networks.conv import Conv
+from hashigo.networks.dense import Dense
 from hashigo.networks.encoders.base import Pretrained
+from hashigo.networks.ladder import Ladder
 from hashigo.networks.unet import ENCODERS, UNet
+from hashigo.networks.vae import VAE
 from hashigo.networks.vit import ViT
 
 __all__ = [
@@ -21,7 +25,14 @@ __all__ = [
     "options_of",
 ]
 
-NETWORKS: dict[str, type[Network]] = {"unet": UNet, "vit": ViT}
+NETWORKS: dict[str, type[Network]] = {
+    "unet": UNet,
+    "vit": ViT,
+    "dense": Dense,
+    "conv": Conv,
+    "vae": VAE,
+    "ladder": Ladder,
+}
 """Every network by its name."""
 
 ARTICLE_UNET: dict[str, object] = {"width": 64, "depth": 4}

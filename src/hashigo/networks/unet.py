@@ -165,7 +165,7 @@ class UNet(Network, tags=["unet", "autoencoder"]):
         Raises:
             RecipeError: x has another shape.
         """
-        self._check_batch(x)
+        self._check(x)
         latent, skips = self._encode(self.pad(x))
         return latent, Skips(skips, self._answer_size(x))
 
@@ -210,7 +210,7 @@ class UNet(Network, tags=["unet", "autoencoder"]):
         Raises:
             RecipeError: x has another shape, or with a bottleneck, another size than the network's.
         """
-        self._check_batch(x)
+        self._check(x)
         return self._answer(x, features)
 
     def _answer(self, x: Tensor, features: Tensor | None) -> Tensor:
@@ -222,16 +222,20 @@ class UNet(Network, tags=["unet", "autoencoder"]):
         """The answer to x, and with a backbone, what its last block computed: (N, `contract.features`, h, w)."""
         if not self.contract.features or not isinstance(self.encoder, WithBackbone):
             return type(self).forward(self, x), None
-        self._check_batch(x)
+        self._check(x)
         features = self.backbone_features(x)
         height, width = (
             _up_to(side, self.encoder.backbone_side) // self.encoder.backbone_side for side in x.shape[-2:]
         )
         return self._answer(x, features), features[:, -self.contract.features :, :height, :width]
 
-    def _check_batch(self, x: object) -> None:
-        if not isinstance(x, Tensor) or x.ndim != 4 or x.shape[1] != self.in_channels or 0 in x.shape:
-            raise RecipeError(f"expected a tensor (N, {self.in_channels}, height, width), got {_shape_of(x)}")
+    def _check(self, x: Tensor) -> None:
+        if self.bottleneck is not None and isinstance(x, Tensor) and x.ndim == 4 and tuple(x.shape[-2:]) != self.size:
+            raise RecipeError(
+                f"expected pictures of {self.size} (a bottleneck fixes the size), got {tuple(x.shape[-2:])}; "
+                "resize them, or train a network without bottleneck"
+            )
+        self.check_batch(x)
 
     def _check_encoded(self, latent: object, skips: object) -> None:
         channels = (
@@ -283,11 +287,6 @@ class UNet(Network, tags=["unet", "autoencoder"]):
     def pad(self, x: Tensor) -> Tensor:
         """The batch with its last row and column repeated up to the next multiple of `multiple`; unchanged if it fits."""
         height, width = x.shape[-2:]
-        if self.bottleneck is not None and (height, width) != self.size:
-            raise RecipeError(
-                f"expected pictures of {self.size} (a bottleneck fixes the size), got {(height, width)}; "
-                "resize them, or train a network without bottleneck"
-            )
         step = self.multiple
         down, right = _up_to(height, step) - height, _up_to(width, step) - width
         # an exported graph must serve every size, so there the padding may not depend on this one

@@ -97,9 +97,7 @@ class ViT(Network, tags=["vit", "autoencoder"]):
 
     def backbone_features(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W), padded to multiples of `pixels` → the tokens, (N, blocks·384, H/pixels, W/pixels)."""
-        if not isinstance(x, Tensor) or x.ndim != 4 or x.shape[1] != self.in_channels or 0 in x.shape:
-            got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
-            raise RecipeError(f"expected a tensor (N, {self.in_channels}, height, width), got {got}")
+        self.check_batch(x)
         return self.transformer.tokens_of(x[:, :1], self.pixels)
 
 

@@ -12,15 +12,16 @@ from dataclasses import asdict, fields
 from hashigo.errors import RecipeError, did_you_mean
 from hashigo.tasks.base import Task
 from hashigo.tasks.colorizing import MOST_REWARD, VIVID, Colorize, ColorizeBins, ColorizeRgb
-from hashigo.tasks.restoring import Autoencode, AutoencodeGrey, Denoise
+from hashigo.tasks.restoring import Autoencode, AutoencodeBinary, AutoencodeGrey, Denoise
 
 __all__ = [
-    "MOST_REWARD", "TASKS", "VIVID", "Autoencode", "AutoencodeGrey", "Colorize", "ColorizeBins", "ColorizeRgb", "Denoise", "Task",
+    "MOST_REWARD", "TASKS", "VIVID", "Autoencode", "AutoencodeBinary", "AutoencodeGrey", "Colorize", "ColorizeBins", "ColorizeRgb", "Denoise", "Task",
     "make_task", "task_config",
 ]  # fmt: skip
 
 TASKS: dict[str, type[Task]] = {
-    task.name: task for task in (Autoencode, AutoencodeGrey, ColorizeRgb, Colorize, ColorizeBins, Denoise)
+    task.name: task
+    for task in (Autoencode, AutoencodeGrey, AutoencodeBinary, ColorizeRgb, Colorize, ColorizeBins, Denoise)
 }
 """Every task by its name."""
 

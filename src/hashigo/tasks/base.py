@@ -51,6 +51,10 @@ class Task:
         """
         return losses.get_loss(loss)
 
+    def drawn(self, rgb: Array, rng: PictureRng) -> Array:
+        """The picture, where it is itself random, such as one of black and white dots; (N, 3, H, W). Input and target are made of it."""
+        return rgb
+
     def degrade(self, rgb: Array, rng: PictureRng) -> Array:
         """The picture with the random damage that the task repairs; (N, 3, H, W). None by default."""
         return rgb
@@ -95,6 +99,7 @@ class Task:
         """Training pair (input, target) of a picture or a batch; without `rng` nothing is degraded. Never overridden."""
         if rng is None:
             return self.encode(rgb), self.target(rgb)
+        rgb = self.drawn(rgb, rng)
         return self.vary(self.encode(self.degrade(rgb, rng)), rgb, rng), self.target(rgb)
 
     def shown(self, x: Array) -> Array:

@@ -48,6 +48,23 @@ class AutoencodeGrey(Task):
 
 
 @dataclass(frozen=True)
+class AutoencodeBinary(AutoencodeGrey):
+    """Like `autoencode-grey` with pixels that are 0 or 1: each time, they are drawn with their luma as the probability of 1.
+
+    This is how binarized MNIST is made for variational autoencoders (Salakhutdinov & Murray 2008), here anew for each epoch. Nothing is drawn when the task is applied.
+    """
+
+    name: ClassVar[str] = "autoencode-binary"
+
+    def drawn(self, rgb: Array, rng: PictureRng) -> Array:
+        """Black and white pixels, (N, 3, H, W)."""
+        y = color.luma(rgb)
+        xp = array_namespace(y)
+        dots = xp.astype(rng.uniform(*y.shape[1:]) < y, y.dtype)
+        return xp.concat([dots, dots, dots], axis=-3)
+
+
+@dataclass(frozen=True)
 class Denoise(Task):
     """Removes Gaussian noise of unknown strength.
 

@@ -15,7 +15,7 @@ from hashigo.data.loader import Batch
 from hashigo.errors import RecipeError, TrainingError
 from hashigo.networks.base import Network
 from hashigo.networks.encoders.base import Pretrained
-from hashigo.randomness import PictureRng
+from hashigo.randomness import PictureRng, step_seed
 from hashigo.tasks import Task, task_config
 from hashigo.training.recipe import OptimizerRecipe
 from hashigo.training.step import Criterion, Step, step
@@ -174,6 +174,8 @@ class Restorer(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch, augmented by (seed, epoch, index)."""
         rng = self.training_rng(batch.version, batch.indices)
+        place = self.trainer.global_step * self.trainer.world_size + self.global_rank
+        torch.manual_seed(step_seed(self.seed, place))  # for dropout and latents
         loss = self._loss(batch, rng) if self.teachers is None else self._taught(batch, rng, self.teachers)
         self.train_loss.add(loss, len(batch.rgb))
         self._watch(loss, batch)
@@ -196,7 +198,7 @@ class Restorer(LightningModule):
             loss = self.teacher_share * teachers.loss(made.output, opinion)
         coloured = (batch.rgb.amax(dim=1) - batch.rgb.amin(dim=1)).flatten(1).mean(dim=1) > GREY
         if coloured.any():
-            shown = Step(made.x, made.output[coloured], made.target[coloured], None)
+            shown = Step(made.x, made.output[coloured], made.target[coloured], None, made.criterion)
             loss = loss + (1 - self.teacher_share) * coloured.float().mean() * shown.loss(self.loss)
         return loss if made.own is None else loss + made.own
 
@@ -224,6 +226,7 @@ class Restorer(LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Adds the loss of one validation batch; damage is the same in every epoch."""
+        torch.manual_seed(step_seed(self.seed + 1, batch_idx))
         loss = self._loss(batch, self.validation_rng(batch.version, batch.indices))
         self.val_loss.add(loss, len(batch.rgb))
 

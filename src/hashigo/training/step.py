@@ -31,17 +31,19 @@ class Step:
     """The task's target, at the output's size."""
     own: Tensor | None
     """The network's own loss, such as a VAE's KL divergence; None if it has none."""
+    criterion: Criterion | None = None
+    """The network's own measure of an answer, which replaces the task's loss; None if it has none."""
 
     def loss(self, criterion: Criterion) -> Tensor:
         """The loss of the batch, a scalar."""
         with torch.autocast(self.output.device.type, enabled=False):
-            loss = criterion(self.output, self.target)
+            loss = (self.criterion or criterion)(self.output, self.target)
             return loss if self.own is None else loss + self.own
 
     def losses(self, criterion: Criterion) -> list[float]:
-        """The task's loss of each picture of the batch."""
+        """The loss of each picture's answer, without the network's own loss."""
         pairs = zip(self.output[:, None], self.target[:, None], strict=True)
-        return [float(criterion(output, target)) for output, target in pairs]
+        return [float((self.criterion or criterion)(output, target)) for output, target in pairs]
 
 
 def step(network: Network, task: Task, rgb: Tensor, rng: PictureRng | None = None, *, run: Run | None = None) -> Step:
@@ -63,7 +65,7 @@ def through(network: Network, x: Tensor, target: Tensor, *, run: Run | None = No
     """Like `step`, for given inputs and targets."""
     output, own = (run or network.own_loss)(x)
     with torch.autocast(x.device.type, enabled=False):
-        return Step(x, output.float(), reduced(target, network.answer_scale), own)
+        return Step(x, output.float(), reduced(target, network.answer_scale), own, network.criterion)
 
 
 def step_loss(

@@ -28,7 +28,8 @@ from hashigo.data.loader import Loader, ResidentPictures
 from hashigo.errors import RecipeError, TrainingError
 from hashigo.files import atomic_path
 from hashigo.networks.base import Network
-from hashigo.randomness import PictureRng
+from hashigo.networks.variational import drawing_from
+from hashigo.randomness import PictureRng, step_seed
 from hashigo.tasks import make_task
 from hashigo.training.module import Average, make_optimizer
 from hashigo.training.recipe import MachineRecipe, Recipe
@@ -93,6 +94,10 @@ class Together:
         self.loss = self.task.criterion(recipe.loss or self.task.loss)
         self.epoch = 0
         alone = [self._first(seed) for seed in self.seeds]
+        if len(alone) > 1 and alone[0].criterion is not None:
+            raise RecipeError(
+                f"seeds: expected one at a time for the network {recipe.network.name!r}, which has a loss of its own, got {len(alone)}"
+            )
         self._network = alone[
             0
         ].train()  # if it is alone, it is trained itself; otherwise all use it with their own weights
@@ -133,7 +138,8 @@ class Together:
                 self.task.pair(batch.rgb, PictureRng(seed, self.epoch, batch.indices))
                 for seed, batch in zip(self.seeds, batches, strict=True)
             ]
-            averages.add(self._step([x for x, _ in pairs], [y for _, y in pairs]), len(batches[0].rgb))
+            with drawing_from(self._generator(number)):
+                averages.add(self._step([x for x, _ in pairs], [y for _, y in pairs]), len(batches[0].rgb))
         self.epoch += 1
         losses = (averages.total / averages.count).tolist() if averages.total is not None else []
         for seed, loss in zip(self.seeds, losses, strict=True):
@@ -143,6 +149,12 @@ class Together:
                     "machine.precision=fp32"
                 )
         return [float(loss) for loss in losses]
+
+    def _generator(self, number: int) -> torch.Generator | None:
+        """What a network alone draws its latents from in a step: the same whatever other threads do, and after a restart."""
+        if len(self.seeds) > 1:
+            return None
+        return torch.Generator().manual_seed(step_seed(self.seeds[0], self.epoch * len(self.loaders[0]) + number))
 
     def _step(self, inputs: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
         """One step of the optimizer; returns the losses, (S,)."""
