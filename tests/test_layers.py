@@ -42,7 +42,7 @@ WITH_TORCH = {
 LIGHT = {
     "networks.__init__",
     "networks.contract", "training.__init__", "training.recipe", "studies.__init__", "studies.settings", "studies.purity.__init__",
-    "studies.purity.settings", "studies.restoration.__init__", "studies.restoration.settings",
+    "studies.purity.settings", "studies.generate.__init__", "studies.generate.settings", "studies.restoration.__init__", "studies.restoration.settings",
 }  # fmt: skip
 """Files of those that may not: `import hashigo` and the help of a command pass by them."""
 

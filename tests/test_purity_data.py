@@ -14,7 +14,7 @@ import hashigo.studies.purity.network as network_module
 import hashigo.studies.purity.report as report_module
 from hashigo.data import has_split, open_dataset
 from hashigo.errors import DataError, RecipeError, TrainingError
-from hashigo.studies.purity.data import load_pictures
+from hashigo.studies.labelled import load_pictures
 from hashigo.studies.purity.run import run_purity
 from hashigo.studies.purity.settings import PRESETS, PuritySettings
 

@@ -25,9 +25,11 @@ from hashigo.errors import DataError, RecipeError
 from hashigo.models import open_model
 from hashigo.pages.page import Page
 from hashigo.studies.folder import StudyFolder
+from hashigo.studies.labelled import AboutPictures, load_pictures
+from hashigo.studies.lanes import Lanes
 from hashigo.studies.purity.claims import claims
-from hashigo.studies.purity.results import AboutPictures, ClusterScores, Probe, Scores, TrainingRun
-from hashigo.studies.purity.run import Lanes, load_pictures, run_purity
+from hashigo.studies.purity.results import ClusterScores, Probe, Scores, TrainingRun
+from hashigo.studies.purity.run import run_purity
 from hashigo.studies.purity.settings import CONDITIONS, PRESETS, SWEEP, PuritySettings
 
 TINY = PuritySettings(

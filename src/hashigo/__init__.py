@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hashigo.errors import HashigoError
     from hashigo.image.photo import Photo, read, write
     from hashigo.latents.extract import features
+    from hashigo.latents.sampling import sample
     from hashigo.models.onnx import export_onnx
     from hashigo.networks import UNet
     from hashigo.tasks import TASKS, Task, make_task
@@ -40,6 +41,7 @@ __all__ = [
     "open_dataset",
     "purity",
     "read",
+    "sample",
     "train",
     "write",
 ]
@@ -52,6 +54,7 @@ _HOMES = {
     "hashigo.models.onnx": ("export_onnx",),
     "hashigo.image.photo": ("Photo", "read", "write"),
     "hashigo.latents.extract": ("features",),
+    "hashigo.latents.sampling": ("sample",),
     "hashigo.networks": ("UNet",),
     "hashigo.training.recipe": ("Recipe",),
     "hashigo.tasks": ("TASKS", "Task", "make_task"),

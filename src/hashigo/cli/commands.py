@@ -13,6 +13,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("hashigo.cli.serve", "start a web page and an HTTP API for colorizing photos"),
     "train": ("hashigo.cli.train", "train a model on your own pictures"),
     "study": ("hashigo.cli.study", "repeat the article's experiments on any pictures and write a report"),
+    "generate": ("hashigo.cli.generate", "draw new pictures with a model that can, such as a ladder VAE"),
     "features": ("hashigo.cli.features", "extract features from any layer into an .npz file"),
     "evaluate": ("hashigo.cli.evaluate", "measure how close a model's results are to the originals"),
     "export": ("hashigo.cli.export", "export a model to ONNX"),

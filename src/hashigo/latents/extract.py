@@ -113,7 +113,7 @@ def _reader(network: nn.Module, layer: str) -> Iterator[Callable[[Tensor], Tenso
 
 
 @contextmanager
-def _evaluating(network: nn.Module, device: torch.device) -> Iterator[None]:
+def evaluating(network: nn.Module, device: torch.device) -> Iterator[None]:
     """The network on `device`, in evaluation mode, without gradients, in float32; afterwards its state is restored."""
     modes = [(module, module.training) for module in network.modules()]
     home = next((value.device for value in network.parameters()), device)
@@ -206,7 +206,7 @@ def gather(
     )
     rows, done = np.empty((0, 0), np.float32), 0
     shape: tuple[int, ...] = ()
-    with _evaluating(network, where), _reader(network, layer) as read:
+    with evaluating(network, where), _reader(network, layer) as read:
         for batch in chain.from_iterable(loaders):
             # channels last suits convolutions on the CPU too; values stay the same up to rounding
             output = read(task.encode(batch.rgb).contiguous(memory_format=torch.channels_last))
@@ -317,7 +317,7 @@ def features(
         ModelError: no such model. PictureError, DataError: no pictures, or unreadable ones. RecipeError: see
         `extract`. MissingExtraError: torch is not installed.
     """
-    network, task, side = _opened(model, size)
+    network, task, side = opened(model, size)
     check_layer(network, layer)  # before files are read
     latents = gather(
         network, task, [_set_of(pictures, side)],
@@ -334,7 +334,7 @@ def side_of(folder: ModelFolder, size: int = 0) -> int:
     return height if height == width else 0
 
 
-def _opened(model: ModelLike, size: int) -> tuple[nn.Module, Task, int]:
+def opened(model: ModelLike, size: int) -> tuple[nn.Module, Task, int]:
     """Network, task and side."""
     if isinstance(model, tuple) and len(model) == 2 and isinstance(model[0], nn.Module):
         return model[0], model[1], size

@@ -99,22 +99,25 @@ class Ladder(VAE):
         ratio = torch.stack([q.log_prob(z) - p.log_prob(z) for z, q, p in levels])
         return Inference(self._picture(y), latents, kl, ratio)
 
-    def generate(
+    def drawn(
         self, latents: Sequence[Tensor | None], count: int, *, mean: bool = False, skips: Sequence[Tensor] = ()
-    ) -> Tensor:
-        """New pictures, (count, out_channels, H, W). Whatever `latents` leaves open is drawn from the priors, or with `mean` is their means."""
+    ) -> tuple[Tensor, list[Tensor]]:
+        """New pictures, (count, out_channels, H, W), and their latents. Those that are None are drawn from the priors, or with `mean` are their means."""
         given = iter(latents)
-        y = self._widened(self._prior_latent(next(given), count, mean))
+        z = self._prior_latent(next(given), count, mean)
+        all_latents = [z]
+        y = self._widened(z)
         for level in reversed(range(self.depth)):
             y = self.up[level](y)
             if (rung := self._rung(level)) is not None:
-                z = next(given)
-                if z is None:
+                chosen = next(given)
+                if chosen is None:
                     prior = rung.prior_of(y)
-                    z = prior.mean if mean else prior.draw()
-                y = rung.joined(y, z)
+                    chosen = prior.mean if mean else prior.draw()
+                y = rung.joined(y, chosen)
+                all_latents.append(chosen)
             y = self.fuse[level](y)
-        return self._picture(y)
+        return self._picture(y), all_latents
 
     def encode(self, x: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
         """(N, in_channels, H, W) → the mean of the uppermost latent, (N, units), and those of the others, from the top down."""

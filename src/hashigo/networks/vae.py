@@ -92,12 +92,12 @@ class VAE(Variational):
         kl, ratio = posterior.kl(prior), posterior.log_prob(z) - prior.log_prob(z)
         return Inference(self.decode(z, skips), [z], kl[None], ratio[None])
 
-    def generate(
+    def drawn(
         self, latents: Sequence[Tensor | None], count: int, *, mean: bool = False, skips: Sequence[Tensor] = ()
-    ) -> Tensor:
-        """New pictures, (count, out_channels, H, W). skips: those of other pictures, for the network's skip connections; by default zeros."""
+    ) -> tuple[Tensor, list[Tensor]]:
+        """New pictures, (count, out_channels, H, W), and their latents. skips: those of other pictures, for the network's skip connections; by default zeros."""
         z = self._prior_latent(latents[0], count, mean)
-        return self.decode(z, skips)
+        return self.decode(z, skips), [z]
 
     def encode(self, x: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
         """(N, in_channels, H, W) → the mean of the latent, (N, units), and the skips, outermost first."""

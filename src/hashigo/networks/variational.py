@@ -158,7 +158,7 @@ class Inference:
 
 
 class Variational(Network, tags=["vae"]):
-    """The base class of variational autoencoders. A network sets `likelihood`, `free_bits` and `warmup`, and defines `infer` and `generate`.
+    """The base class of variational autoencoders. A network sets `likelihood`, `free_bits` and `warmup` with `set_up`, and defines `infer` and `drawn`.
 
     Attributes:
         levels: The names of its latents, from the top down.
@@ -193,12 +193,21 @@ class Variational(Network, tags=["vae"]):
         """
         raise NotImplementedError
 
-    def generate(self, latents: Sequence[Tensor | None], count: int, *, mean: bool = False) -> Tensor:
-        """New pictures, (count, out_channels, H, W), as means of p(x | z); nothing of an encoder is used.
+    def drawn(
+        self, latents: Sequence[Tensor | None], count: int, *, mean: bool = False, skips: Sequence[Tensor] = ()
+    ) -> tuple[Tensor, list[Tensor]]:
+        """New pictures as means of p(x | z), (count, out_channels, H, W), and the latents of each level; nothing of an encoder is used.
 
         latents: for each level its values (count, …), or None to draw them from the prior; with `mean`, the prior's means are taken.
+        skips: for networks with deterministic skip connections, those of other pictures.
         """
         raise NotImplementedError
+
+    def generate(
+        self, latents: Sequence[Tensor | None], count: int, *, mean: bool = False, skips: Sequence[Tensor] = ()
+    ) -> Tensor:
+        """New pictures, (count, out_channels, H, W), as `drawn` gives them."""
+        return self.drawn(latents, count, mean=mean, skips=skips)[0]
 
     def sample(self, count: int) -> Tensor:
         """`count` new pictures, (count, out_channels, H, W)."""

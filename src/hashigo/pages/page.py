@@ -91,6 +91,15 @@ class Page:
             narrow = 1
         self.parts.append(_figure(f'<div class=row style="--n: {wide}; --few: {narrow}">{cells}</div>', caption))
 
+    def animations(self, files: Sequence[tuple[Text, Path]], caption: Text = "") -> None:
+        """Animated WebP files side by side, each under its label, unchanged."""
+        cells = ""
+        for label, path in files:
+            data = base64.b64encode(path.read_bytes()).decode()
+            picture = f'<img class=pixels loading=lazy alt="{escaped(english(label))}"{_both(label)} src="data:image/webp;base64,{data}">'
+            cells += f"<div><div class=label>{markup(label)}</div>{picture}</div>"
+        self.parts.append(_figure(f'<div class=row style="--n: {len(files)}; --few: 1">{cells}</div>', caption))
+
     def cards(self, cards: Sequence[Card]) -> None:
         """Groups of pictures, as many per line as fit; each picture can be enlarged."""
         self.parts.append(f"<div class=cards>{''.join(map(_card, cards))}</div>")

@@ -77,6 +77,12 @@ STUDIES: dict[str, Study] = {
             "hashigo.studies.purity.settings:PRESETS",
             "hashigo.studies.purity.run:run_purity",
         ),
+        Study(
+            "generate",
+            "can skip connections be used in a variational autoencoder, which draws pictures from random numbers?",
+            "hashigo.studies.generate.settings:PRESETS",
+            "hashigo.studies.generate.run:run_generate",
+        ),
     )
 }
 """Every study by its name."""

@@ -18,9 +18,13 @@ from hashigo.studies.settings import Settings
 S = TypeVar("S", bound=Settings)
 
 
-def say_claims(page: Page, claims: Sequence[Claim]) -> None:
-    """The article's claims, each with its verdict and evidence."""
-    page.heading(Words("The article's claims", "記事の主張"))
+ARTICLE_CLAIMS = Words("The article's claims", "記事の主張")
+"""The usual heading above claims."""
+
+
+def say_claims(page: Page, claims: Sequence[Claim], heading: Words = ARTICLE_CLAIMS) -> None:
+    """Claims, by default the article's, each with its verdict and evidence."""
+    page.heading(heading)
     for claim in claims:
         page.verdict(claim.text, claim.verdict, claim.evidence)
 

@@ -3,36 +3,35 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 
 from hashigo.clustering import Clustering, cluster, contingency, linear_probe, scores
 from hashigo.data import PictureSet
 from hashigo.data.loader import Loader, ResidentPictures
 from hashigo.data.pictures import evenly
-from hashigo.errors import DataError, TrainingError
+from hashigo.errors import TrainingError
 from hashigo.latents.extract import empty_rows, extract
 from hashigo.machine import quarter_of_memory
 from hashigo.models.folder import load_network, open_model, save_model
 from hashigo.networks.base import Network
 from hashigo.studies.folder import StudyFolder
-from hashigo.studies.purity.data import LabelledPictures
+from hashigo.studies.labelled import LabelledPictures
+from hashigo.studies.lanes import GoOn
 from hashigo.studies.purity.results import ClusterScores, FeatureMeasures, History, Probe, Scores, SweepRow, TrainingRun
 from hashigo.studies.purity.settings import SWEEP, PuritySettings
 from hashigo.studies.serializing import Json, from_json, json_object
 from hashigo.studies.settings import Say
+from hashigo.studies.states import UNREADABLE
 from hashigo.tasks import Task
 from hashigo.training.recipe import Recipe
 from hashigo.training.step import step_loss
 from hashigo.training.together import Together, stored_epoch
-
-GoOn = Callable[[], bool]
 
 
 def _device() -> str:
@@ -193,10 +192,6 @@ class _Histories:
 def _state(study: StudyFolder, name: str, seed: int) -> Path:
     """The path of a network's state until it is finished."""
     return study.path / "states" / f"{name}-{seed}.safetensors"
-
-
-UNREADABLE = (SafetensorError, OSError, KeyError, TypeError, ValueError, DataError)
-"""Errors raised by reading a state that is damaged or from an earlier version."""
 
 
 def _epoch_of(state: Path, say: Say) -> int | None:

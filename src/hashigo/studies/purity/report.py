@@ -17,8 +17,8 @@ from hashigo.pages.plots import LEGEND, Row, curves, intervals, matrix, scatter
 from hashigo.pages.words import Text, Words, filled
 from hashigo.studies.claims import Interval
 from hashigo.studies.folder import Facts, StudyFolder
+from hashigo.studies.labelled import LabelledPictures
 from hashigo.studies.purity import texts
-from hashigo.studies.purity.data import LabelledPictures
 from hashigo.studies.purity.network import raw_values, reconstructions, stored_latents
 from hashigo.studies.purity.results import (
     BaselineSummary,

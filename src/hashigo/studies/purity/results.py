@@ -11,21 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hashigo.studies.claims import Claim, Interval
-
-
-@dataclass(frozen=True, kw_only=True)
-class AboutPictures:
-    """A description of the pictures; the digest is a checksum."""
-
-    source: str
-    train: int
-    test: int
-    size: tuple[int, int]
-    """(H, W)."""
-    channels: int
-    labels: int
-    left_out: int
-    digest: str
+from hashigo.studies.labelled import AboutPictures
 
 
 @dataclass(frozen=True, kw_only=True)

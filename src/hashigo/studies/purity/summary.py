@@ -11,8 +11,8 @@ from scipy import stats
 from hashigo.errors import DataError
 from hashigo.studies.claims import interval
 from hashigo.studies.folder import StudyFolder
+from hashigo.studies.labelled import LabelledPictures
 from hashigo.studies.purity.claims import claims, lost_by_pooling
-from hashigo.studies.purity.data import LabelledPictures
 from hashigo.studies.purity.results import (
     BaselineSummary,
     ClusterScores,

@@ -1,10 +1,11 @@
-"""The pictures of the purity study: labelled, of one size, for training and for scoring."""
+"""Labelled pictures of one size, for training and for scoring."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,11 +15,48 @@ from hashigo.data import PictureSet, has_split, open_dataset
 from hashigo.data.loader import ResidentPictures
 from hashigo.data.splitting import split_off
 from hashigo.errors import DataError
-from hashigo.studies.purity.results import AboutPictures
-from hashigo.studies.purity.settings import PuritySettings
 
 STEP = 4
 """The networks halve pictures twice, so sides are multiples of this."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AboutPictures:
+    """A description of the pictures; the digest is a checksum."""
+
+    source: str
+    train: int
+    test: int
+    size: tuple[int, int]
+    """(H, W)."""
+    channels: int
+    labels: int
+    left_out: int
+    digest: str
+
+
+class Settings(Protocol):
+    """The settings that say which pictures to take; see `PuritySettings`."""
+
+    @property
+    def data(self) -> str:
+        """A labelled dataset."""
+
+    @property
+    def data_root(self) -> str:
+        """Folder with the named datasets."""
+
+    @property
+    def size(self) -> int:
+        """Side of the pictures, or 0."""
+
+    @property
+    def pictures(self) -> int:
+        """Most training pictures, or 0."""
+
+    @property
+    def test_pictures(self) -> int:
+        """Most test pictures, or 0."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +104,7 @@ class LabelledPictures:
         )
 
 
-def load_pictures(settings: PuritySettings) -> LabelledPictures:
+def load_pictures(settings: Settings) -> LabelledPictures:
     """The labelled training and test pictures, all of one size that the network can halve twice.
 
     A set without a test split is divided.
@@ -102,7 +140,7 @@ def _labelled(pictures: PictureSet) -> tuple[PictureSet, int]:
     known = np.zeros(len(pictures), bool) if pictures.labels is None else pictures.labels >= 0
     if not known.any():
         raise DataError(
-            f"{pictures.source}: expected a label for each picture, found none; purity compares clusters with labels: give "
+            f"{pictures.source}: expected a label for each picture, found none; the study compares its results with labels: give "
             "a folder with one sub-folder per class, or mnist, digits, cifar10"
         )
     left_out = len(pictures.skipped) + int((~known).sum())
