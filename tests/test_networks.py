@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from hashigo.errors import RecipeError
 from hashigo.networks import ARTICLE_SMALL_UNET, NETWORKS, UNet, make_network
-from hashigo.networks.unet import SKIPS
+from hashigo.networks.skips import SKIPS
 from photos import batch
 from tiny import as_trained
 
@@ -318,3 +318,67 @@ def test_the_registry_makes_what_it_names() -> None:
     small: dict[str, dict[str, Any]] = {"unet": {"width": 1, "depth": 1}}
     for name, kind in NETWORKS.items():
         assert type(make_network(name, **small.get(name, {}))) is kind
+
+
+# --- remedies against skip connections that bypass the latent -----------------------------------------------
+
+
+def test_gates_are_closed_at_first_and_open_with_training() -> None:
+    torch.manual_seed(0)
+    gated, zeroed = UNet(width=2, depth=2, skips="gated").eval(), UNet(width=2, depth=2, skips="zeroed").eval()
+    zeroed.load_state_dict({name: value for name, value in gated.state_dict().items() if "gates" not in name})
+    x = photos(16, 16)
+    torch.testing.assert_close(gated(x), zeroed(x))
+    gated(x).sum().backward()
+    gates = [parameter for name, parameter in gated.named_parameters() if "gates" in name]
+    assert len(gates) == 2
+    assert all(gate.grad is not None and gate.grad.abs().max() > 0 for gate in gates)
+
+
+def test_dropped_skips_carry_zeros_in_training_only() -> None:
+    network = small(skip_dropout=0.5)
+    connections, features = network.connections, torch.ones(400, 2, 3, 3)
+    assert connections(0, features) is features
+    connections.train()
+    kept = connections(0, features)
+    assert kept is not None
+    assert set(kept.unique().tolist()) == {0.0, 1.0}
+    assert torch.equal(kept.amax(dim=(1, 2, 3)), kept.amin(dim=(1, 2, 3))), "a picture's skip is dropped as a whole"
+    assert 150 < kept.amax(dim=(1, 2, 3)).sum() < 250
+
+
+@pytest.mark.parametrize(
+    ("fade", "strengths"), [("in", [0, 0.25, 0.5, 0.75, 1, 1]), ("out", [1, 0.75, 0.5, 0.25, 0, 0])]
+)
+def test_skips_fade_over_training_steps(fade: str, strengths: list[float], tmp_path: Path) -> None:
+    network = UNet(width=2, depth=2, skip_fade=fade, skip_steps=4).train()
+    seen, features = [], torch.ones(1, 2, 1, 1)
+    for _ in strengths:
+        passed = network.connections(0, features)
+        assert passed is not None
+        seen.append(float(passed.mean()))
+        network.own_loss(photos(8, 8))
+    assert seen == pytest.approx(strengths)
+    network.save_pretrained(tmp_path)
+    again = UNet.from_pretrained(tmp_path).eval()
+    torch.testing.assert_close(again(photos(8, 8)), network.eval()(photos(8, 8)))
+
+
+def test_the_latent_alone_is_compared_with_the_answer() -> None:
+    network, x = small(alone=2.0), photos(16, 24)
+    with torch.no_grad():
+        answer, loss = network.own_loss(x)
+        latent, skips = network.encode(x)
+        alone = network.decode(latent, [torch.zeros_like(skip) for skip in skips])
+    torch.testing.assert_close(answer, network(x))
+    assert loss is not None
+    torch.testing.assert_close(loss, 2 * (alone[..., :16, :24] - answer).square().mean(dim=1).sum(dim=(1, 2)).mean())
+    assert small().own_loss(x)[1] is None
+
+
+@pytest.mark.parametrize(
+    "options", [{"skip_dropout": 1.0}, {"skip_fade": "away"}, {"skip_steps": -1}, {"alone": "much"}]
+)
+def test_remedies_that_cannot_be(options: dict[str, Any]) -> None:
+    with pytest.raises(RecipeError, match=next(iter(options))):
+        UNet(**options)

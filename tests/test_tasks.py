@@ -121,9 +121,10 @@ def test_damage_reaches_the_input_only(name: str) -> None:
     rng = PictureRng(0, 0, np.arange(len(rgb)))
     x, y = task.pair(rgb, rng)
     np.testing.assert_array_equal(rgb, before)  # the loader's pictures are not written to
-    np.testing.assert_array_equal(y, task.target(rgb))
     again = PictureRng(0, 0, np.arange(len(rgb)))
-    np.testing.assert_array_equal(x, task.vary(task.encode(task.degrade(rgb, again)), rgb, again))
+    drawn = task.drawn(rgb, again)
+    np.testing.assert_array_equal(y, task.target(drawn))
+    np.testing.assert_array_equal(x, task.vary(task.encode(task.degrade(drawn, again)), drawn, again))
 
 
 def test_pair_is_never_overridden() -> None:
@@ -245,3 +246,27 @@ def test_a_wrong_option_is_told_the_near_one() -> None:
 def test_denoise_refuses_strengths_that_cannot_be(options: dict[str, Any]) -> None:
     with pytest.raises(RecipeError, match="denoise"):
         make_task("denoise", **options)
+
+
+def test_binary_pictures_are_drawn_with_their_luma_as_probability() -> None:
+    task, rgb = make_task("autoencode-binary"), np.repeat(batch(16, 24)[:1], 3000, axis=0)
+    x, y = task.pair(rgb, PictureRng(0, 0, np.arange(len(rgb))))
+    np.testing.assert_array_equal(x, y)
+    assert set(np.unique(x)) == {0.0, 1.0}
+    luma = task.target(rgb[:1])[0]
+    assert np.abs(x.mean(axis=0) - luma).max() < 5 * 0.5 / np.sqrt(3000)
+    again, _ = task.pair(rgb[5:7], PictureRng(0, 0, np.arange(5, 7)))
+    np.testing.assert_array_equal(again, x[5:7])
+    np.testing.assert_array_equal(task.pair(rgb[:1])[0][0], luma)
+
+
+@pytest.mark.parametrize("name", ["autoencode", "autoencode-grey"])
+def test_masked_pixels_are_black_in_the_input_only(name: str) -> None:
+    task, rgb = make_task(name, masked=0.3), batch(48, 64).clip(0.1, 1)
+    x, y = task.pair(rgb, PictureRng(0, 0, np.arange(len(rgb))))
+    hidden = (x == 0).all(axis=1)
+    assert hidden.mean() == pytest.approx(0.3, abs=0.02)
+    np.testing.assert_array_equal(np.where(hidden[:, None], y, x), y)
+    np.testing.assert_array_equal(y, make_task(name).target(rgb))
+    with pytest.raises(RecipeError, match="masked"):
+        make_task(name, masked=1.0)

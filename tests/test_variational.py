@@ -16,9 +16,10 @@ from torch import nn
 from hashigo.data import open_dataset
 from hashigo.errors import RecipeError
 from hashigo.networks.ladder import Ladder
+from hashigo.networks.noise import drawing_from
 from hashigo.networks.registry import make_network
 from hashigo.networks.vae import VAE
-from hashigo.networks.variational import Likelihood, Normal, Variational, drawing_from, importance_bound
+from hashigo.networks.variational import Likelihood, Normal, Variational, importance_bound
 
 TINY: dict[str, Any] = {"width": 8, "depth": 1, "units": 1, "size": (2, 2)}
 """A network for pictures of four pixels, which have 16 binary values, with a single latent value: everything can be enumerated."""

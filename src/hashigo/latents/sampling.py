@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from hashigo.errors import RecipeError
 from hashigo.latents.extract import ModelLike, evaluating, opened
+from hashigo.networks.noise import drawing_from
 from hashigo.networks.registry import NETWORKS
-from hashigo.networks.variational import Variational, drawing_from
+from hashigo.networks.variational import Variational
 
 TOGETHER = 256
 """Pictures that are drawn at once."""

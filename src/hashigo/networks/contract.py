@@ -109,6 +109,14 @@ def check_unet_options(options: Mapping[str, object]) -> None:
     coarse = options.get("coarse")
     if coarse is not None and not is_whole(coarse, 0, depth - 1):
         raise RecipeError(f"coarse: expected a skip's level, from 0 to {depth - 1}, or none, got {_shown(coarse)}")
+    for name, largest in (("skip_dropout", 0.999), ("alone", 1e6)):
+        value = options.get(name, 0.0)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= largest:
+            raise RecipeError(f"{name}: expected a number from 0 to {largest:g}, got {_shown(value)}")
+    if not is_whole(steps := options.get("skip_steps", 0), 0, LARGEST):
+        raise RecipeError(f"skip_steps: expected a whole number from 0 to {LARGEST:,}, got {_shown(steps)}")
+    if not isinstance(fade := options.get("skip_fade", "none"), str):
+        raise RecipeError(f"skip_fade: expected a name, got {_shown(fade)}")
     _check_middle(options, width << depth, depth)
     _check_skips(options.get("skips", "concat"))
 

@@ -24,8 +24,7 @@ from hashigo.networks.encoders.base import Encoder, FixedEncoder, WithBackbone
 from hashigo.networks.encoders.efficientnet import EfficientNetLite0
 from hashigo.networks.encoders.plain import PlainEncoder
 from hashigo.networks.encoders.vit import DinoV2Lite0
-
-SKIPS = ("concat", "none", "zeroed")
+from hashigo.networks.skips import FADES, SKIPS, SkipConnections
 
 
 class Bottleneck(nn.Module):
@@ -75,8 +74,8 @@ class UNet(Network, tags=["unet", "autoencoder"]):
         out_channels: Output channels.
         width: Channels of the outermost level (of the decoder); each deeper level has twice as many.
         depth: Number of times the sides are halved after the stem, which is also the number of possible skip connections.
-        skips: "concat", "none" or "zeroed" (the parameters of concat, but zeros instead of the features), for all levels or one for each,
-            outermost first.
+        skips: "concat", "none", "zeroed" (the parameters of concat, but zeros instead of the features) or "gated" (times a learned factor per
+            channel, 0 at first), for all levels or one for each, outermost first.
         bottleneck: Units of a dense bottleneck in the middle, or None. Fixes the picture size to `size`.
         size: (H, W) of the pictures; needed only with a bottleneck.
         latent_activation: Activation of the latent if there is no bottleneck (the bottleneck uses tanh).
@@ -91,6 +90,11 @@ class UNet(Network, tags=["unet", "autoencoder"]):
             (N, 512, H/64, W/64), has no activation.
         coarse: Level of a skip (0 is the outermost) that also gives an answer of its own through a 1×1 convolution, enlarged and added
             to the last level's before the activation; None: no such answer. What a skip knows then reaches the answer directly.
+        skip_dropout: The share of pictures for which a skip connection carries zeros in training, drawn for each level.
+        skip_fade: "in": skip connections grow from nothing to full strength during training, "out": the other way; "none": neither.
+        skip_steps: Training steps until that is over.
+        alone: Weight of an additional loss that makes the latent answer alone: the squared error, as in the article's loss, between the answer with zeros in
+            the skip connections and the real one.
 
     Initialization and BatchNorm follow Keras, for the article's curves: Glorot-uniform weights, zero biases,
     momentum 0.99 (0.01 in torch's terms), epsilon 1e-3.
@@ -116,13 +120,18 @@ class UNet(Network, tags=["unet", "autoencoder"]):
         context: bool = False,
         encoder: str = "plain",
         coarse: int | None = None,
+        skip_dropout: float = 0.0,
+        skip_fade: str = "none",
+        skip_steps: int = 0,
+        alone: float = 0.0,
     ) -> None:
         super().__init__()
         options: dict[str, object] = {
             "in_channels": in_channels, "out_channels": out_channels, "width": width, "depth": depth, "skips": skips,
             "bottleneck": bottleneck, "size": None if size is None else tuple(size) if isinstance(size, Sequence) else size,
             "latent_activation": latent_activation, "output_activation": output_activation, "residual": residual, "stem": stem,
-            "context": context, "encoder": encoder, "coarse": coarse,
+            "context": context, "encoder": encoder, "coarse": coarse, "skip_dropout": skip_dropout, "skip_fade": skip_fade,
+            "skip_steps": skip_steps, "alone": alone,
         }  # fmt: skip
         check_unet_options(options)
         self.depth, self.stem = depth, stem
@@ -132,6 +141,11 @@ class UNet(Network, tags=["unet", "autoencoder"]):
         if stem > 1 and bottleneck:
             raise RecipeError(f"stem: expected 1 where there is a bottleneck, got {stem}")
         self.skips = _skips_per_level(skips, depth)
+        if skip_fade not in FADES:
+            raise RecipeError(
+                f"skip_fade: expected {', '.join(FADES)}, got {skip_fade!r}; {did_you_mean(skip_fade, FADES)}"
+            )
+        self.alone = alone
         channels = [width * 2**level for level in range(depth + 1)]
         self.encoder: Encoder
         if encoder == "plain":
@@ -144,6 +158,7 @@ class UNet(Network, tags=["unet", "autoencoder"]):
         self.bottleneck: Bottleneck | None = None
         if bottleneck and self.size:
             self.bottleneck = Bottleneck((channels[-1], *(s // 2**depth for s in self.size)), bottleneck)
+        self.connections = SkipConnections(self.skips, skip_channels, skip_dropout, skip_fade, skip_steps)
         self.up = nn.ModuleList(nn.ConvTranspose2d(below, c, 2, stride=2) for c, below in pairwise(channels))
         self.fuse = nn.ModuleList(
             Block(c if skip == "none" else skipped + c, c, residual=residual)
@@ -190,11 +205,8 @@ class UNet(Network, tags=["unet", "autoencoder"]):
         x = latent if self.bottleneck is None else self.bottleneck.decode(latent)
         for level in reversed(range(self.depth)):
             x = self.up[level](x)
-            if self.skips[level] == "concat":
-                x = torch.cat([skips[level], x], dim=1)
-            elif self.skips[level] == "zeroed":
-                x = torch.cat([torch.zeros_like(skips[level]), x], dim=1)
-            x = self.fuse[level](x)
+            skip = self.connections(level, skips[level])
+            x = self.fuse[level](x if skip is None else torch.cat([skip, x], dim=1))
         x = self.head(x)
         if self.coarse is not None and self.coarse_level is not None:
             coarse = self.coarse(skips[self.coarse_level])
@@ -216,7 +228,21 @@ class UNet(Network, tags=["unet", "autoencoder"]):
     def _answer(self, x: Tensor, features: Tensor | None) -> Tensor:
         height, width = self._answer_size(x)
         latent, skips = self._encode(self.pad(x), features)
+        self.connections.step()
         return self.decode(latent, skips)[..., :height, :width]
+
+    def own_loss(self, x: Tensor, features: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """The answer to x; and with `alone`, the squared error of the answer that the latent alone gives, with zeros in the skip connections, against it."""
+        if not self.alone:
+            return super().own_loss(x, features)
+        self._check(x)
+        height, width = self._answer_size(x)
+        latent, skips = self._encode(self.pad(x), features)
+        self.connections.step()
+        answer = self.decode(latent, skips)[..., :height, :width]
+        alone = self.decode(latent, [torch.zeros_like(skip) for skip in skips])[..., :height, :width]
+        away = (alone.float() - answer.float().detach()).square().mean(dim=1).sum(dim=(1, 2)).mean()
+        return answer, self.alone * away
 
     def answer_and_features(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """The answer to x, and with a backbone, what its last block computed: (N, `contract.features`, h, w)."""

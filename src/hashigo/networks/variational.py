@@ -11,9 +11,7 @@ All quantities are in nats, summed over the values of a picture.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +20,7 @@ from torch.nn.functional import binary_cross_entropy, logsigmoid
 
 from hashigo.errors import RecipeError, did_you_mean
 from hashigo.networks.base import Network
+from hashigo.networks.noise import noise_like
 
 LIKELIHOODS = ("bernoulli", "gaussian", "logistic")
 """The distributions p(x | z) of a value: `Likelihood`."""
@@ -31,26 +30,6 @@ WIDEST = 6.0
 
 DRAWN = 1000
 """Pictures for which latents are drawn at once when a bound is estimated."""
-
-_GENERATOR: ContextVar[torch.Generator | None] = ContextVar("generator", default=None)
-
-
-@contextmanager
-def drawing_from(generator: torch.Generator | None) -> Iterator[None]:
-    """Latents are drawn from this generator, in this thread; otherwise from torch's global one."""
-    token = _GENERATOR.set(generator)
-    try:
-        yield
-    finally:
-        _GENERATOR.reset(token)
-
-
-def noise_like(values: Tensor) -> Tensor:
-    """Standard normal numbers of the shape, type and device of `values`."""
-    generator = _GENERATOR.get()
-    if generator is None:
-        return torch.randn_like(values)
-    return torch.randn(values.shape, generator=generator, dtype=values.dtype, device=generator.device).to(values.device)
 
 
 def again(values: Tensor, times: int) -> Tensor:

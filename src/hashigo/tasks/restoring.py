@@ -19,13 +19,31 @@ STRONGEST_NOISE = 100
 
 @dataclass(frozen=True)
 class Autoencode(Task):
-    """The picture itself, through the network and back (the article's first experiment)."""
+    """The picture itself, through the network and back (the article's first experiment).
+
+    Args:
+        masked: Share of the pixels that the network does not see in training: they are black (Vincent et al. 2008).
+    """
 
     name: ClassVar[str] = "autoencode"
+    masked: float = 0.0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.masked, bool) or not isinstance(self.masked, int | float) or not 0 <= self.masked < 1:
+            raise RecipeError(
+                f"{self.name}: masked: expected a share from 0 up to but not including 1, got {self.masked!r}"
+            )
+
+    def degrade(self, rgb: Array, rng: PictureRng) -> Array:
+        """The batch with the masked pixels black."""
+        if not self.masked:
+            return rgb
+        seen = rng.uniform(1, *rgb.shape[2:]) >= self.masked
+        return rgb * array_namespace(rgb).astype(seen, rgb.dtype)
 
 
 @dataclass(frozen=True)
-class AutoencodeGrey(Task):
+class AutoencodeGrey(Autoencode):
     """Like `autoencode` with luma only: one channel in, one out (the article's MNIST networks)."""
 
     name: ClassVar[str] = "autoencode-grey"

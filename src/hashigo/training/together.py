@@ -28,7 +28,7 @@ from hashigo.data.loader import Loader, ResidentPictures
 from hashigo.errors import RecipeError, TrainingError
 from hashigo.files import atomic_path
 from hashigo.networks.base import Network
-from hashigo.networks.variational import drawing_from
+from hashigo.networks.noise import drawing_from
 from hashigo.randomness import PictureRng, step_seed
 from hashigo.tasks import make_task
 from hashigo.training.module import Average, make_optimizer

@@ -10,8 +10,8 @@ from torch import Tensor
 from hashigo.data.pictures import evenly
 from hashigo.evaluation.samples import nearest
 from hashigo.image.photo import Photo, photo_of
+from hashigo.networks.noise import drawing_from
 from hashigo.networks.vae import VAE
-from hashigo.networks.variational import drawing_from
 from hashigo.pages.panels import grid
 from hashigo.studies.generate.measure import generated
 

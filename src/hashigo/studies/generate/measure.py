@@ -11,8 +11,9 @@ from torch import Tensor
 
 from hashigo.data.pictures import evenly
 from hashigo.evaluation.samples import entropy, frechet_distance, nearest, precision_recall
+from hashigo.networks.noise import drawing_from
 from hashigo.networks.vae import VAE
-from hashigo.networks.variational import drawing_from, importance_bound
+from hashigo.networks.variational import importance_bound
 from hashigo.studies.generate.classifier import Classifier, batches, dots, luma_of, seen
 from hashigo.studies.generate.results import LevelEffect, Quality
 from hashigo.studies.generate.settings import GenerateSettings

@@ -11,9 +11,9 @@ import torch
 
 from hashigo.errors import DataError, TrainingError
 from hashigo.models.folder import load_network, open_model, save_model
+from hashigo.networks.noise import drawing_from
 from hashigo.networks.registry import make_network
 from hashigo.networks.vae import VAE
-from hashigo.networks.variational import drawing_from
 from hashigo.pages.panels import grid, save_png
 from hashigo.studies.folder import StudyFolder
 from hashigo.studies.generate.measure import Reference, bounds, effects, qualities
