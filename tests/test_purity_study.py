@@ -28,7 +28,7 @@ from hashigo.studies.folder import StudyFolder
 from hashigo.studies.labelled import AboutPictures, load_pictures
 from hashigo.studies.lanes import Lanes
 from hashigo.studies.purity.claims import claims
-from hashigo.studies.purity.results import ClusterScores, Probe, Scores, TrainingRun
+from hashigo.studies.purity.results import ClusterScores, Probe, Scores, SweepRow, TrainingRun
 from hashigo.studies.purity.run import run_purity
 from hashigo.studies.purity.settings import CONDITIONS, PRESETS, SWEEP, PuritySettings
 
@@ -301,7 +301,7 @@ def test_controls_and_any_labelled_set(tmp_path: Path) -> None:
     )
     run_purity(settings, tmp_path / "study")
     results = results_of(tmp_path / "study")
-    assert set(results["conditions"]) == set(CONDITIONS)
+    assert set(results["conditions"]) == set(settings.conditions())
     assert results["data"]["channels"] == 3
     assert (results["data"]["train"], results["data"]["test"]) == (160, 40)
     assert results["conditions"]["zeroed"]["parameters"] == results["conditions"]["skips"]["parameters"]
@@ -405,6 +405,54 @@ def test_verdicts_when_it_is_the_other_way_round_or_unclear() -> None:
     assert found[:3] == ["does not hold"] * 3
     assert found[3] == "does not hold"
     assert found[4] == found[5] == "within noise"
+
+
+def test_other_autoencoders_and_remedies(tmp_path: Path) -> None:
+    settings = replace(
+        TINY, seeds=1, kmeans_seeds=2, epochs=1, parts="all", width=2, units=3, pictures=200, test_pictures=60
+    )
+    run_purity(settings, tmp_path)
+    results = results_of(tmp_path)
+    assert set(results["conditions"]) == {name for name, one in CONDITIONS.items() if one.part != "controls"}
+    values = {name: one["values"] for name, one in results["conditions"].items()}
+    assert [values[name] for name in ("dense", "conv", "denoising", "vae", "ladder", "gated", "alone")] == [
+        32,
+        8,
+        3,
+        3,
+        3,
+        3,
+        3,
+    ]
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for heading in ("Other autoencoders", "Keeping the bottleneck awake", "ボトルネックを眠らせない"):
+        assert heading in page
+    assert page.partition("Labels in each cluster</")[2].partition("<h2")[0].count("<svg") == 5, (
+        "the article's and the raw pixels"
+    )
+    assert not re.search(r"\bnan\b", re.sub(r"<script.*?</script>|base64,[^\"]*", "", page, flags=re.S))
+    faded = open_model(tmp_path / "models" / "fade-out-0")
+    assert faded.options["skip_steps"] == 4
+
+
+@pytest.mark.parametrize(
+    ("purity", "loss", "verdict"),
+    [(0.75, 6.0, "holds"), (0.6, 6.0, "does not hold"), (0.75, 9.0, "does not hold"), (0.7, 6.0, "within noise")],
+)
+def test_verdict_on_remedies(purity: float, loss: float, verdict: str) -> None:
+    def trained(purity: float, loss: float) -> list[TrainingRun]:
+        return [
+            replace(
+                run([purity + noise] * 2), sweep=[SweepRow(**vars(scores([1, 1])), epoch=1, test_loss=loss + noise)]
+            )
+            for noise in (-0.01, 0, 0.01)
+        ]
+
+    runs = {name: trained(0.5, 5.0) for name in ("neither", "bottleneck", "skips", "both")}
+    runs |= {"gated": trained(0.3, 5.0), "alone": trained(purity, loss)}
+    claim = claims(runs, scores([0.5, 0.5]), replace(TINY, seeds=3))[0]
+    assert "A U-Net can have both" in claim.text.en
+    assert claim.verdict == verdict
 
 
 def test_one_training_run_decides_nothing_however_alike_its_k_means_runs_are() -> None:

@@ -8,10 +8,10 @@ import numpy as np
 
 from hashigo.pages.page import VERDICTS
 from hashigo.pages.words import Words, filled
-from hashigo.studies.claims import Claim, Interval, Verdict, higher, interval
+from hashigo.studies.claims import Claim, Interval, Verdict, both, higher, interval
 from hashigo.studies.purity import texts
 from hashigo.studies.purity.results import ClusterScores, Lost, TrainingRun
-from hashigo.studies.purity.settings import PuritySettings
+from hashigo.studies.purity.settings import CONDITIONS, PuritySettings
 
 
 def claims(runs: Mapping[str, Sequence[TrainingRun]], raw: ClusterScores, settings: PuritySettings) -> list[Claim]:
@@ -40,7 +40,9 @@ def claims(runs: Mapping[str, Sequence[TrainingRun]], raw: ClusterScores, settin
         return Claim(texts.CLAIMS[claim], verdict, evidence, difference.numbers())
 
     control = [compare("flow", "zeroed-bottleneck", "both")] if "zeroed-bottleneck" in runs else []
+    awake = [_awake(runs)] if any(CONDITIONS[name].part == "remedies" for name in runs) else []
     return [
+        *awake,
         compare("bottleneck", "bottleneck", "raw"),
         compare("harm", "bottleneck", "both"),
         compare("both", "raw", "both"),
@@ -51,6 +53,35 @@ def claims(runs: Mapping[str, Sequence[TrainingRun]], raw: ClusterScores, settin
         _pooling_claim(runs["neither"], texts.CONDITIONS["neither"], basis),
         _pooling_claim(runs["skips"], texts.CONDITIONS["skips"], basis),
     ]
+
+
+def _awake(runs: Mapping[str, Sequence[TrainingRun]]) -> Claim:
+    """Whether a remedy gives a purity of the article's bottleneck, and reconstructions nearly as sharp as with skip connections."""
+    sharp = TOLERATED * float(np.mean([run.sweep[-1].test_loss for run in runs["both"]]))
+    judged: dict[str, tuple[Verdict, Interval, Interval]] = {}
+    for name, of_condition in runs.items():
+        if CONDITIONS[name].part == "remedies":
+            purity, loss = (
+                interval([run.purity for run in of_condition]),
+                interval([run.sweep[-1].test_loss for run in of_condition]),
+            )
+            parts: list[Verdict] = [
+                "holds" if purity.low >= AWAKE else "does not hold" if purity.high < AWAKE else "within noise",
+                "holds" if loss.high <= sharp else "does not hold" if loss.low > sharp else "within noise",
+            ]
+            judged[name] = both(parts), purity, loss
+    order: list[Verdict] = ["holds", "within noise", "does not hold"]
+    name = min(judged, key=lambda name: (order.index(judged[name][0]), -judged[name][1].mean))
+    verdict, purity, loss = judged[name]
+    evidence = filled(
+        texts.AWAKE, name=texts.CONDITIONS[name], purity=_with_range(purity.mean, purity.low, purity.high, ".3f"),
+        loss=_with_range(loss.mean, loss.low, loss.high, ".2f"), sharp=sharp, count=len(judged),
+    )  # fmt: skip
+    return Claim(filled(texts.CLAIMS["awake"], awake=AWAKE, times=TOLERATED), verdict, evidence, purity.numbers())
+
+
+AWAKE, TOLERATED = 0.70, 1.5
+"""A bottleneck counts as awake from this purity, about the article's without skip connections, and reconstructions as sharp up to so many times the error with them."""
 
 
 def lost_by_pooling(runs: Sequence[TrainingRun]) -> Lost:

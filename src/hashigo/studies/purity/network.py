@@ -30,7 +30,6 @@ from hashigo.studies.settings import Say
 from hashigo.studies.states import UNREADABLE
 from hashigo.tasks import Task
 from hashigo.training.recipe import Recipe
-from hashigo.training.step import step_loss
 from hashigo.training.together import Together, stored_epoch
 
 
@@ -275,13 +274,14 @@ def _pooled_scores(
 
 @torch.no_grad()
 def held_out_loss(network: Network, networks: Together, pictures: PictureSet) -> float:
-    """The mean reconstruction loss of pictures not used for training, in evaluation mode."""
+    """The mean squared error of reconstructions of pictures not used for training, as in the article's loss."""
     device, task = _device(), networks.task
     network = network.to(device).eval()
     loader = Loader(ResidentPictures(pictures, device), batch_size=500, crop=0, training=False)
     criterion, total = task.criterion(networks.recipe.loss or task.loss), 0.0
     for batch in loader:
-        total += float(step_loss(network, task, batch.rgb, criterion=criterion)) * len(batch.rgb)
+        x, target = task.pair(batch.rgb)
+        total += float(criterion(network(x).float(), target)) * len(batch.rgb)
     return total / len(pictures)
 
 

@@ -15,7 +15,7 @@ from hashigo.pages.page import Page
 from hashigo.pages.panels import grid
 from hashigo.pages.plots import LEGEND, Row, curves, intervals, matrix, scatter
 from hashigo.pages.words import Text, Words, filled
-from hashigo.studies.claims import Interval
+from hashigo.studies.claims import Interval, interval
 from hashigo.studies.folder import Facts, StudyFolder
 from hashigo.studies.labelled import LabelledPictures
 from hashigo.studies.purity import texts
@@ -53,6 +53,8 @@ def write_report(
     _along_epochs(page, settings, results)
     _other_measures(page, results)
     _controls(page, results)
+    _others(page, results)
+    _remedies(page, settings, results)
     _contingency(page, settings, pictures, results)
     _maps(page, settings, pictures, study)
     _reconstructions(page, settings, pictures, study)
@@ -128,7 +130,7 @@ def _table(page: Page, settings: PuritySettings, results: PurityResults) -> None
     several = settings.seeds > 1
     page.plot(
         intervals(
-            [_row(name, results) for name in results.conditions],
+            [_row(name, results) for name in _articles(results)],
             x=texts.PURITY_AXIS,
             references=[(texts.CONDITIONS["raw"], raw.train.purity.mean)],
             legend=LEGEND if several else (texts.ONE_KMEANS_RUN, *LEGEND[1:]),
@@ -162,7 +164,7 @@ def purity_along_epochs(name: str, settings: PuritySettings, results: PurityResu
     }
     values = [
         value
-        for condition in results.conditions.values()
+        for condition in _articles(results).values()
         for row in condition.sweep
         for value in (row.train.purity.mean, row.train.purity.low, row.train.purity.high)
         if np.isfinite(value)
@@ -183,7 +185,7 @@ def _along_epochs(page: Page, settings: PuritySettings, results: PurityResults) 
     page.text(texts.ALONG_EPOCHS_TEXT)
     several = settings.seeds > 1
     page.plots(
-        [(texts.CONDITIONS[name], purity_along_epochs(name, settings, results)) for name in results.conditions],
+        [(texts.CONDITIONS[name], purity_along_epochs(name, settings, results)) for name in _articles(results)],
         texts.MEAN_WITH_INTERVAL_CAPTION if several else texts.MEAN_CAPTION,
     )
     losses = {
@@ -207,13 +209,13 @@ def _other_measures(page: Page, results: PurityResults) -> None:
 
 
 def _with_baselines(results: PurityResults) -> Mapping[str, ConditionSummary | BaselineSummary]:
-    return {**results.conditions, "raw": results.raw, "pca": results.pca}
+    return {**_articles(results), "raw": results.raw, "pca": results.pca}
 
 
 def _controls(page: Page, results: PurityResults) -> None:
     page.heading(texts.CONTROLS)
     rows: list[list[Text]] = []
-    for name, condition in results.conditions.items():
+    for name, condition in _articles(results).items():
         pooled, untrained, trained = condition.pooled, condition.untrained.train.purity, condition.train.purity
         row = [f"{untrained.mean:.3f}", _range(untrained), f"{trained.mean:.3f}", _range(trained)]
         row += ["–", "–"] if pooled is None else [f"{pooled.train.purity.mean:.3f}", f"{pooled.lost.points.mean:.3f}"]
@@ -231,10 +233,73 @@ def _controls(page: Page, results: PurityResults) -> None:
     )
 
 
+SHOWN_PARTS = ("article", "controls")
+"""Parts of the study whose conditions every section shows; the others have a section each."""
+
+
+def _articles(results: PurityResults) -> Mapping[str, ConditionSummary]:
+    """The article's conditions and the controls."""
+    return {name: condition for name, condition in results.conditions.items() if CONDITIONS[name].part in SHOWN_PARTS}
+
+
+def _others(page: Page, results: PurityResults) -> None:
+    others = {name: condition for name, condition in results.conditions.items() if CONDITIONS[name].part == "others"}
+    if not others:
+        return
+    page.heading(texts.OTHERS)
+    shown = {
+        name: condition for name, condition in results.conditions.items() if condition.article is not None
+    } | others
+    rows: list[list[Text]] = [
+        [_name(name, condition), f"{condition.train.purity.mean:.3f}", _range(condition.train.purity), f"{condition.test.accuracy.mean:.3f}",
+         f"{condition.test.nmi.mean:.3f}", f"{condition.probe.test.mean:.3f}", f"{condition.test_loss:.2f}"]
+        for name, condition in shown.items()
+    ]  # fmt: skip
+    pca = results.pca
+    rows.append(
+        [
+            _name("pca", pca),
+            f"{pca.train.purity.mean:.3f}",
+            "–",
+            f"{pca.test.accuracy.mean:.3f}",
+            f"{pca.test.nmi.mean:.3f}",
+            f"{pca.probe.test:.3f}",
+            "–",
+        ]
+    )
+    page.table(texts.OTHERS_HEAD, rows, texts.OTHERS_CAPTION)
+
+
+def _remedies(page: Page, settings: PuritySettings, results: PurityResults) -> None:
+    remedies = [name for name in results.conditions if CONDITIONS[name].part == "remedies"]
+    if not remedies:
+        return
+    page.heading(texts.REMEDIES)
+    page.text(texts.REMEDIES_TEXT)
+    shown = ["bottleneck", "both", *remedies]
+    rows: list[list[Text]] = []
+    for name in shown:
+        condition, loss = results.conditions[name], interval([run.sweep[-1].test_loss for run in results.runs[name]])
+        rows.append([texts.CONDITIONS[name], f"{condition.train.purity.mean:.3f}", _range(condition.train.purity), f"{condition.test.accuracy.mean:.3f}",
+                     f"{condition.test.nmi.mean:.3f}", f"{condition.probe.test.mean:.3f}", f"{loss.mean:.2f} ({_range(loss, 2)})"])  # fmt: skip
+    page.table(texts.OTHERS_HEAD, rows, texts.REMEDIES_CAPTION)
+    page.plot(
+        intervals(
+            [_row(name, results) for name in shown],
+            x=texts.PURITY_AXIS,
+            references=[(texts.CONDITIONS["raw"], results.raw.train.purity.mean)],
+            legend=LEGEND if settings.seeds > 1 else (texts.ONE_KMEANS_RUN, *LEGEND[1:]),
+        ),
+        texts.INTERVALS_CAPTION if settings.seeds > 1 else texts.ONE_RUN_CAPTION,
+    )
+
+
 def _contingency(page: Page, settings: PuritySettings, pictures: LabelledPictures, results: PurityResults) -> None:
     page.heading(texts.CONTINGENCY)
     classes = list(pictures.train.classes)
-    tables = {name: runs[0].contingency for name, runs in results.runs.items()} | {"raw": results.raw.part.contingency}
+    tables = {name: results.runs[name][0].contingency for name in _articles(results)} | {
+        "raw": results.raw.part.contingency
+    }
     plots = []
     for name, counts in tables.items():
         table = np.asarray(counts)
@@ -248,7 +313,7 @@ def _maps(page: Page, settings: PuritySettings, pictures: LabelledPictures, stud
     page.heading(texts.MAPS)
     some = pictures.test.subset(evenly(len(pictures.test), MAPPED))
     plots, without = [], []
-    for name in [*settings.conditions(), "raw"]:
+    for name in [*(name for name in settings.conditions() if CONDITIONS[name].part in SHOWN_PARTS), "raw"]:
         stored = study.finished(f"map-{name}", Map)
         if stored is None or len(stored.points) != len(some):
             if name == "raw":

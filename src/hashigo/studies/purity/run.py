@@ -41,7 +41,7 @@ def run_purity(settings: PuritySettings, folder: str | Path, say: Say = lambda _
     if settings.epochs == 0:
         steps = max(1, len(pictures.train) // settings.batch_size)
         settings = replace(settings, epochs=min(100, max(10, math.ceil(1000 / steps))))
-    may_grow = ("seeds", "controls", "data_root", "root")  # the last is the former name of data_root
+    may_grow = ("seeds", "controls", "parts", "data_root", "root")  # the last is the former name of data_root
     study = StudyFolder(folder, "purity", settings, may_grow, pictures.about, PuritySettings())
     if pictures.left_out:
         reasons = "unreadable, without a label, too small, or of a class missing from training"
@@ -65,6 +65,10 @@ def _jobs(settings: PuritySettings, pictures: LabelledPictures, study: StudyFold
         missing = [seed for seed in seeds if study.finished(f"{name}-{seed}", TrainingRun) is None]
         recipe = settings.recipe(condition, pictures.train)
         # a GPU trains all seeds of a condition as one batched network; on CPUs a seed per core is fastest
-        groups = [missing] if torch.cuda.is_available() else [[seed] for seed in missing]
+        together = torch.cuda.is_available() and condition.network not in (
+            "vae",
+            "ladder",
+        )  # which have a loss of their own
+        groups = [missing] if together else [[seed] for seed in missing]
         for group in filter(None, groups):
             yield partial(train_and_measure, name, recipe, group, settings, pictures, study, say)

@@ -5,7 +5,9 @@ Nothing heavy is imported here, because the command's help needs these settings.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from hashigo.errors import RecipeError
@@ -26,18 +28,33 @@ class Shaped(Protocol):
     def uniform(self) -> tuple[int, int] | None:
         """(height, width) if all pictures have the same."""
 
+    def __len__(self) -> int:
+        """The number of pictures."""
+
 
 @dataclass(frozen=True)
 class Condition:
     """One way to build the network.
 
-    skips: as in `UNet`. bottleneck: whether there is one. article: the article's purity; None for a
-    control that is not in the article.
+    Args:
+        skips: As in `UNet`.
+        bottleneck: Whether there is one.
+        article: The article's purity; None if the article does not have this condition.
+        part: The part of the study that it belongs to.
+        network: The kind of network; those other than `unet` are trained with Adam, because the article's SGD was chosen for its U-Net.
+        options: Further options of the network.
+        masked: Share of the pixels that are hidden from the network in training.
+        fades: Share of the training after which the skip connections have faded, with `skip_fade` among the options.
     """
 
-    skips: str
-    bottleneck: bool
+    skips: str | tuple[str, ...] = "none"
+    bottleneck: bool = False
     article: float | None = None
+    part: Literal["article", "controls", "others", "remedies"] = "article"
+    network: str = "unet"
+    options: Mapping[str, object] = field(default_factory=dict)
+    masked: float = 0.0
+    fades: float = 0.0
 
 
 CONDITIONS: dict[str, Condition] = {
@@ -45,10 +62,24 @@ CONDITIONS: dict[str, Condition] = {
     "bottleneck": Condition("none", True, 0.6998),
     "skips": Condition("concat", False, 0.5217),
     "both": Condition("concat", True, 0.3752),
-    "zeroed": Condition("zeroed", False),
-    "zeroed-bottleneck": Condition("zeroed", True),
+    "zeroed": Condition("zeroed", False, part="controls"),
+    "zeroed-bottleneck": Condition("zeroed", True, part="controls"),
+    "dense": Condition(part="others", network="dense"),
+    "conv": Condition(part="others", network="conv"),
+    "denoising": Condition(bottleneck=True, part="others", masked=0.5),
+    "vae": Condition(part="others", network="vae"),
+    "ladder": Condition(part="others", network="ladder"),
+    "masked": Condition("concat", True, part="remedies", masked=0.5),
+    "dropped": Condition("concat", True, part="remedies", options={"skip_dropout": 0.5}),
+    "fade-in": Condition("concat", True, part="remedies", options={"skip_fade": "in"}, fades=1.0),
+    "fade-out": Condition("concat", True, part="remedies", options={"skip_fade": "out"}, fades=1.0),
+    "gated": Condition("gated", True, part="remedies"),
+    "outermost": Condition(("concat", "none"), True, part="remedies"),
+    "innermost": Condition(("none", "concat"), True, part="remedies"),
+    "alone": Condition("concat", True, part="remedies", options={"alone": 1.0}),
 }
-"""The article's four conditions, and as controls two with zeroed skip connections."""
+"""The article's four conditions; as controls two with zeroed skip connections; other autoencoders; and remedies that may keep a bottleneck beside
+skip connections awake."""
 
 SWEEP = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 """Epochs after which purity is measured; 0 is the untrained encoder."""
@@ -74,6 +105,8 @@ class PuritySettings:
         width: Channels of the outermost level; each deeper level has twice as many.
         units: Units of the bottleneck.
         controls: Also train both networks with skip connections whose values are set to zero, as controls.
+        parts: What else to train: `others`, other kinds of autoencoders; `remedies`, ways to keep a bottleneck awake beside skip connections; `all` of it,
+            or the `article`'s networks only.
         precision: auto, bf16 or fp32.
         seed: The first training seed; the others follow.
     """
@@ -93,6 +126,7 @@ class PuritySettings:
     width: int = 4
     units: int = 16
     controls: bool = True
+    parts: Literal["article", "others", "remedies", "all"] = "article"
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     seed: int = 0
 
@@ -104,26 +138,49 @@ class PuritySettings:
 
     def conditions(self) -> dict[str, Condition]:
         """The conditions to train."""
-        return {
-            name: condition for name, condition in CONDITIONS.items() if self.controls or condition.article is not None
+        parts = {
+            "article",
+            *(("controls",) if self.controls else ()),
+            *(("others", "remedies") if self.parts == "all" else (self.parts,)),
         }
+        return {name: condition for name, condition in CONDITIONS.items() if condition.part in parts}
 
     def recipe(self, condition: Condition, pictures: Shaped) -> Recipe:
         """The training recipe of a condition, for pictures of one size."""
-        options: dict[str, object] = {
-            "width": self.width, "depth": 2, "latent_activation": "tanh", "skips": condition.skips,
-        }  # fmt: skip
-        if condition.bottleneck:
-            options |= {"bottleneck": self.units, "size": list(pictures.uniform or (0, 0))}
+        optimizer = OptimizerRecipe("sgd", lr=self.lr, momentum=self.momentum)
         return Recipe(
-            task=TaskRecipe("autoencode-grey" if pictures.channels == 1 else "autoencode"),
-            network=NetworkRecipe(options=options),
+            task=TaskRecipe(
+                "autoencode-grey" if pictures.channels == 1 else "autoencode",
+                {"masked": condition.masked} if condition.masked else {},
+            ),
+            network=NetworkRecipe(condition.network, options=self._options(condition, pictures)),
             data=DataRecipe(train=self.data, flip=False),
-            optimizer=OptimizerRecipe("sgd", lr=self.lr, momentum=self.momentum),
+            optimizer=optimizer if condition.network == "unet" else OptimizerRecipe("adamw", lr=1e-3),
             machine=MachineRecipe(compile="off", precision=self.precision),
             epochs=self.epochs,
             batch_size=self.batch_size,
         )
+
+    def _options(self, condition: Condition, pictures: Shaped) -> dict[str, object]:
+        """A network's options; the other autoencoders' are those of the Keras blog, or like the article's U-Net."""
+        size = list(pictures.uniform or (0, 0))
+        if condition.network == "conv":
+            return {}
+        if condition.network == "dense":
+            return {"size": size}
+        options: dict[str, object] = {"width": self.width, "depth": 2}
+        if condition.network in ("vae", "ladder"):
+            return options | {"units": self.units, "size": size, **condition.options}
+        options |= {
+            "latent_activation": "tanh",
+            "skips": condition.skips if isinstance(condition.skips, str) else list(condition.skips),
+        }
+        if condition.bottleneck:
+            options |= {"bottleneck": self.units, "size": size}
+        if condition.fades:
+            steps = self.epochs * math.ceil(len(pictures) / self.batch_size)
+            options["skip_steps"] = max(1, int(condition.fades * steps))
+        return options | dict(condition.options)
 
 
 PRESETS: dict[str, PuritySettings] = {

@@ -14,12 +14,32 @@ CONDITIONS: dict[str, Words] = {
     "both": Words("skips + bottleneck", "スキップ＋ボトルネック"),
     "zeroed": Words("zeroed skips", "ゼロ化スキップ"),
     "zeroed-bottleneck": Words("zeroed skips + bottleneck", "ゼロ化スキップ＋ボトルネック"),
+    "dense": Words("dense autoencoder", "全結合オートエンコーダ"),
+    "conv": Words("convolutional autoencoder", "畳み込みオートエンコーダ"),
+    "denoising": Words(
+        "denoising (bottleneck, half of the pixels hidden)", "ノイズ除去（ボトルネック、画素の半分を隠す）"
+    ),
+    "vae": Words("VAE (mean)", "VAE（平均）"),
+    "ladder": Words("ladder VAE (uppermost level)", "ラダーVAE（最上位）"),
+    "masked": Words("half of the pixels hidden", "画素の半分を隠す"),
+    "dropped": Words("skips dropped half of the time", "スキップを半分の確率で切る"),
+    "fade-in": Words("skips that fade in", "スキップを徐々に強める"),
+    "fade-out": Words("skips that fade out", "スキップを徐々に弱める"),
+    "gated": Words("gated skips", "ゲートつきスキップ"),
+    "outermost": Words("outermost skip only", "最も外側のスキップのみ"),
+    "innermost": Words("innermost skip only", "最も内側のスキップのみ"),
+    "alone": Words("loss of the bottleneck alone", "ボトルネック単独の損失"),
     "raw": Words("raw pixels", "生の画素"),
     "pca": Words("principal components", "主成分"),
 }
 """The page's names for conditions and baselines."""
 
 CLAIMS: dict[str, Words] = {
+    "awake": Words(
+        "A U-Net can have both: a bottleneck with a purity of at least {awake:.2f}, and skip connections that keep the error within {times:g} times what they usually "
+        "give (not in the article)",
+        "両立できる：純度{awake:.2f}以上のボトルネックと、通常のスキップの{times:g}倍以内の誤差（記事にはない）",
+    ),
     "bottleneck": Words(
         "A bottleneck without skip connections gives features that cluster better than raw pixels (0.6998 against 0.5900)",
         "スキップなしのボトルネックの特徴は、生の画素よりもよくクラスタに分かれる（0.6998対0.5900）",
@@ -56,6 +76,10 @@ CLAIMS: dict[str, Words] = {
 }
 """The article's claims and the study's own control."""
 
+AWAKE = Words(
+    "Best of {count} remedies: {name}, purity {purity}, squared error {loss}; at most {sharp:.2f} counts as sharp.",
+    "{count}種の対策のうち最良：{name}、純度 {purity}、二乗誤差 {loss}（{sharp:.2f} 以下を鮮明とする）。",
+)
 COMPARISON = Words(
     "{left} {a:.3f}, {right} {b:.3f}; difference {gap}, {basis}.",
     "{left} {a:.3f}、{right} {b:.3f}。差 {gap}、{basis}。",
@@ -167,6 +191,25 @@ OTHER_MEASURES_CAPTION = Words(
     "ロジスティック回帰の正解率。",
 )
 
+OTHERS = Words("Other autoencoders", "ほかのオートエンコーダ")
+OTHERS_HEAD = (
+    Words("features (values)", "特徴（次元）"), Words("purity", "純度"), Words("95 % interval", "95%信頼区間"), "ACC", "NMI", Words("linear probe", "線形プローブ"),
+    Words("squared error", "二乗誤差"),
+)  # fmt: skip
+OTHERS_CAPTION = Words(
+    "Purity on the training pictures, the rest on the test pictures. Dense and convolutional: with the sizes of the Keras blog. All but the U-Nets are trained with Adam, "
+    "for as many epochs; compare with care.",
+    "純度は訓練画像、ほかはテスト画像での値。全結合と畳み込みはKerasブログの大きさ。U-Net以外は同じエポック数をAdamで学習したので、比較には注意がいる。",
+)
+REMEDIES = Words("Keeping the bottleneck awake", "ボトルネックを眠らせない")
+REMEDIES_TEXT = Words(
+    "With skip connections, training has little need of the bottleneck. Each remedy changes one thing about the network with skip connections and a bottleneck; training is the same.",
+    "スキップ接続があると、学習はボトルネックをほとんど必要としない。各対策は「スキップ＋ボトルネック」の一点だけを変え、学習は同じである。",
+)
+REMEDIES_CAPTION = Words(
+    "Purity on the training pictures; squared error per test picture, with intervals over training runs.",
+    "純度は訓練画像、二乗誤差はテスト画像1枚あたり。区間は学習間。",
+)
 CONTROLS = Words("Controls", "対照実験")
 CONTROLS_HEAD = (
     Words("features (values)", "特徴（次元）"),
