@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tracemalloc
 import warnings
 from collections import Counter
@@ -34,7 +35,7 @@ from hashigo.clustering import (
     scores,
     starts,
 )
-from hashigo.errors import DataError, RecipeError
+from hashigo.errors import DataError, MissingExtraError, RecipeError
 from photos import PHOTOS, pixels
 
 
@@ -554,3 +555,42 @@ def test_linear_probe_errors() -> None:
         linear_probe(rows, np.full(60, -1), rows, labels)
     with pytest.raises(DataError, match="nan in row 0"):
         linear_probe(rows * np.nan, labels, rows, labels)
+
+
+# --- mixtures of normal distributions -----------------------------------------------------------------------
+
+
+def wide_and_narrow() -> tuple[np.ndarray, np.ndarray]:
+    """A wide cluster and a narrow one beside it, which takes its nearer half with k-means: rows (N, 2) and their labels."""
+    labels = np.repeat([0, 1], 300)
+    rows = np.random.default_rng(0).normal(size=(600, 2)) * np.where(labels, 0.3, 3.0)[:, None]
+    return (rows + 5.0 * np.stack([labels, 0 * labels], axis=1)).astype(np.float32), labels
+
+
+def test_a_mixture_finds_clusters_of_different_sizes() -> None:
+    rows, labels = wide_and_narrow()
+    found = cluster(rows, 2, seeds=3, method="mixture")
+    assert found.method == "mixture"
+    assert found.labels.shape == (3, 600)
+    assert min(purity(labels, run) for run in found.labels) > 0.96
+    assert purity(labels, cluster(rows, 2, seeds=3).labels[0]) < 0.9
+    np.testing.assert_array_equal(found.predict(rows), found.labels)
+    np.testing.assert_array_equal(found.labels, cluster(rows, 2, seeds=3, method="mixture").labels)
+    np.testing.assert_allclose(
+        found.centres[0, found.labels[0, 0]], rows[found.labels[0] == found.labels[0, 0]].mean(0), rtol=1e-5
+    )
+    with pytest.raises(DataError, match="2 columns"):
+        found.predict(rows[:, :1])
+
+
+def test_a_mixture_of_the_umap_embedding_finds_digits() -> None:
+    rows, labels = (values[:500] for values in digits())
+    found = cluster(rows, 10, seeds=1, method="umap-mixture")
+    assert accuracy(labels, found.labels[0]) > 0.8
+    assert accuracy(labels[:50], found.predict(rows[:50])[0]) > 0.8
+
+
+def test_the_extra_with_umap_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "umap", None)
+    with pytest.raises(MissingExtraError, match=r"hashigo\[umap\]"):
+        cluster(wide_and_narrow()[0], 2, seeds=1, method="umap-mixture")

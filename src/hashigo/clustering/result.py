@@ -14,7 +14,7 @@ from hashigo.errors import DataError
 
 @dataclass(frozen=True)
 class Clustering:
-    """The result of k-means with K clusters for N rows of D numbers, from S seeds."""
+    """The result of clustering with K clusters for N rows of D numbers, from S seeds."""
 
     labels: NDArray[np.int32]
     """(S, N): the cluster of each row, 0..K-1."""
@@ -25,7 +25,7 @@ class Clustering:
     iterations: NDArray[np.int64]
     """(S,): Lloyd's iterations; of "minibatch", passes over all rows."""
     method: str
-    """"lloyd" or "minibatch"."""
+    """"lloyd", "minibatch", "mixture" or "umap-mixture"."""
 
     def predict(self, features: ArrayLike) -> NDArray[np.int32]:
         """The nearest centre of each row of features (N, D), for each seed, (S, N).
