@@ -27,7 +27,7 @@ KINDS: dict[str, Callable[[np.ndarray], Any]] = {"numpy": np.asarray, "torch": t
 
 def domain(task: Task, rgb: np.ndarray) -> np.ndarray:
     """The picture as far as the task means to give it back: all of it, or its luma for a grey task."""
-    return rgb if task.out_channels > 1 else np.repeat(color.luma(rgb), 3, axis=-3)
+    return rgb if task.in_channels > 1 or task.adds_colour else np.repeat(color.luma(rgb), 3, axis=-3)
 
 
 def all_tasks(kind: type[Task] = Task) -> Iterator[type[Task]]:

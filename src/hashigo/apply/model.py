@@ -30,14 +30,16 @@ from hashigo.apply.tiling import tiled
 from hashigo.apply.views import Seen, View, canvas, picture, views, whole
 from hashigo.errors import ModelError, PictureError, RecipeError
 from hashigo.image.arrays import Layout, layout_of
-from hashigo.image.photo import Photo, photo_of
+from hashigo.image.photo import MAX_PIXELS, Photo, photo_of
 from hashigo.image.pillow import Picture, to_pillow
 from hashigo.image.pixels import to_pixels
 from hashigo.machine import cores
 from hashigo.metrics import is_coloured
 from hashigo.models.folder import ModelFolder, load_network, open_model
 from hashigo.networks.contract import LARGEST_SIDE, is_whole
+from hashigo.tasks import Task
 from hashigo.tasks.capabilities import TakesHints, hint_taker, vivid_task
+from hashigo.tasks.enlarging import enlarged
 from hashigo.tasks.hints import Hint, parse_hint
 
 Floats = NDArray[np.float32]
@@ -232,7 +234,22 @@ class Model:
 
     def apply_call(self, photo: Photo, call: Call) -> Photo:
         """Like `apply`, with options that `call` has put together."""
-        if self.works_whole(photo.size):
+        return self.restored(self._at_the_results_size(photo, call.task), call)
+
+    def _at_the_results_size(self, photo: Photo, task: Task) -> Photo:
+        if task.enlarges == 1:
+            return photo
+        height, width = (task.enlarges * side for side in photo.size)
+        if height * width > MAX_PIXELS:
+            raise PictureError(
+                f"expected a photo of at most {MAX_PIXELS / task.enlarges**2 / 1e6:.0f} megapixels to enlarge by {task.enlarges}, got "
+                f"{photo.width} × {photo.height}; reduce it first"
+            )
+        return photo.with_rgb(enlarged(photo.rgb(), height, width))
+
+    def restored(self, photo: Photo, call: Call) -> Photo:
+        """Like `apply_call`, for a photo that has the result's size already."""
+        if self._in_one_piece(photo.size):
             seen = self.prepare(photo, call)
             return self.finish(photo, self.each_output(seen, call), seen, call)
         if call.hints:  # tasks that work at full size take none, and say so
@@ -244,7 +261,10 @@ class Model:
         return self.task.adds_colour and not photo.is_grey and is_coloured(photo.sample())
 
     def works_whole(self, size: tuple[int, int]) -> bool:
-        """Whether a photo of (H, W) is processed in one piece: `prepare`, engine, `finish`."""
+        """Whether a photo of (H, W) is processed in one piece at its own size: `prepare`, engine, `finish`."""
+        return self.task.enlarges == 1 and self._in_one_piece(size)
+
+    def _in_one_piece(self, size: tuple[int, int]) -> bool:
         contract = self.folder.contract
         if self.task.reduces or contract.fixed_size is not None or contract.context_pixels is None:
             return True

@@ -168,7 +168,7 @@ def treated(model: Model, original: Photo, number: int, hints: int = 0, seed: in
     known = hints_from_original(
         rgb, hints, model.network_size(original.size), PictureRng(seed + 1, 0, np.array([number]))
     )
-    return model.task.shown(model.task.encode(seen.rgb())), model.apply(seen, known)
+    return model.task.shown(model.task.encode(seen.rgb())), model.restored(seen, model.call(known))
 
 
 def hints_from_original(rgb: Floats, count: int, seen: tuple[int, int], rng: PictureRng) -> list[Hint]:

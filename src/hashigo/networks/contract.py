@@ -95,7 +95,7 @@ def check_unet_options(options: Mapping[str, object]) -> None:
     for name, most in _NUMBERS.items():
         if name in options and not is_whole(options[name], 1, most):
             raise RecipeError(f"{name}: expected a whole number from 1 to {most:,}, got {_shown(options[name])}")
-    for name in ("residual", "context"):
+    for name in ("residual", "context", "add_input"):
         if not isinstance(options.get(name, False), bool):
             raise RecipeError(f"{name}: expected true or false, got {_shown(options[name])}")
     for name in _WORDS:

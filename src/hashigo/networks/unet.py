@@ -95,6 +95,7 @@ class UNet(Network, tags=["unet", "autoencoder"]):
         skip_steps: Training steps until that is over.
         alone: Weight of an additional loss that makes the latent answer alone: the squared error, as in the article's loss, between the answer with zeros in
             the skip connections and the real one.
+        add_input: Add the first `out_channels` channels of the input to the answer, before its activation: the network only has to find what is wrong with a picture.
 
     Initialization and BatchNorm follow Keras, for the article's curves: Glorot-uniform weights, zero biases,
     momentum 0.99 (0.01 in torch's terms), epsilon 1e-3.
@@ -124,6 +125,7 @@ class UNet(Network, tags=["unet", "autoencoder"]):
         skip_fade: str = "none",
         skip_steps: int = 0,
         alone: float = 0.0,
+        add_input: bool = False,
     ) -> None:
         super().__init__()
         options: dict[str, object] = {
@@ -131,7 +133,7 @@ class UNet(Network, tags=["unet", "autoencoder"]):
             "bottleneck": bottleneck, "size": None if size is None else tuple(size) if isinstance(size, Sequence) else size,
             "latent_activation": latent_activation, "output_activation": output_activation, "residual": residual, "stem": stem,
             "context": context, "encoder": encoder, "coarse": coarse, "skip_dropout": skip_dropout, "skip_fade": skip_fade,
-            "skip_steps": skip_steps, "alone": alone,
+            "skip_steps": skip_steps, "alone": alone, "add_input": add_input,
         }  # fmt: skip
         check_unet_options(options)
         self.depth, self.stem = depth, stem
@@ -145,7 +147,11 @@ class UNet(Network, tags=["unet", "autoencoder"]):
             raise RecipeError(
                 f"skip_fade: expected {', '.join(FADES)}, got {skip_fade!r}; {did_you_mean(skip_fade, FADES)}"
             )
-        self.alone = alone
+        self.alone, self.add_input = alone, add_input
+        if add_input and (out_channels > in_channels or stem > 1):
+            raise RecipeError(
+                f"add_input: expected stem 1 and at most as many output as input channels, got stem {stem}, {in_channels} in and {out_channels} out"
+            )
         channels = [width * 2**level for level in range(depth + 1)]
         self.encoder: Encoder
         if encoder == "plain":
@@ -182,7 +188,11 @@ class UNet(Network, tags=["unet", "autoencoder"]):
         """
         self._check(x)
         latent, skips = self._encode(self.pad(x))
-        return latent, Skips(skips, self._answer_size(x))
+        return latent, Skips(skips, self._answer_size(x), self._base(x))
+
+    def _base(self, x: Tensor) -> Tensor | None:
+        """What of the input is added to the answer."""
+        return x[:, : self.out_channels] if self.add_input else None
 
     def _encode(self, x: Tensor, features: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
         if features is not None and isinstance(self.encoder, WithBackbone):
@@ -196,12 +206,20 @@ class UNet(Network, tags=["unet", "autoencoder"]):
     def decode(self, latent: Tensor, skips: Sequence[Tensor]) -> Tensor:
         """A latent and skips, as `encode` returns them → (N, out_channels, H/stem, W/stem), rounded up.
 
-        Skips that do not come from `encode`, such as a modified list, have no record of padding: nothing is cropped then.
+        Skips that do not come from `encode`, such as a modified list, have no record of padding: nothing is cropped then. Nor of the input that `add_input` adds.
 
         Raises:
             RecipeError: the latent or the skips have different shapes from those that `encode` returns.
         """
         self._check_encoded(latent, skips)
+        if isinstance(skips, Skips):
+            return self._decode(latent, skips, skips.size, skips.base)
+        return self._decode(latent, skips, None, None)
+
+    def _decode(
+        self, latent: Tensor, skips: Sequence[Tensor], size: tuple[int, int] | None, base: Tensor | None
+    ) -> Tensor:
+        """The answer, cropped to `size`; `base` is added to it."""
         x = latent if self.bottleneck is None else self.bottleneck.decode(latent)
         for level in reversed(range(self.depth)):
             x = self.up[level](x)
@@ -211,8 +229,10 @@ class UNet(Network, tags=["unet", "autoencoder"]):
         if self.coarse is not None and self.coarse_level is not None:
             coarse = self.coarse(skips[self.coarse_level])
             x = x + nn.functional.interpolate(coarse, x.shape[-2:], mode="bilinear", align_corners=False)
-        y: Tensor = self.activation(x)
-        return y[..., : skips.size[0], : skips.size[1]] if isinstance(skips, Skips) else y
+        if size is not None:
+            x = x[..., : size[0], : size[1]]
+        y: Tensor = self.activation(x if base is None else x + base)
+        return y
 
     def forward(self, x: Tensor, features: Tensor | None = None) -> Tensor:
         """(N, in_channels, H, W) → (N, out_channels, H/stem, W/stem), rounded up: padded to `multiple`, cropped back.
@@ -226,21 +246,20 @@ class UNet(Network, tags=["unet", "autoencoder"]):
         return self._answer(x, features)
 
     def _answer(self, x: Tensor, features: Tensor | None) -> Tensor:
-        height, width = self._answer_size(x)
         latent, skips = self._encode(self.pad(x), features)
         self.connections.step()
-        return self.decode(latent, skips)[..., :height, :width]
+        return self._decode(latent, skips, self._answer_size(x), self._base(x))
 
     def own_loss(self, x: Tensor, features: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """The answer to x; and with `alone`, the squared error of the answer that the latent alone gives, with zeros in the skip connections, against it."""
         if not self.alone:
             return super().own_loss(x, features)
         self._check(x)
-        height, width = self._answer_size(x)
         latent, skips = self._encode(self.pad(x), features)
         self.connections.step()
-        answer = self.decode(latent, skips)[..., :height, :width]
-        alone = self.decode(latent, [torch.zeros_like(skip) for skip in skips])[..., :height, :width]
+        size = self._answer_size(x)
+        answer = self._decode(latent, skips, size, self._base(x))
+        alone = self._decode(latent, [torch.zeros_like(skip) for skip in skips], size, None)
         away = (alone.float() - answer.float().detach()).square().mean(dim=1).sum(dim=(1, 2)).mean()
         return answer, self.alone * away
 
@@ -326,13 +345,14 @@ def _shape_of(x: object) -> str:
 
 
 class Skips(tuple[Tensor, ...]):
-    """Skips, outermost first, with the (height, width) of the answer without padding."""
+    """Skips, outermost first, with the (height, width) of the answer without padding, and what is added to the answer, if anything."""
 
     size: tuple[int, int]
+    base: Tensor | None
 
-    def __new__(cls, skips: Sequence[Tensor], size: tuple[int, int]) -> Skips:
+    def __new__(cls, skips: Sequence[Tensor], size: tuple[int, int], base: Tensor | None = None) -> Skips:
         made = super().__new__(cls, skips)
-        made.size = size
+        made.size, made.base = size, base
         return made
 
 

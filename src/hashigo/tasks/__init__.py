@@ -12,16 +12,29 @@ from dataclasses import asdict, fields
 from hashigo.errors import RecipeError, did_you_mean
 from hashigo.tasks.base import Task
 from hashigo.tasks.colorizing import MOST_REWARD, VIVID, Colorize, ColorizeBins, ColorizeRgb
+from hashigo.tasks.repairing import Deblur, Inpaint, Restore, SuperResolve
 from hashigo.tasks.restoring import Autoencode, AutoencodeBinary, AutoencodeGrey, Denoise
 
 __all__ = [
-    "MOST_REWARD", "TASKS", "VIVID", "Autoencode", "AutoencodeBinary", "AutoencodeGrey", "Colorize", "ColorizeBins", "ColorizeRgb", "Denoise", "Task",
+    "MOST_REWARD", "TASKS", "VIVID", "Autoencode", "AutoencodeBinary", "AutoencodeGrey", "Colorize", "ColorizeBins", "ColorizeRgb", "Deblur", "Denoise", "Inpaint", "Restore", "SuperResolve", "Task",
     "make_task", "task_config",
 ]  # fmt: skip
 
 TASKS: dict[str, type[Task]] = {
     task.name: task
-    for task in (Autoencode, AutoencodeGrey, AutoencodeBinary, ColorizeRgb, Colorize, ColorizeBins, Denoise)
+    for task in (
+        Autoencode,
+        AutoencodeGrey,
+        AutoencodeBinary,
+        ColorizeRgb,
+        Colorize,
+        ColorizeBins,
+        Denoise,
+        Inpaint,
+        SuperResolve,
+        Deblur,
+        Restore,
+    )
 }
 """Every task by its name."""
 

@@ -39,6 +39,11 @@ class Task:
     False: the network sees the photo at its own size."""
 
     @property
+    def enlarges(self) -> int:
+        """How much larger than the photo the result is: the photo is enlarged before the network sees it, and its size is that of the result."""
+        return 1
+
+    @property
     def network_channels(self) -> int:
         """Channels of the network's output: `out_channels` unless `answer` converts it."""
         return self.out_channels

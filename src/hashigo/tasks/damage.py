@@ -121,3 +121,96 @@ def _cosines() -> np.ndarray:
     basis = np.cos(math.pi * (2 * i[None] + 1) * i[:, None] / (2 * BLOCK)) * math.sqrt(2 / BLOCK)
     basis[0] /= math.sqrt(2)
     return basis
+
+
+def softened(pictures: Array, sigma: Array, most: float) -> Array:
+    """Gaussian blur of pictures (N, C, H, W) by `sigma` pixels (N, 1, 1, 1), at most `most`, edges repeated."""
+    xp = array_namespace(pictures)
+    reach = math.ceil(3 * most)
+    far = xp.clip(sigma, 1e-3, None)
+    weights = [xp.exp(-0.5 * (i / far) ** 2) for i in range(reach + 1)]
+    total = weights[0] + 2 * sum(weights[1:])
+    for axis in (-2, -1):
+        mixed = weights[0] * pictures
+        for i, weight in enumerate(weights[1:], 1):
+            mixed = mixed + weight * (_moved(pictures, -i, axis) + _moved(pictures, i, axis))
+        pictures = mixed / total
+    return pictures
+
+
+SCRATCHES, SPOTS, GAPS = 4, 8, 3
+"""Most scratches, specks of dust and gaps in a picture."""
+
+
+def scratched(y: Array, rng: PictureRng, strength: Array) -> Array:
+    """Thin scratches, white or black, mostly from top to bottom as on film: (N, C, H, W) → the same shape. Of strength 0: none."""
+    xp = array_namespace(y)
+    for _ in range(SCRATCHES):
+        across = _lines(rng, y, steep=0.25)
+        width = rng.uniform(1, 1, 1, low=0.4, high=1.2)
+        there = xp.exp(-0.5 * (across / width) ** 2) * _given(rng, y, strength)
+        y = y + there * (_white_or_black(rng, y) - y)
+    return y
+
+
+def dusty(y: Array, rng: PictureRng, strength: Array) -> Array:
+    """Small round specks, white or black: (N, C, H, W) → the same shape. Of strength 0: none."""
+    xp = array_namespace(y)
+    height, width = y.shape[-2:]
+    rows, columns = _places(y)
+    for _ in range(SPOTS):
+        down, across = rng.uniform(1, 1, 1, high=height), rng.uniform(1, 1, 1, high=width)
+        radius = rng.uniform(1, 1, 1, low=0.5, high=2.5)
+        away = ((rows - down) ** 2 + (columns - across) ** 2) / radius**2
+        there = xp.exp(-0.5 * away**2) * _given(rng, y, strength)
+        y = y + there * (_white_or_black(rng, y) - y)
+    return y
+
+
+def gaps(pictures: Array, rng: PictureRng, most: float) -> Array:
+    """Pictures (N, C, H, W) with rectangles, ellipses and strokes of one grey each, mostly white or black; sides up to a share `most` of the picture's."""
+    xp = array_namespace(pictures)
+    height, width = pictures.shape[-2:]
+    rows, columns = _places(pictures)
+    for _ in range(GAPS):
+        down, across = rng.uniform(1, 1, 1, high=height), rng.uniform(1, 1, 1, high=width)
+        tall = rng.uniform(1, 1, 1, low=0.02, high=most / 2) * height
+        wide = rng.uniform(1, 1, 1, low=0.02, high=most / 2) * width
+        vertical, horizontal = xp.abs(rows - down) / tall, xp.abs(columns - across) / wide
+        box = xp.astype(xp.maximum(vertical, horizontal) <= 1, pictures.dtype)
+        ellipse = xp.astype(vertical**2 + horizontal**2 <= 1, pictures.dtype)
+        stroke = xp.astype(
+            xp.abs(_lines(rng, pictures, steep=2.0)) <= rng.uniform(1, 1, 1, low=0.5, high=4.0), pictures.dtype
+        )
+        kind = rng.uniform(1, 1, 1)
+        there = xp.where(kind < 0.33, box, xp.where(kind < 0.66, ellipse, stroke))
+        there = there * xp.astype(rng.uniform(1, 1, 1) < 0.8, pictures.dtype)
+        grey = xp.where(rng.uniform(1, 1, 1) < 0.8, _white_or_black(rng, pictures), rng.uniform(1, 1, 1))
+        pictures = pictures + there * (grey - pictures)
+    return pictures
+
+
+def _places(pictures: Array) -> tuple[Array, Array]:
+    """Row numbers (H, 1) and column numbers (W,), as floats."""
+    xp = array_namespace(pictures)
+    rows, columns = (xp.arange(side, dtype=pictures.dtype, device=device(pictures)) for side in pictures.shape[-2:])
+    return rows[:, None], columns
+
+
+def _lines(rng: PictureRng, pictures: Array, steep: float) -> Array:
+    """The distance of each pixel from a random line through each picture, in pixels: (N, 1, H, W). steep: the largest shift per row, in pixels."""
+    xp = array_namespace(pictures)
+    height, width = pictures.shape[-2:]
+    rows, columns = _places(pictures)
+    start, slope = rng.uniform(1, 1, 1, high=width), rng.uniform(1, 1, 1, low=-steep, high=steep)
+    return (columns - start - slope * (rows - height / 2)) / xp.sqrt(1 + slope**2)
+
+
+def _given(rng: PictureRng, y: Array, strength: Array) -> Array:
+    """With a probability of `strength`, how visible a mark is, from a third to entirely: (N, 1, 1, 1); otherwise 0."""
+    xp = array_namespace(y)
+    return xp.astype(rng.uniform(1, 1, 1) < strength, y.dtype) * rng.uniform(1, 1, 1, low=0.3, high=1.0)
+
+
+def _white_or_black(rng: PictureRng, y: Array) -> Array:
+    return array_namespace(y).astype(rng.uniform(1, 1, 1) < 0.6, y.dtype)

@@ -31,3 +31,18 @@ def _enlarged_along(answer: Array, axis: int, length: int) -> Array:
     position = answer.ndim + axis
     first, second = xp.take(answer, before, axis=position), xp.take(answer, after, axis=position)
     return first + share * (second - first)
+
+
+def shrunk(pictures: Array, height: int, width: int) -> Array:
+    """Reduces pictures (N, C, H, W) to (N, C, height, width): the mean of the pixels, or parts of pixels, that fall on each of the result's."""
+    xp = array_namespace(pictures)
+    for axis, length in ((-2, height), (-1, width)):
+        given = pictures.shape[axis]
+        edges = xp.arange(length + 1, dtype=pictures.dtype, device=device(pictures)) * (given / length)
+        before = xp.arange(given, dtype=pictures.dtype, device=device(pictures))
+        # how much of each given pixel lies in each of the result's: (length, given)
+        shares = xp.clip(
+            xp.minimum(edges[1:, None], before + 1) - xp.maximum(edges[:-1, None], before), 0.0, None
+        ) * (length / given)  # fmt: skip
+        pictures = xp.matmul(shares, pictures) if axis == -2 else xp.matmul(pictures, xp.permute_dims(shares, (1, 0)))
+    return pictures
