@@ -12,15 +12,16 @@ from hashigo.evaluation.samples import nearest
 from hashigo.image.photo import Photo, photo_of
 from hashigo.networks.noise import drawing_from
 from hashigo.networks.vae import VAE
+from hashigo.networks.variational import again
 from hashigo.pages.panels import grid
 from hashigo.studies.generate.measure import generated
 
 SHOWN = 40
 """Generated pictures that are shown of each network."""
-COLUMNS = 20
+COLUMNS = 10
 STEPS = 11
 """Pictures of an interpolation."""
-TIMES, EACH = 5, 4
+TIMES, EACH = 6, 4
 """Pictures whose levels are drawn again, and how often."""
 
 
@@ -36,27 +37,27 @@ def _coloured(pictures: Tensor) -> NDArray[np.float32]:
 
 def borrowed(network: VAE, train: Tensor, seed: int) -> tuple[Photo, Photo]:
     """Training pictures, and what is drawn with their skips."""
-    made, donors = generated(network, "borrowed", COLUMNS, train, seed)
+    made, donors = generated(network, "borrowed", SHOWN, train, seed)
     return sheet(train[donors]), sheet(made)
 
 
 def with_nearest(network: VAE, train: Tensor, seed: int) -> tuple[Photo, Photo]:
     """Generated pictures, and the training pictures nearest to them."""
-    made, _ = generated(network, "prior", COLUMNS, train, seed)
+    made, _ = generated(network, "prior", SHOWN, train, seed)
     _, places = nearest(made.flatten(1).numpy(), train.flatten(1).numpy())
     return sheet(made), sheet(train[torch.from_numpy(places)])
 
 
 @torch.no_grad()
 def levels_again(network: VAE, seed: int) -> list[Photo]:
-    """Generated pictures several times over, and for each level the same with that level drawn again."""
+    """Generated pictures, a column for each, several times over; and for each level the same with that level drawn again each time."""
     with drawing_from(torch.Generator().manual_seed(seed)):
         _, latents = network.drawn([None] * len(network.levels), TIMES)
-        many = [z.repeat_interleave(EACH, dim=0) for z in latents]
+        many = [again(z, EACH) for z in latents]
         rows = [network.generate(many, TIMES * EACH)]
         for place in range(len(many)):
             rows.append(network.generate([None if at == place else z for at, z in enumerate(many)], TIMES * EACH))
-    return [sheet(row) for row in rows]
+    return [sheet(row, TIMES) for row in rows]
 
 
 @torch.no_grad()

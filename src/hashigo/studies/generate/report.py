@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hashigo.image.photo import Photo
 from hashigo.networks.vae import VAE
 from hashigo.pages.page import Page
 from hashigo.pages.panels import save_animation
@@ -21,7 +22,7 @@ from hashigo.studies.generate.figures import SHOWN, borrowed, interpolations, le
 from hashigo.studies.generate.measure import Reference, generated, ways
 from hashigo.studies.generate.results import GenerateResults
 from hashigo.studies.generate.settings import PRESETS, GenerateSettings
-from hashigo.studies.reporting import command, departures, memory, say_claims, say_departures, say_how_made
+from hashigo.studies.reporting import command, memory, say_claims, say_how_made
 
 
 def write_report(
@@ -67,31 +68,32 @@ def _introduction(page: Page, settings: GenerateSettings, results: GenerateResul
         )
     )
     page.text(filled(texts.BINARIZED, bounded=min(settings.bounded, data.test), samples=settings.samples), soft=True)
-    differing = departures(settings, PRESETS["article"], texts.SETTINGS)
-    if differing:
-        say_departures(page, settings.preset == "quick", differing)
+    if settings.preset == "quick":
+        page.text(texts.QUICK)
     if data.left_out:
         page.text(filled(texts.LEFT_OUT, count=data.left_out), soft=True)
 
 
 def _samples(page: Page, settings: GenerateSettings, networks: Mapping[str, VAE], reference: Reference) -> None:
     page.heading(texts.SAMPLES)
+    sheets: list[tuple[Text, Photo]] = []
     for name, network in networks.items():
         for way in ways(network):
-            if way == "borrowed":
-                donors, made = borrowed(network, reference.train, settings.seed)
-                page.row([(texts.DONORS, donors)], pixels=True)
-                page.row([(texts.DRAWN, made)], pixels=True)
-                continue
-            pictures, _ = generated(network, way, SHOWN, reference.train, settings.seed)
-            label = Words(
-                f"{texts.MODELS[name].en}: {texts.WAYS[way].en}", f"{texts.MODELS[name].ja}：{texts.WAYS[way].ja}"
-            )
-            page.row([(label, sheet(pictures))], pixels=True)
-    page.text(texts.SAMPLES_CAPTION, soft=True)
+            if way != "borrowed":
+                pictures, _ = generated(network, way, SHOWN, reference.train, settings.seed)
+                sheets.append((_made_by(name, way), sheet(pictures)))
+    page.row(sheets, texts.SAMPLES_CAPTION, pixels=True)
+    donors, made = borrowed(networks["skips"], reference.train, settings.seed)
+    page.row([(texts.DONORS, donors), (texts.DRAWN, made)], texts.BORROWED_CAPTION, pixels=True)
     made, near = with_nearest(networks["ladder"], reference.train, settings.seed)
-    page.row([(texts.MODELS["ladder"], made)], pixels=True)
-    page.row([(texts.NEAREST, near)], texts.NEAREST_CAPTION, pixels=True)
+    page.row([(texts.MODELS["ladder"], made), (texts.NEAREST, near)], texts.NEAREST_CAPTION, pixels=True)
+
+
+def _made_by(name: str, way: str) -> Words:
+    """A network and how it generates; that there are random numbers need not be said."""
+    if way == "prior":
+        return texts.MODELS[name]
+    return Words(f"{texts.MODELS[name].en}: {texts.WAYS[way].en}", f"{texts.MODELS[name].ja}：{texts.WAYS[way].ja}")
 
 
 def _quality(page: Page, settings: GenerateSettings, results: GenerateResults, reference: Reference) -> None:
@@ -99,9 +101,7 @@ def _quality(page: Page, settings: GenerateSettings, results: GenerateResults, r
     rows: list[list[Text]] = []
     for name, model in results.models.items():
         for way, quality in model.quality.items():
-            label = Words(
-                f"{texts.MODELS[name].en}: {texts.WAYS[way].en}", f"{texts.MODELS[name].ja}：{texts.WAYS[way].ja}"
-            )
+            label = _made_by(name, way)
             means = {measure: value.mean for measure, value in quality.items()}
             rows.append([label, *_quality_cells(means)])
     real = results.classifier.real
@@ -155,10 +155,8 @@ def _range(bounds: Interval) -> str:
 def _levels(page: Page, settings: GenerateSettings, ladder: VAE, results: GenerateResults) -> None:
     page.heading(texts.LEVELS_HEADING)
     first, *again = levels_again(ladder, settings.seed)
-    page.row([(texts.UNCHANGED, first)], pixels=True)
-    for level, photo in zip(ladder.levels, again, strict=True):
-        page.row([(filled(texts.DRAWN_AGAIN, level=_level(level)), photo)], pixels=True)
-    page.text(texts.LEVELS_CAPTION, soft=True)
+    labels = [texts.UNCHANGED, *(filled(texts.DRAWN_AGAIN, level=_level(level)) for level in ladder.levels)]
+    page.row(list(zip(labels, [first, *again], strict=True)), texts.LEVELS_CAPTION, pixels=True)
     runs = results.runs["ladder"]
     rows: list[list[Text]] = []
     for place, level in enumerate(ladder.levels):

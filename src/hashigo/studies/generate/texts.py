@@ -72,8 +72,8 @@ INTRODUCTION = Words(
     "述べている。一つの答えは、スキップごとに潜在変数を置くことである。エンコーダーはその値を提案し、上位の段だけを知る事前分布がそれを予測し、学習は両者の差を"
     "コストとして払う。生成には事前分布だけで足りる。パラメータ数をほぼそろえた3つのネットワークに {source} の画像 {train:,} 枚（{height} × {width}）を {epochs} エポック学習させた（{times}）。",
 )
-ONCE = Words("once", "各1回")
-TIMES = Words("{seeds} times each", "各{seeds}回")
+ONCE = Words("each of them once", "各1回")
+TIMES = Words("each of them {seeds} times", "各{seeds}回")
 CLAIMS_HEADING = Words("Answers", "答え")
 BINARIZED = Words(
     "Pixels are black or white: in each epoch, they are drawn anew with their grey value as the probability of white (dynamic binarization); test pictures are drawn "
@@ -83,6 +83,10 @@ BINARIZED = Words(
     "画素は白か黒で、毎エポック、灰色の値を白の確率として引き直す（動的二値化）。テスト画像は一度だけ引く。対数尤度は1枚あたりのナット、テスト画像 {bounded:,} 枚の平均。"
     "重点サンプリングの下界は1枚あたり {samples} 回の抽出による。参考までに、二値化MNISTで発表されている値は、通常のVAEで約−86、5段のラダーで約−82（Sønderbyら 2016、動的）、"
     "NVAEで約−78（VahdatとKautz 2020、動的）で、いずれもはるかに大きなネットワークである。",
+)
+QUICK = Words(
+    "This is the quick setting, with few and easy digits. MNIST may give other results; run it with --preset article.",
+    "これは少数のやさしい数字による簡易設定である。MNISTでは結果が変わりうる。--preset article で実行できる。",
 )
 LEFT_OUT = Words("{count:,} pictures were left out.", "{count:,} 枚は使えなかった。")
 
@@ -113,8 +117,12 @@ LOSS = Words("loss in nats", "損失（ナット）")
 
 SAMPLES = Words("Generated pictures", "生成された画像")
 SAMPLES_CAPTION = Words(
-    "Probabilities of white, from the first training run. With a training picture's skip connections, the network draws that picture again.",
-    "白の確率（1回目の学習）。訓練画像のスキップを流すと、その画像がほぼそのまま描かれる。",
+    "Drawn from random numbers (first training run); brightness is the probability of white.",
+    "乱数から描いた画像（1回目の学習）。明るさは白の確率。",
+)
+BORROWED_CAPTION = Words(
+    "The VAE with a U-Net's skip connections draws pictures with those of training pictures: the skip connections decide what it draws.",
+    "U-NetのスキップつきVAEに訓練画像のスキップを流した結果。何が描かれるかはスキップが決める。",
 )
 DONORS = Words("training pictures whose skip connections were used", "スキップを借りた訓練画像")
 DRAWN = Words("what was drawn with them", "それを使って描かれた画像")
@@ -135,8 +143,8 @@ QUALITY_CAPTION = Words(
 )
 LEVELS_HEADING = Words("What each level stores", "各段が持つもの")
 LEVELS_CAPTION = Words(
-    "Ladder VAE, first training run. In the first row are five generated pictures, each four times over; in each further row, the level named is drawn anew and all others stay.",
-    "ラダーVAE（1回目の学習）。1行目は生成した5枚を4回ずつ並べたもの。2行目以降は、名前の段だけを引き直し、ほかはそのままにしたもの。",
+    "Ladder VAE, first training run: six generated pictures, each in a column of its own. On the left, each is shown four times; then the level named is drawn anew each time, and all others stay.",
+    "ラダーVAE（1回目の学習）。生成した6枚を1列ずつに並べた。左は同じものを4回、右は名前の段だけを毎回引き直し、ほかはそのままにしたもの。",
 )
 UNCHANGED = Words("as drawn first", "もとの画像")
 DRAWN_AGAIN = Words("{level} drawn again", "{level} を引き直す")
@@ -159,9 +167,3 @@ HOW_IT_WAS_MADE = Words(
     "The study took {minutes:.0f} minutes on {device}, with {memory}.",
     "所要時間 {minutes:.0f} 分、{device}、{memory}。",
 )
-SETTINGS: dict[str, Words] = {
-    "data": Words("data", "データ"),
-    "epochs": Words("epochs", "エポック数"),
-    "seeds": Words("training runs", "学習回数"),
-    "width": Words("channels", "チャネル数"),
-}
