@@ -60,7 +60,7 @@ def _introduction(page: Page, settings: GenerateSettings, results: GenerateResul
         filled(
             texts.INTRODUCTION,
             train=data.train,
-            source=data.source,
+            source=Path(settings.data).name,
             height=height,
             width=width,
             epochs=settings.epochs,
@@ -144,8 +144,11 @@ def _bounds(page: Page, settings: GenerateSettings, results: GenerateResults) ->
     losses = {
         texts.MODELS[name]: [(i + 1, float(loss)) for i, loss in enumerate(model.train_loss)]
         for name, model in results.models.items()
+        if name != "skips"
     }
-    page.plot(curves(losses, x=texts.EPOCH, y=texts.LOSS), texts.LOSS_CAPTION)
+    least = min(loss for line in losses.values() for _, loss in line)
+    limits = (0.98 * least, 1.3 * least)  # the first epochs would hide the rest
+    page.plot(curves(losses, x=texts.EPOCH, y=texts.LOSS, log=False, y_limits=limits), texts.LOSS_CAPTION)
 
 
 def _range(bounds: Interval) -> str:

@@ -109,8 +109,8 @@ KL_HEAD = [
 ]
 BOTTLENECK = Words("bottleneck", "ボトルネック")
 LOSS_CAPTION = Words(
-    "Training loss, mean over training runs; the divergences' weight rises from 0 to 1 at first.",
-    "学習損失（平均）。KL情報量の重みは初めに0から1へ上がる。",
+    "Training loss of the two that can generate, mean over training runs; the divergences' weight rises from 0 to 1 at first.",
+    "生成できる2つの学習損失（平均）。KL情報量の重みは初めに0から1へ上がる。",
 )
 EPOCH = Words("epoch", "エポック")
 LOSS = Words("loss in nats", "損失（ナット）")
