@@ -585,7 +585,9 @@ def test_a_mixture_finds_clusters_of_different_sizes() -> None:
 
 def test_a_mixture_of_the_umap_embedding_finds_digits() -> None:
     rows, labels = (values[:500] for values in digits())
+    before = torch.__config__.parallel_info()
     found = cluster(rows, 10, seeds=1, method="umap-mixture")
+    assert torch.__config__.parallel_info() == before, "numba changes the number of OpenMP's threads"
     assert accuracy(labels, found.labels[0]) > 0.8
     assert accuracy(labels[:50], found.predict(rows[:50])[0]) > 0.8
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from hashigo.clustering.result import Clustering
@@ -123,6 +124,10 @@ def _embedding(rows: NDArray[np.float32], seed: int) -> Any:
         random_state=seed,
         n_jobs=1,
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about its own defaults
-        return reducer.fit(rows)
+    threads = torch.get_num_threads()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about its own defaults
+            return reducer.fit(rows)
+    finally:
+        torch.set_num_threads(threads)  # numba sets the number of OpenMP's threads, which is torch's, too
