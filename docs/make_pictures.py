@@ -13,8 +13,13 @@ from sklearn.datasets import load_sample_images
 from hashigo.apply import Model, load
 from hashigo.demo import bundled_photos
 from hashigo.image import Photo, photo_of, write
+from hashigo.pages.plots import curves
+from make_results import standalone
 
 HEIGHT, GAP = 300, 6
+TRAINING = (2.726, 2.547, 2.498, 2.467, 2.435, 2.407, 2.368, 2.340, 2.309, 2.299)
+VALIDATION = (2.551, 2.503, 2.472, 2.460, 2.458, 2.459, 2.452, 2.452, 2.457, 2.459)
+"""Losses of the `tokens` run that the bundled colorizer is made of, after each epoch."""
 NAMES = ("astronaut", "coffee", "chelsea")
 HINTS = (
     (110, 190, "#b02810"), (455, 190, "#b02810"), (300, 365, "#a02810"), (40, 370, "#c07838"), (570, 60, "#b07040"), (560, 320, "#905028"),
@@ -29,6 +34,7 @@ def main() -> None:
     _kinds(model, photos)
     _hints(model, photos["coffee"])
     _failures(model)
+    _curves()
 
 
 def _kinds(model: Model, photos: dict[str, Photo]) -> None:
@@ -43,6 +49,16 @@ def _failures(model: Model) -> None:
         _rows(model, [Photo(np.asarray(Image.fromarray(picture).convert("RGB"))) for picture in pictures], 200),
         "failures.jpg",
     )
+
+
+def _curves() -> None:
+    """docs/pictures/curves.svg: the losses of the transformer's part in training."""
+    lines = {
+        name: [(epoch, loss) for epoch, loss in enumerate(losses, 1)]
+        for name, losses in {"training photos": TRAINING, "photos set apart": VALIDATION}.items()
+    }
+    svg = standalone(curves(lines, x="epoch", y="cross-entropy", log=False))
+    (Path(__file__).parent / "pictures" / "curves.svg").write_text(svg, encoding="utf-8")
 
 
 def _rows(model: Model, originals: list[Photo], height: int) -> list[list[np.ndarray]]:
