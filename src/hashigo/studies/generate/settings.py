@@ -40,7 +40,7 @@ class GenerateSettings:
     """Settings of the study that affect its results.
 
     Args:
-        preset: `quick` (about 10 minutes) or `article` (MNIST, hours).
+        preset: `quick` (about 5 minutes) or `article` (MNIST, hours).
         data: A labelled dataset: its name, or a folder, pack or .npz file. Colour pictures are studied by their luma.
         data_root: Folder with the named datasets; if empty, HASHIGO_DATA or the user's cache.
         size: Side of the pictures; 0 keeps it (digits are enlarged to 28).
@@ -113,4 +113,4 @@ PRESETS: dict[str, GenerateSettings] = {
         preset="quick", data="digits", epochs=60, batch_size=64, width=4, bounded=200, samples=100, generated=500
     ),
 }
-"""MNIST (60,000 digits, three training runs per network), and a setting that takes about ten minutes on two cores."""
+"""MNIST (60,000 digits, three training runs per network), and a setting that takes about five minutes on two cores."""
