@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from hashigo.errors import RecipeError, did_you_mean
+
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "linear": nn.Identity,
     "relu": nn.ReLU,
@@ -38,3 +40,22 @@ class Block(nn.Module):
 def keras_batch_norm(channels: int) -> nn.BatchNorm2d:
     """BatchNorm with Keras's defaults: momentum 0.99 (0.01 in torch's terms), epsilon 1e-3."""
     return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
+
+
+def check_activations(*names: str) -> None:
+    """Raises RecipeError unless there are activations with these names."""
+    for name in names:
+        if name not in ACTIVATIONS:
+            raise RecipeError(f"unknown activation {name!r}; {did_you_mean(str(name), ACTIVATIONS)}")
+
+
+def keras_initialize(module: nn.Module) -> None:
+    """Initializes a layer as Keras does: Glorot-uniform weights and zero biases. For `nn.Module.apply`."""
+    if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        return
+    if isinstance(module, nn.Conv2d) and module.groups > 1:  # depthwise: Glorot would count all channels
+        nn.init.kaiming_normal_(module.weight)
+    else:
+        nn.init.xavier_uniform_(module.weight)
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)

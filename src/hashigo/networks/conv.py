@@ -11,9 +11,9 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, max_pool2d
 
-from hashigo.errors import RecipeError, did_you_mean
+from hashigo.errors import RecipeError
 from hashigo.networks.base import Network
-from hashigo.networks.blocks import ACTIVATIONS
+from hashigo.networks.blocks import ACTIVATIONS, check_activations, keras_initialize
 from hashigo.networks.contract import Contract, is_whole
 
 
@@ -50,17 +50,12 @@ class Conv(Network, tags=["conv"]):
             raise RecipeError(
                 f"channels: expected whole numbers, one for each layer down to the latent, got {channels!r}"
             )
-        for activation in (latent_activation, output_activation):
-            if activation not in ACTIVATIONS:
-                raise RecipeError(f"unknown activation {activation!r}; {did_you_mean(str(activation), ACTIVATIONS)}")
+        check_activations(latent_activation, output_activation)
         self.down = nn.ModuleList(_conv(inputs, outputs) for inputs, outputs in pairwise([in_channels, *layers]))
         self.up = nn.ModuleList(_conv(inputs, outputs) for inputs, outputs in pairwise([layers[-1], *reversed(layers)]))
         self.head = _conv(layers[0], out_channels)
         self.latent_activation, self.activation = ACTIVATIONS[latent_activation](), ACTIVATIONS[output_activation]()
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):  # as Keras does
-                nn.init.xavier_uniform_(module.weight)
-                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+        self.apply(keras_initialize)
         step = 2 ** len(layers)
         self.contract = Contract(multiple=step, context_pixels=REACH * step)
 

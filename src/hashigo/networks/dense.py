@@ -11,9 +11,9 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from hashigo.errors import RecipeError, did_you_mean
+from hashigo.errors import RecipeError
 from hashigo.networks.base import Network
-from hashigo.networks.blocks import ACTIVATIONS
+from hashigo.networks.blocks import ACTIVATIONS, check_activations, keras_initialize
 from hashigo.networks.contract import LARGEST_SIDE, Contract, is_whole
 
 
@@ -51,9 +51,7 @@ class Dense(Network, tags=["dense"]):
         layers = list(units) if isinstance(units, list | tuple) else []
         if not layers or not all(is_whole(count, 1, 1 << 20) for count in layers):
             raise RecipeError(f"units: expected whole numbers, one for each layer down to the latent, got {units!r}")
-        for activation in (latent_activation, output_activation):
-            if activation not in ACTIVATIONS:
-                raise RecipeError(f"unknown activation {activation!r}; {did_you_mean(str(activation), ACTIVATIONS)}")
+        check_activations(latent_activation, output_activation)
         first, last = in_channels * math.prod(sides), out_channels * math.prod(sides)
         if max(first, last) * layers[0] > 1 << 31:
             raise RecipeError("units: expected at most 2**31 weights, got more; take a smaller size or fewer units")
@@ -63,10 +61,7 @@ class Dense(Network, tags=["dense"]):
             nn.Linear(inputs, outputs) for inputs, outputs in pairwise([*reversed(layers), last])
         )
         self.latent_activation, self.activation = ACTIVATIONS[latent_activation](), ACTIVATIONS[output_activation]()
-        for module in self.modules():
-            if isinstance(module, nn.Linear):  # as Keras does
-                nn.init.xavier_uniform_(module.weight)
-                nn.init.zeros_(module.bias)
+        self.apply(keras_initialize)
         self.contract = Contract(fixed_size=self.size)
 
     def encode(self, x: Tensor) -> tuple[Tensor, None]:

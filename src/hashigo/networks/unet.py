@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from hashigo.errors import RecipeError, did_you_mean
 from hashigo.networks.base import Network
-from hashigo.networks.blocks import ACTIVATIONS, Block
+from hashigo.networks.blocks import ACTIVATIONS, Block, check_activations, keras_initialize
 from hashigo.networks.contract import check_unet_options, unet_contract
 from hashigo.networks.encoders.base import Encoder, FixedEncoder, WithBackbone
 from hashigo.networks.encoders.efficientnet import EfficientNetLite0
@@ -174,7 +174,7 @@ class UNet(Network, tags=["unet", "autoencoder"]):
         self.coarse_level = coarse
         self.coarse = None if coarse is None else nn.Conv2d(skip_channels[coarse], out_channels, 1)
         self.activation = ACTIVATIONS[output_activation]()
-        self.apply(_keras_initialize)
+        self.apply(keras_initialize)
         self.contract = unet_contract(options)
         self.register_load_state_dict_pre_hook(_rename_plain_encoder)  # type: ignore[no-untyped-call]
 
@@ -372,17 +372,6 @@ def _up_to(length: int, step: int) -> int:
     return (length + step - 1) // step * step
 
 
-def _keras_initialize(module: nn.Module) -> None:
-    if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-        return
-    if isinstance(module, nn.Conv2d) and module.groups > 1:  # depthwise: Glorot would count all channels
-        nn.init.kaiming_normal_(module.weight)
-    else:
-        nn.init.xavier_uniform_(module.weight)
-    if module.bias is not None:
-        nn.init.zeros_(module.bias)
-
-
 def _skips_per_level(skips: str | Sequence[str], depth: int) -> tuple[str, ...]:
     levels = (skips,) * depth if isinstance(skips, str) else tuple(skips)
     for skip in levels:
@@ -413,9 +402,7 @@ def _make_encoder(
 
 
 def _check_options(depth: int, bottleneck: int | None, size: tuple[int, int] | None, latent: str, output: str) -> None:
-    for activation in (latent, output):
-        if activation not in ACTIVATIONS:
-            raise RecipeError(f"unknown activation {activation!r}; {did_you_mean(str(activation), ACTIVATIONS)}")
+    check_activations(latent, output)
     if bottleneck is None:
         return
     if size is None:

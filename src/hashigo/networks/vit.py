@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from hashigo.errors import RecipeError, did_you_mean
+from hashigo.errors import RecipeError
 from hashigo.networks.base import Network
-from hashigo.networks.blocks import ACTIVATIONS
+from hashigo.networks.blocks import ACTIVATIONS, check_activations
 from hashigo.networks.contract import Contract, is_whole
 from hashigo.networks.encoders.vit import BLOCKS, RETURNED, DinoV2Small, TokenMix
 
@@ -117,5 +117,4 @@ def _check_options(blocks: Sequence[int], width: int, depth: int, heads: int, pi
             )
     if width % heads:
         raise RecipeError(f"width: expected a multiple of heads ({heads}), got {width}")
-    if activation not in ACTIVATIONS:
-        raise RecipeError(f"unknown activation {activation!r}; {did_you_mean(str(activation), ACTIVATIONS)}")
+    check_activations(activation)

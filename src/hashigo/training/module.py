@@ -112,6 +112,10 @@ class Restorer(LightningModule):
             for parameter in network.parameters():
                 if id(parameter) in self._pretrained:
                     parameter.requires_grad_(False)
+        if optimizer.backbone_blocks > len(network.backbone_blocks):
+            raise RecipeError(
+                f"optimizer.backbone_blocks: expected at most {len(network.backbone_blocks)}, the blocks of this network's backbone, got {optimizer.backbone_blocks}"
+            )
         if backbone is not None and (optimizer.backbone_lr == 0 or optimizer.backbone_blocks):
             backbone.requires_grad_(False)
             for block in network.backbone_blocks[-optimizer.backbone_blocks :] if optimizer.backbone_lr else ():

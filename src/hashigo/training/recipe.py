@@ -209,6 +209,10 @@ class Recipe:
             raise RecipeError(
                 f"optimizer.backbone_lr: expected 0 where features of the backbone are computed only once (data.variants), got {self.optimizer.backbone_lr}"
             )
+        if self.optimizer.backbone_blocks and not self.optimizer.backbone_lr:
+            raise RecipeError(
+                f"optimizer.backbone_blocks: expected 0 where the backbone is not trained (optimizer.backbone_lr), got {self.optimizer.backbone_blocks}"
+            )
         if self.data.features and not self.data.variants:
             raise RecipeError("data.variants: expected at least 1 where features are kept (data.features), got 0")
         if not self.epochs and not self.start:
