@@ -377,7 +377,14 @@ def test_the_latent_alone_is_compared_with_the_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"skip_dropout": 1.0}, {"skip_fade": "away"}, {"skip_steps": -1}, {"alone": "much"}]
+    "options",
+    [
+        {"skip_dropout": 1.0},
+        {"skip_fade": "away"},
+        {"skip_steps": -1},
+        {"skip_steps": 0, "skip_fade": "in"},
+        {"alone": "much"},
+    ],
 )
 def test_remedies_that_cannot_be(options: dict[str, Any]) -> None:
     with pytest.raises(RecipeError, match=next(iter(options))):

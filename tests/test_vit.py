@@ -477,6 +477,14 @@ def test_the_last_blocks_of_the_backbone_can_be_trained_alone(tmp_path: Path) ->
         if name.startswith("encoder.transformer.blocks") and not torch.equal(value, second.state_dict()[name])
     }
     assert changed == {str(blocks - 2), str(blocks - 1)}
+    with pytest.raises(RecipeError, match=rf"at most {blocks}"):
+        train(
+            replace(recipe, optimizer=replace(recipe.optimizer, backbone_lr=0.1, backbone_blocks=99)),
+            tmp_path / "no",
+            onnx=False,
+        )
+    with pytest.raises(RecipeError, match="backbone_blocks"):
+        replace(recipe, optimizer=OptimizerRecipe(backbone_blocks=2))
 
 
 @pytest.mark.usefixtures("small")

@@ -229,7 +229,7 @@ class Model:
     def apply(
         self, photo: Photo, hints: Sequence[Known] = (), *, vivid: float | None = None, size: int = 0, whole: bool | None = None
     ) -> Photo:  # fmt: skip
-        """The photo through the model: same size, alpha and metadata."""
+        """The photo through the model: same size (unless the task enlarges), alpha and metadata."""
         return self.apply_call(photo, self.call(hints, vivid=vivid, size=size, whole=whole))
 
     def apply_call(self, photo: Photo, call: Call) -> Photo:

@@ -40,7 +40,7 @@ def cluster(
     a row halfway between two centres may change sides. It is several times faster, because all seeds share the work.
     "minibatch" is scikit-learn's MiniBatchKMeans, for features larger than memory.
     "mixture" is scikit-learn's GaussianMixture with full covariances, for clusters that are long or of different sizes. "umap-mixture" first embeds the features in
-    10 dimensions with UMAP, once per seed, which takes about a minute for 70,000 rows; it needs the extra "umap".
+    10 dimensions with UMAP, once per seed, which takes far longer; it needs the extra "umap".
 
     k-means is thread-safe; it neither uses nor changes the state of random generators.
 

@@ -115,10 +115,6 @@ def check_unet_options(options: Mapping[str, object]) -> None:
             raise RecipeError(f"{name}: expected a number from 0 to {largest:g}, got {_shown(value)}")
     if not is_whole(steps := options.get("skip_steps", 0), 0, LARGEST):
         raise RecipeError(f"skip_steps: expected a whole number from 0 to {LARGEST:,}, got {_shown(steps)}")
-    if not steps and options.get("skip_fade", "none") != "none":
-        raise RecipeError(
-            "skip_steps: expected the steps over which skip connections fade (skip_fade), at least 1, got 0"
-        )
     if not isinstance(fade := options.get("skip_fade", "none"), str):
         raise RecipeError(f"skip_fade: expected a name, got {_shown(fade)}")
     _check_middle(options, width << depth, depth)

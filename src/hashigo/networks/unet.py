@@ -147,6 +147,8 @@ class UNet(Network, tags=["unet", "autoencoder"]):
             raise RecipeError(
                 f"skip_fade: expected {', '.join(FADES)}, got {skip_fade!r}; {did_you_mean(skip_fade, FADES)}"
             )
+        if skip_fade != "none" and not skip_steps:
+            raise RecipeError("skip_steps: expected the steps over which skip connections fade, at least 1, got 0")
         self.alone, self.add_input = alone, add_input
         if add_input and (out_channels > in_channels or stem > 1):
             raise RecipeError(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -111,6 +111,31 @@ def paired_higher(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95) -> tu
     gap = interval(first - second, confidence)
     difference = Difference(float(first.mean()), float(second.mean()), gap.mean, gap.low, gap.high)
     return _verdict_of(gap.low, gap.high), difference
+
+
+def with_range(mean: float, low: float, high: float, form: str, unit: float = 1.0) -> str:
+    """ "+0.094 (+0.068 … +0.120)", times `unit`; the mean alone where there is no interval."""
+    shown = [f"{unit * value:{form}}" for value in (mean, low, high)]
+    return shown[0] if math.isnan(low) else f"{shown[0]} ({shown[1]} … {shown[2]})"
+
+
+class Bounds(Protocol):
+    """Something with two ends."""
+
+    @property
+    def low(self) -> float:
+        """The lower one."""
+
+    @property
+    def high(self) -> float:
+        """The upper one."""
+
+
+def range_of(bounds: Bounds | None, digits: int = 3) -> str:
+    """ "0.671 … 0.712", or a dash if there is no interval."""
+    if bounds is None or not math.isfinite(bounds.low):
+        return "–"
+    return f"{bounds.low:.{digits}f} … {bounds.high:.{digits}f}"
 
 
 def both(verdicts: Iterable[Verdict]) -> Verdict:

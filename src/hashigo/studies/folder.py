@@ -167,6 +167,17 @@ class StudyFolder:
             path = self.path / "parts" / f"{name}.json"
             raise RecipeError(f"{path}: {error}; remove it to redo this part") from error
 
+    def part(self, name: str, kind: type[T]) -> T:
+        """Like `finished`, for a part that must be there.
+
+        Raises:
+            DataError: it is not finished. RecipeError: as `finished`.
+        """
+        part = self.finished(name, kind)
+        if part is None:
+            raise DataError(f"{self.path}: the finished part {name!r} is missing; run the study again")
+        return part
+
     def finish(self, name: str, part: object) -> None:
         """Stores a finished part, a dataclass; NaN and infinity become null."""
         self._environments = [there for there in self._environments if there != self._here] + [self._here]

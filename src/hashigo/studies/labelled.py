@@ -10,9 +10,10 @@ from typing import Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from hashigo.data import PictureSet, has_split, open_dataset
-from hashigo.data.loader import ResidentPictures
+from hashigo.data.loader import Loader, ResidentPictures
 from hashigo.data.splitting import split_off
 from hashigo.errors import DataError
 
@@ -102,6 +103,11 @@ class LabelledPictures:
             left_out=self.left_out,
             digest=digest.hexdigest(),
         )
+
+
+def rgb_of(pictures: PictureSet) -> Tensor:
+    """All pictures of one size as a batch, (N, 3, H, W), sRGB, 0..1."""
+    return Loader(ResidentPictures(pictures), batch_size=len(pictures), crop=0, training=False).batch(0, 0).rgb
 
 
 def load_pictures(settings: Settings) -> LabelledPictures:

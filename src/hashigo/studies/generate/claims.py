@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from hashigo.pages.words import Words, filled
-from hashigo.studies.claims import Claim, Difference, Verdict, both, higher, interval
+from hashigo.studies.claims import Claim, Difference, Verdict, both, higher, interval, with_range
 from hashigo.studies.generate import texts
 from hashigo.studies.generate.results import TrainingRun
 from hashigo.studies.generate.settings import GenerateSettings
@@ -29,8 +29,7 @@ def _broken(runs: Mapping[str, Sequence[TrainingRun]], basis: Words) -> Claim:
     donors = interval([run.quality["borrowed"].donor or 0.0 for run in runs["skips"]])
     copied: Verdict = "holds" if donors.low > 0.5 else "does not hold" if donors.high < 0.5 else "within noise"
     evidence = filled(
-        texts.BROKEN, zeroed=gap.a, vae=gap.b, gap=_with_range(gap, "+.1f"), donor=100 * donors.mean,
-        range=_bounds(donors.low, donors.high, ".0f", 100), basis=basis,
+        texts.BROKEN, zeroed=gap.a, vae=gap.b, gap=_gap(gap, "+.1f"), donor=with_range(donors.mean, donors.low, donors.high, ".0f", 100), basis=basis,
     )  # fmt: skip
     return Claim(texts.CLAIMS["broken"], both([worse, copied]), evidence, gap.numbers("frechet") | donors.numbers())
 
@@ -38,14 +37,14 @@ def _broken(runs: Mapping[str, Sequence[TrainingRun]], basis: Words) -> Claim:
 def _unbroken(runs: Mapping[str, Sequence[TrainingRun]], basis: Words) -> Claim:
     """Stochastic skip connections do not: pictures are at least as good as without skip connections."""
     verdict, gap = higher(_frechet(runs["vae"], "prior"), _frechet(runs["ladder"], "prior"))
-    evidence = filled(texts.UNBROKEN, ladder=gap.b, vae=gap.a, gap=_with_range(gap, "+.1f"), basis=basis)
+    evidence = filled(texts.UNBROKEN, ladder=gap.b, vae=gap.a, gap=_gap(gap, "+.1f"), basis=basis)
     return Claim(texts.CLAIMS["unbroken"], verdict, evidence, gap.numbers())
 
 
 def _better(runs: Mapping[str, Sequence[TrainingRun]], basis: Words) -> Claim:
     """They give a better bound."""
     verdict, gap = higher([run.bound for run in runs["ladder"]], [run.bound for run in runs["vae"]])
-    evidence = filled(texts.BETTER, ladder=gap.a, vae=gap.b, gap=_with_range(gap, "+.2f"), basis=basis)
+    evidence = filled(texts.BETTER, ladder=gap.a, vae=gap.b, gap=_gap(gap, "+.2f"), basis=basis)
     return Claim(texts.CLAIMS["better"], verdict, evidence, gap.numbers())
 
 
@@ -53,16 +52,9 @@ def _levels(runs: Sequence[TrainingRun], basis: Words) -> Claim:
     """The uppermost level decides which class a picture has, the others how it is drawn."""
     lower = [float(np.mean([level.same_class for level in run.levels[1:]])) for run in runs]
     verdict, gap = higher(lower, [run.levels[0].same_class for run in runs])
-    evidence = filled(
-        texts.LEVELS, upper=100 * gap.b, lower=100 * gap.a, gap=_with_range(gap, "+.0f", 100), basis=basis
-    )
+    evidence = filled(texts.LEVELS, upper=100 * gap.b, lower=100 * gap.a, gap=_gap(gap, "+.0f", 100), basis=basis)
     return Claim(texts.CLAIMS["levels"], verdict, evidence, gap.numbers())
 
 
-def _with_range(gap: Difference, form: str, unit: float = 1.0) -> str:
-    """ "+2.1 (+1.5 … +2.7)", times `unit`; the difference alone where there is no interval."""
-    return f"{unit * gap.difference:{form}}{_bounds(gap.low, gap.high, form, unit)}"
-
-
-def _bounds(low: float, high: float, form: str, unit: float = 1.0) -> str:
-    return "" if np.isnan(low) else f" ({unit * low:{form}} … {unit * high:{form}})"
+def _gap(gap: Difference, form: str, unit: float = 1.0) -> str:
+    return with_range(gap.difference, gap.low, gap.high, form, unit)

@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 from hashigo.data import PictureSet
 from hashigo.files import atomic_path
 from hashigo.randomness import PictureRng
-from hashigo.studies.labelled import LabelledPictures
+from hashigo.studies.labelled import LabelledPictures, rgb_of
 from hashigo.tasks import make_task
 
 FEATURES, STEPS, BATCH = 64, 1_500, 128
@@ -48,9 +48,7 @@ class Classifier(nn.Module):
 
 def luma_of(pictures: PictureSet) -> Tensor:
     """The pictures' luma, (N, 1, H, W), 0..1."""
-    array = torch.from_numpy(pictures.array().transpose(0, 3, 1, 2).astype(np.float32) / 255)
-    rgb = array if array.shape[1] == 3 else array.expand(-1, 3, -1, -1)
-    y: Tensor = make_task("autoencode-grey").encode(rgb)
+    y: Tensor = make_task("autoencode-grey").encode(rgb_of(pictures))
     return y
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -64,9 +65,9 @@ class Reference:
         )
 
     def of_real_pictures(self) -> Quality:
-        """The quality of training pictures, as if they had been generated; `nearest` and `copies` then mean nothing."""
+        """The quality of training pictures, as if they had been generated; that they are copies means nothing, so `nearest` and `copies` are NaN."""
         some = self.train[evenly(len(self.train), len(self.test))]
-        return self.quality(some, 2)
+        return replace(self.quality(some, 2), nearest=math.nan, copies=math.nan)
 
 
 def _rows(pictures: Tensor) -> NDArray[np.float32]:

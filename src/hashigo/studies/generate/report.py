@@ -14,7 +14,7 @@ from hashigo.pages.page import Page
 from hashigo.pages.panels import save_animation
 from hashigo.pages.plots import curves
 from hashigo.pages.words import Text, Words, filled
-from hashigo.studies.claims import Interval
+from hashigo.studies.claims import range_of
 from hashigo.studies.folder import Facts, StudyFolder
 from hashigo.studies.generate import texts
 from hashigo.studies.generate.classifier import dots
@@ -105,7 +105,7 @@ def _quality(page: Page, settings: GenerateSettings, results: GenerateResults, r
             means = {measure: value.mean for measure, value in quality.items()}
             rows.append([label, *_quality_cells(means)])
     real = results.classifier.real
-    rows.append([texts.WAYS["real"], *_quality_cells(vars(real) | {"nearest": math.nan, "copies": math.nan})])
+    rows.append([texts.WAYS["real"], *_quality_cells(vars(real))])
     caption = filled(
         texts.QUALITY_CAPTION, accuracy=100 * results.classifier.accuracy, generated=settings.generated, test=len(reference.test),
         most=math.log(results.data.labels),
@@ -127,7 +127,7 @@ def _quality_cells(values: Mapping[str, float]) -> list[Text]:
 def _bounds(page: Page, settings: GenerateSettings, results: GenerateResults) -> None:
     page.heading(texts.BOUNDS)
     rows: list[list[Text]] = [
-        [texts.MODELS[name], f"{model.parameters:,}", f"{model.elbo.mean:.2f}", f"{model.bound.mean:.2f}", _range(model.bound),
+        [texts.MODELS[name], f"{model.parameters:,}", f"{model.elbo.mean:.2f}", f"{model.bound.mean:.2f}", range_of(model.bound, 2),
          f"{model.bits_per_dimension.mean:.4f}", f"{model.reconstruction.mean:.2f}", f"{model.squared_error.mean:.4f}"]
         for name, model in results.models.items()
     ]  # fmt: skip
@@ -136,7 +136,12 @@ def _bounds(page: Page, settings: GenerateSettings, results: GenerateResults) ->
     page.table(
         texts.KL_HEAD,
         [
-            [texts.MODELS[name], texts.BOTTLENECK if level == "bottleneck" else level, f"{kl.mean:.2f}", _range(kl)]
+            [
+                texts.MODELS[name],
+                texts.BOTTLENECK if level == "bottleneck" else level,
+                f"{kl.mean:.2f}",
+                range_of(kl, 2),
+            ]
             for name, model in results.models.items()
             for level, kl in model.kl.items()
         ],
@@ -149,10 +154,6 @@ def _bounds(page: Page, settings: GenerateSettings, results: GenerateResults) ->
     least = min(loss for line in losses.values() for _, loss in line)
     limits = (0.98 * least, 1.3 * least)  # the first epochs would hide the rest
     page.plot(curves(losses, x=texts.EPOCH, y=texts.LOSS, log=False, y_limits=limits), texts.LOSS_CAPTION)
-
-
-def _range(bounds: Interval) -> str:
-    return f"{bounds.low:.2f} … {bounds.high:.2f}" if np.isfinite(bounds.low) else "–"
 
 
 def _levels(page: Page, settings: GenerateSettings, ladder: VAE, results: GenerateResults) -> None:

@@ -10,11 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
-from hashigo.errors import DataError
 from hashigo.studies.claims import Interval, interval
 from hashigo.studies.folder import StudyFolder, alone
 from hashigo.studies.generate.claims import claims
@@ -27,8 +25,6 @@ from hashigo.studies.generate.train import stored_network, train_and_measure, wi
 from hashigo.studies.labelled import LabelledPictures, load_pictures
 from hashigo.studies.lanes import Job, counted, lanes
 from hashigo.studies.settings import Say
-
-T = TypeVar("T")
 
 
 @alone
@@ -90,23 +86,16 @@ def summarize(settings: GenerateSettings, pictures: LabelledPictures, study: Stu
         DataError: a part is missing.
     """
     seeds = range(settings.seed, settings.seed + settings.seeds)
-    runs = {name: [_finished(study, f"{name}-{seed}", TrainingRun) for seed in seeds] for name in MODELS}
+    runs = {name: [study.part(f"{name}-{seed}", TrainingRun) for seed in seeds] for name in MODELS}
     values = pictures.about.size[0] * pictures.about.size[1]
     levels = {name: stored_network(study, name, settings.seed).levels for name in MODELS}
     return GenerateResults(
         data=pictures.about,
-        classifier=_finished(study, "classifier", ClassifierMeasures),
+        classifier=study.part("classifier", ClassifierMeasures),
         models={name: _summary(runs[name], levels[name], values) for name in MODELS},
         claims=claims(runs, settings),
         runs=runs,
     )
-
-
-def _finished(study: StudyFolder, name: str, kind: type[T]) -> T:
-    part = study.finished(name, kind)
-    if part is None:
-        raise DataError(f"{study.path}: the finished part {name!r} is missing; run the study again")
-    return part
 
 
 def _summary(runs: Sequence[TrainingRun], levels: Sequence[str], values: int) -> ModelSummary:

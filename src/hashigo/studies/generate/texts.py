@@ -41,8 +41,8 @@ CLAIMS: dict[str, Words] = {
 
 BROKEN = Words(
     "Fréchet distance {zeroed:.1f} with zeros against {vae:.1f} without skip connections, difference {gap}; with a training picture's skip connections, "
-    "{donor:.0f} %{range} of the pictures are nearest to that training picture; {basis}.",
-    "フレシェ距離はゼロで {zeroed:.1f}、スキップなしで {vae:.1f}、差 {gap}。訓練画像のスキップを流すと、{donor:.0f} %{range} がその訓練画像に最も近い。{basis}。",
+    "{donor} % of the pictures are nearest to that training picture; {basis}.",
+    "フレシェ距離はゼロで {zeroed:.1f}、スキップなしで {vae:.1f}、差 {gap}。訓練画像のスキップを流すと、{donor} % がその訓練画像に最も近い。{basis}。",
 )
 UNBROKEN = Words(
     "Fréchet distance {ladder:.1f} against {vae:.1f} without skip connections; the latter is larger by {gap}, {basis}.",

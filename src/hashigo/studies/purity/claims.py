@@ -8,7 +8,7 @@ import numpy as np
 
 from hashigo.pages.page import VERDICTS
 from hashigo.pages.words import Words, filled
-from hashigo.studies.claims import Claim, Interval, Verdict, both, higher, interval
+from hashigo.studies.claims import Claim, Interval, Verdict, both, higher, interval, with_range
 from hashigo.studies.purity import texts
 from hashigo.studies.purity.results import ClusterScores, Lost, TrainingRun
 from hashigo.studies.purity.settings import CONDITIONS, PuritySettings
@@ -34,7 +34,7 @@ def claims(runs: Mapping[str, Sequence[TrainingRun]], raw: ClusterScores, settin
             a=difference.a,
             right=texts.CONDITIONS[right],
             b=difference.b,
-            gap=_with_range(difference.difference, difference.low, difference.high, "+.3f"),
+            gap=with_range(difference.difference, difference.low, difference.high, "+.3f"),
             basis=basis,
         )
         return Claim(texts.CLAIMS[claim], verdict, evidence, difference.numbers())
@@ -74,8 +74,8 @@ def _awake(runs: Mapping[str, Sequence[TrainingRun]]) -> Claim:
     name = min(judged, key=lambda name: (order.index(judged[name][0]), -judged[name][1].mean))
     verdict, purity, loss = judged[name]
     evidence = filled(
-        texts.AWAKE, name=texts.CONDITIONS[name], purity=_with_range(purity.mean, purity.low, purity.high, ".3f"),
-        loss=_with_range(loss.mean, loss.low, loss.high, ".2f"), sharp=sharp, count=len(judged),
+        texts.AWAKE, name=texts.CONDITIONS[name], purity=with_range(purity.mean, purity.low, purity.high, ".3f"),
+        loss=with_range(loss.mean, loss.low, loss.high, ".2f"), sharp=sharp, count=len(judged),
     )  # fmt: skip
     return Claim(filled(texts.CLAIMS["awake"], awake=AWAKE, times=TOLERATED), verdict, evidence, purity.numbers())
 
@@ -102,7 +102,7 @@ def _pooling_claim(runs: Sequence[TrainingRun], name: Words, basis: Words) -> Cl
         texts.LOST,
         basis=basis,
         verdict=VERDICTS[_between(lost.points, 0.20, 0.30)][2],
-        **{unit: _with_range(of.mean, of.low, of.high, ".0f", 100) for unit, of in by_unit.items()},
+        **{unit: with_range(of.mean, of.low, of.high, ".0f", 100) for unit, of in by_unit.items()},
     )
     numbers = {f"{unit}_{key}": value for unit, of in by_unit.items() for key, value in of.numbers().items()}
     return Claim(filled(texts.CLAIMS["pooling"], name=name), _between(lost.share, 0.20, 0.30), evidence, numbers)
@@ -112,9 +112,3 @@ def _between(lost: Interval, least: float, most: float) -> Verdict:
     if least <= lost.low and lost.high <= most:
         return "holds"
     return "does not hold" if lost.low > most or lost.high < least else "within noise"
-
-
-def _with_range(mean: float, low: float, high: float, form: str, unit: float = 1.0) -> str:
-    """ "+0.094 (+0.068 … +0.120)", times `unit`; the mean alone where there is no interval."""
-    shown = [f"{unit * value:{form}}" for value in (mean, low, high)]
-    return shown[0] if np.isnan(low) else f"{shown[0]} ({shown[1]} … {shown[2]})"

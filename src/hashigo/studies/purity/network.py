@@ -21,7 +21,7 @@ from hashigo.machine import quarter_of_memory
 from hashigo.models.folder import load_network, open_model, save_model
 from hashigo.networks.base import Network
 from hashigo.studies.folder import StudyFolder
-from hashigo.studies.labelled import LabelledPictures
+from hashigo.studies.labelled import LabelledPictures, rgb_of
 from hashigo.studies.lanes import GoOn
 from hashigo.studies.purity.results import ClusterScores, FeatureMeasures, History, Probe, Scores, SweepRow, TrainingRun
 from hashigo.studies.purity.settings import SWEEP, PuritySettings
@@ -295,8 +295,7 @@ def reconstructions(folder: Path, pictures: PictureSet) -> NDArray[np.float32]:
     """A stored model's reconstructions: (N, 3, H, W), 0..1."""
     model = open_model(folder)
     network = load_network(model)
-    loader = Loader(ResidentPictures(pictures), batch_size=len(pictures), crop=0, training=False)
     with torch.no_grad():
-        x = model.task.encode(loader.batch(0, 0).rgb)
+        x = model.task.encode(rgb_of(pictures))
         result: NDArray[np.float32] = model.task.restore(x, network(x)).numpy()
     return result

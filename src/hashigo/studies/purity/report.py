@@ -15,9 +15,9 @@ from hashigo.pages.page import Page
 from hashigo.pages.panels import grid
 from hashigo.pages.plots import LEGEND, Row, curves, intervals, matrix, scatter
 from hashigo.pages.words import Text, Words, filled
-from hashigo.studies.claims import Interval, interval
+from hashigo.studies.claims import interval, range_of
 from hashigo.studies.folder import Facts, StudyFolder
-from hashigo.studies.labelled import LabelledPictures
+from hashigo.studies.labelled import LabelledPictures, rgb_of
 from hashigo.studies.purity import texts
 from hashigo.studies.purity.network import raw_values, reconstructions, stored_latents
 from hashigo.studies.purity.results import (
@@ -25,7 +25,6 @@ from hashigo.studies.purity.results import (
     ConditionSummary,
     Map,
     PurityResults,
-    Range,
     ScoresSummary,
 )
 from hashigo.studies.purity.settings import CONDITIONS, PRESETS, PuritySettings
@@ -108,19 +107,12 @@ def _departures(settings: PuritySettings, results: PurityResults) -> list[Depart
     return differing
 
 
-def _range(bounds: Interval | Range | None, digits: int = 3) -> str:
-    """ "0.671 … 0.712", or a dash if there is no interval."""
-    if bounds is None or not np.isfinite(bounds.low):
-        return "–"
-    return f"{bounds.low:.{digits}f} … {bounds.high:.{digits}f}"
-
-
 def _table(page: Page, settings: PuritySettings, results: PurityResults) -> None:
     page.heading(texts.TABLE)
     rows: list[list[Text]] = []
     for name, condition in results.conditions.items():
         if condition.article is not None:
-            ranges = [_range(condition.train.purity), _range(condition.single_run)]
+            ranges = [range_of(condition.train.purity), range_of(condition.single_run)]
             rows.append([_name(name, condition), f"{condition.article:.4f}", _with_sd(condition.train), *ranges,
                          f"{condition.test.purity.mean:.4f}"])  # fmt: skip
     raw = results.raw
@@ -217,7 +209,7 @@ def _controls(page: Page, results: PurityResults) -> None:
     rows: list[list[Text]] = []
     for name, condition in _articles(results).items():
         pooled, untrained, trained = condition.pooled, condition.untrained.train.purity, condition.train.purity
-        row = [f"{untrained.mean:.3f}", _range(untrained), f"{trained.mean:.3f}", _range(trained)]
+        row = [f"{untrained.mean:.3f}", range_of(untrained), f"{trained.mean:.3f}", range_of(trained)]
         row += ["–", "–"] if pooled is None else [f"{pooled.train.purity.mean:.3f}", f"{pooled.lost.points.mean:.3f}"]
         rows.append([_name(name, condition), *row])
     page.table(texts.CONTROLS_HEAD, rows, texts.CONTROLS_CAPTION)
@@ -251,7 +243,7 @@ def _others(page: Page, results: PurityResults) -> None:
         name: condition for name, condition in results.conditions.items() if condition.article is not None
     } | others
     rows: list[list[Text]] = [
-        [_name(name, condition), f"{condition.train.purity.mean:.3f}", _range(condition.train.purity), f"{condition.test.accuracy.mean:.3f}",
+        [_name(name, condition), f"{condition.train.purity.mean:.3f}", range_of(condition.train.purity), f"{condition.test.accuracy.mean:.3f}",
          f"{condition.test.nmi.mean:.3f}", f"{condition.probe.test.mean:.3f}", f"{condition.test_loss:.2f}"]
         for name, condition in shown.items()
     ]  # fmt: skip
@@ -280,8 +272,8 @@ def _remedies(page: Page, settings: PuritySettings, results: PurityResults) -> N
     rows: list[list[Text]] = []
     for name in shown:
         condition, loss = results.conditions[name], interval([run.sweep[-1].test_loss for run in results.runs[name]])
-        rows.append([texts.CONDITIONS[name], f"{condition.train.purity.mean:.3f}", _range(condition.train.purity), f"{condition.test.accuracy.mean:.3f}",
-                     f"{condition.test.nmi.mean:.3f}", f"{condition.probe.test.mean:.3f}", f"{loss.mean:.2f} ({_range(loss, 2)})"])  # fmt: skip
+        rows.append([texts.CONDITIONS[name], f"{condition.train.purity.mean:.3f}", range_of(condition.train.purity), f"{condition.test.accuracy.mean:.3f}",
+                     f"{condition.test.nmi.mean:.3f}", f"{condition.probe.test.mean:.3f}", f"{loss.mean:.2f} ({range_of(loss, 2)})"])  # fmt: skip
     page.table(texts.OTHERS_HEAD, rows, texts.REMEDIES_CAPTION)
     page.plot(
         intervals(
@@ -349,8 +341,7 @@ def _tsne(values: NDArray[np.float32], seed: int) -> NDArray[np.float32] | None:
 def _reconstructions(page: Page, settings: PuritySettings, pictures: LabelledPictures, study: StudyFolder) -> None:
     page.heading(texts.RECONSTRUCTIONS)
     some = pictures.test.subset(evenly(len(pictures.test), SHOWN))
-    array = some.array().transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
-    sheets = {texts.ORIGINAL: np.broadcast_to(array, (len(array), 3, *array.shape[2:]))} | {
+    sheets = {texts.ORIGINAL: rgb_of(some).numpy()} | {
         texts.CONDITIONS[name]: reconstructions(study.path / "models" / f"{name}-{settings.seed}", some)
         for name, condition in settings.conditions().items()
         if condition.article is not None

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
 
 import numpy as np
 from scipy import stats
 
-from hashigo.errors import DataError
 from hashigo.studies.claims import interval
 from hashigo.studies.folder import StudyFolder
 from hashigo.studies.labelled import LabelledPictures
@@ -31,8 +29,6 @@ from hashigo.studies.purity.results import (
 )
 from hashigo.studies.purity.settings import PuritySettings
 
-T = TypeVar("T")
-
 
 def summarize(settings: PuritySettings, pictures: LabelledPictures, study: StudyFolder) -> PurityResults:
     """All numbers of a study whose parts are finished.
@@ -41,8 +37,8 @@ def summarize(settings: PuritySettings, pictures: LabelledPictures, study: Study
         DataError: a part is missing.
     """
     seeds = range(settings.seed, settings.seed + settings.seeds)
-    runs = {name: [_finished(study, f"{name}-{seed}", TrainingRun) for seed in seeds] for name in settings.conditions()}
-    raw, pca = (_finished(study, name, FeatureMeasures) for name in ("raw", "pca"))
+    runs = {name: [study.part(f"{name}-{seed}", TrainingRun) for seed in seeds] for name in settings.conditions()}
+    raw, pca = (study.part(name, FeatureMeasures) for name in ("raw", "pca"))
     return PurityResults(
         data=pictures.about,
         raw=_baseline(raw),
@@ -53,13 +49,6 @@ def summarize(settings: PuritySettings, pictures: LabelledPictures, study: Study
         claims=claims(runs, raw, settings),
         runs=runs,
     )
-
-
-def _finished(study: StudyFolder, name: str, kind: type[T]) -> T:
-    part = study.finished(name, kind)
-    if part is None:
-        raise DataError(f"{study.path}: the finished part {name!r} is missing; run the study again")
-    return part
 
 
 def _baseline(part: FeatureMeasures) -> BaselineSummary:
