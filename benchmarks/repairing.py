@@ -102,7 +102,9 @@ def _each(model: Model, original: np.ndarray, number: int) -> list[tuple[str, np
     task = model.task
     small = original
     if task.name == "super-resolve":
-        small = shrunk(original[None], original.shape[1] // task.enlarges, original.shape[2] // task.enlarges)[0]
+        small = shrunk(original[None], original.shape[1] // task.result_scale, original.shape[2] // task.result_scale)[
+            0
+        ]
         damaged = enlarged(small, *original.shape[1:])
     else:
         damaged = task.degrade(original[None], rng)[0]

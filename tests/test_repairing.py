@@ -21,7 +21,7 @@ from hashigo.models import open_model, save_model
 from hashigo.networks import UNet
 from hashigo.randomness import PictureRng
 from hashigo.tasks import make_task
-from hashigo.tasks.damage import dusty, gaps, scratched, softened
+from hashigo.tasks.damage import blurred, dusty, gaps, scratched
 from hashigo.tasks.enlarging import enlarged, shrunk
 from photos import batch
 
@@ -69,12 +69,12 @@ def test_marks_stand_out_where_they_are_and_nowhere_else() -> None:
 def test_blur_is_gaussian() -> None:
     dot = np.zeros((2, 1, 31, 31), np.float32)
     dot[:, :, 15, 15] = 1
-    spread = softened(dot, np.array([1.0, 2.0]).reshape(2, 1, 1, 1), 2.0)
+    spread = blurred(dot, np.array([1.0, 2.0]).reshape(2, 1, 1, 1), 6)
     np.testing.assert_allclose(spread.sum(axis=(1, 2, 3)), 1, atol=1e-5)
     place = np.arange(31) - 15
     for picture, sigma in zip(spread, (1.0, 2.0), strict=True):
         assert np.sqrt((picture.sum(axis=(0, 1)) * place**2).sum()) == pytest.approx(sigma, rel=0.03)
-    still = softened(dot, np.zeros((2, 1, 1, 1)), 2.0)
+    still = blurred(dot, np.zeros((2, 1, 1, 1)), 6)
     np.testing.assert_allclose(still, dot, atol=1e-6)
 
 

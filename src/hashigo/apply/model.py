@@ -237,12 +237,12 @@ class Model:
         return self.restored(self._at_the_results_size(photo, call.task), call)
 
     def _at_the_results_size(self, photo: Photo, task: Task) -> Photo:
-        if task.enlarges == 1:
+        if task.result_scale == 1:
             return photo
-        height, width = (task.enlarges * side for side in photo.size)
+        height, width = (task.result_scale * side for side in photo.size)
         if height * width > MAX_PIXELS:
             raise PictureError(
-                f"expected a photo of at most {MAX_PIXELS / task.enlarges**2 / 1e6:.0f} megapixels to enlarge by {task.enlarges}, got "
+                f"expected a photo of at most {MAX_PIXELS / task.result_scale**2 / 1e6:.0f} megapixels to enlarge by {task.result_scale}, got "
                 f"{photo.width} × {photo.height}; reduce it first"
             )
         return photo.with_rgb(enlarged(photo.rgb(), height, width))
@@ -262,7 +262,7 @@ class Model:
 
     def works_whole(self, size: tuple[int, int]) -> bool:
         """Whether a photo of (H, W) is processed in one piece at its own size: `prepare`, engine, `finish`."""
-        return self.task.enlarges == 1 and self._in_one_piece(size)
+        return self.task.result_scale == 1 and self._in_one_piece(size)
 
     def _in_one_piece(self, size: tuple[int, int]) -> bool:
         contract = self.folder.contract

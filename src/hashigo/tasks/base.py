@@ -39,8 +39,8 @@ class Task:
     False: the network sees the photo at its own size."""
 
     @property
-    def enlarges(self) -> int:
-        """How much larger than the photo the result is: the photo is enlarged before the network sees it, and its size is that of the result."""
+    def result_scale(self) -> int:
+        """How many times as high and wide as the photo the result is; the photo is enlarged to that size before the network sees it."""
         return 1
 
     @property

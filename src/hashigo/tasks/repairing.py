@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,7 +13,7 @@ from hashigo.color import Array
 from hashigo.errors import RecipeError
 from hashigo.randomness import PictureRng
 from hashigo.tasks.base import Task
-from hashigo.tasks.damage import compressed, dusty, faded, gaps, scratched, softened
+from hashigo.tasks.damage import blurred, compressed, dusty, faded, gaps, scratched
 from hashigo.tasks.enlarging import enlarged, shrunk
 
 FACTORS = (2, 3, 4)
@@ -70,7 +71,7 @@ class SuperResolve(Repair):
         _check_number(self.name, "compressed", self.compressed, 0.0, 1.0)
 
     @property
-    def enlarges(self) -> int:
+    def result_scale(self) -> int:
         """The factor."""
         return self.factor
 
@@ -109,7 +110,7 @@ class Deblur(Repair):
         """The batch blurred, with noise."""
         sigma = rng.uniform(1, 1, 1, low=self.weakest, high=self.strongest)
         noise = rng.uniform(1, 1, 1, high=self.noise) * rng.normal(*rgb.shape[1:])
-        return softened(rgb, sigma, self.strongest) + noise
+        return blurred(rgb, sigma, math.ceil(3 * self.strongest)) + noise
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ class Restore(Repair):
             # each kind skips a third of the damaged pictures
             return xp.clip(rng.uniform(1, 1, 1, low=-0.5, high=1.0), 0.0, None) * given
 
-        y = softened(color.luma(rgb), 0.8 * strength(), 0.8)
+        y = blurred(color.luma(rgb), 0.8 * strength())
         y = y + 0.08 * strength() * rng.normal(*y.shape[1:])
         y = faded(y, strength(), strength())
         y = dusty(scratched(y, rng, strength()), rng, strength())
