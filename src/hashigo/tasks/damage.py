@@ -110,7 +110,8 @@ def compressed(y: Array, step: Array) -> Array:
     number = xp.arange(BLOCK, device=device(y), dtype=y.dtype)
     steps = xp.clip(step[..., None], 1e-6, None) * (1.0 + number[:, None] + number[None, :])
     turned = xp.permute_dims(basis, (1, 0))
-    rounded = xp.round(xp.matmul(xp.matmul(basis, blocks), turned) / steps) * steps
+    coefficients = xp.matmul(xp.matmul(basis, blocks), turned)
+    rounded = xp.where(step[..., None] > 0, xp.round(coefficients / steps) * steps, coefficients)
     back = xp.matmul(xp.matmul(turned, rounded), basis)
     inner = xp.reshape(xp.permute_dims(back, (0, 1, 3, 2, 4)), (len(y), 1, height, width))
     if (height, width) == tuple(y.shape[-2:]):
