@@ -37,8 +37,11 @@ _Made = TypeVar("_Made", covariant=True)
 class Applies(Protocol):
     """What the line needs from a `hashigo.apply.model.Model`."""
 
+    def start(self, photo: Photo, call: Call) -> Photo:
+        """The photo as the network gets it: restored if that comes first, and at the result's size."""
+
     def works_whole(self, size: tuple[int, int]) -> bool:
-        """Whether a photo of (H, W) goes through the network in one piece."""
+        """Whether a started photo of (H, W) goes through the network in one piece."""
 
     def prepare(self, photo: Photo, call: Call | None = None) -> Seen:
         """What the network sees of a photo."""
@@ -52,8 +55,8 @@ class Applies(Protocol):
     def finish(self, photo: Photo, outputs: Sequence[Output], seen: Seen, call: Call | None = None) -> Photo:
         """The photo, restored with the network's outputs."""
 
-    def apply_call(self, photo: Photo, call: Call) -> Photo:
-        """The photo through the model, alone."""
+    def restored(self, photo: Photo, call: Call) -> Photo:
+        """A started photo through the model, alone."""
 
 
 class Work(Protocol[_Given, _Made]):
@@ -163,6 +166,7 @@ class Line(Generic[Item, Result]):
             if photo is None:
                 return _Loaded(item)
             call = self.work.call(item)
+            photo = self.model.start(photo, call)
             seen = self.model.prepare(photo, call) if self.model.works_whole(photo.size) else None
             return _Loaded(item, call, photo, seen)
         except FAILURES as error:
@@ -191,7 +195,7 @@ class Line(Generic[Item, Result]):
             return self.work.skip(item)
         try:
             if loaded.seen is None:
-                result = self.model.apply_call(photo, call)
+                result = self.model.restored(photo, call)
             else:
                 outputs = [output] if output is not None else self.model.each_output(loaded.seen, call)
                 result = self.model.finish(photo, outputs, loaded.seen, call)

@@ -141,8 +141,8 @@ class _FileWork:
         self.described = options_of(self.model.folder, without_hints, self.options.quality, self.options.pages)
 
     def pixels(self, job: Job) -> int:
-        """How many pixels the photo has according to its header; 0 if unknown."""
-        return 0 if job.source in self.opened else pixels_in(job.source)
+        """How many pixels the photo's result has according to its header; 0 if unknown."""
+        return 0 if job.source in self.opened else pixels_in(job.source) * self.model.task.result_scale**2
 
     def load(self, job: Job) -> Photo | None:
         """The photo, or None if its result is kept or the photo is left alone."""

@@ -75,13 +75,15 @@ class Model:
         vivid: from 0 (muted) to 1 (saturated), if the task has this option; None takes the model's.
         threads: threads that finish a photo; 0 takes all cores.
         whole: see all of a photo as one picture, even if it looks like a page with photos or an empty sheet.
+        first: a model that each photo goes through before this one.
     """
 
     def __init__(
         self, folder: ModelFolder, engine: Engine, size: int = 0, vivid: float | None = None, threads: int = 0,
-        whole: bool = False,
+        whole: bool = False, first: Model | None = None,
     ) -> None:  # fmt: skip
         _check_size(size)
+        self.first = first
         self.folder, self.engine = folder, engine
         self.task = folder.task if vivid is None else vivid_task(folder.task, vivid)
         self.size = size or folder.size
@@ -234,22 +236,30 @@ class Model:
 
     def apply_call(self, photo: Photo, call: Call) -> Photo:
         """Like `apply`, with options that `call` has put together."""
-        return self.restored(self._at_the_results_size(photo, call.task), call)
+        return self.restored(self.start(photo, call), call)
 
-    def _at_the_results_size(self, photo: Photo, task: Task) -> Photo:
-        if task.result_scale == 1:
+    def start(self, photo: Photo, call: Call) -> Photo:
+        """The photo as the network gets it: through the model that goes first, and at the result's size.
+
+        Raises:
+            PictureError: the result would be too large.
+        """
+        if self.first is not None:
+            photo = self.first.apply(photo)
+        scale = call.task.result_scale
+        if scale == 1:
             return photo
-        height, width = (task.result_scale * side for side in photo.size)
+        height, width = (scale * side for side in photo.size)
         if height * width > MAX_PIXELS:
             raise PictureError(
-                f"expected a photo of at most {MAX_PIXELS / task.result_scale**2 / 1e6:.0f} megapixels to enlarge by {task.result_scale}, got "
+                f"expected a photo of at most {MAX_PIXELS / scale**2 / 1e6:.0f} megapixels to enlarge by {scale}, got "
                 f"{photo.width} × {photo.height}; reduce it first"
             )
         return photo.with_rgb(enlarged(photo.rgb(), height, width))
 
     def restored(self, photo: Photo, call: Call) -> Photo:
-        """Like `apply_call`, for a photo that has the result's size already."""
-        if self._in_one_piece(photo.size):
+        """Like `apply_call`, for a photo from `start`."""
+        if self.works_whole(photo.size):
             seen = self.prepare(photo, call)
             return self.finish(photo, self.each_output(seen, call), seen, call)
         if call.hints:  # tasks that work at full size take none, and say so
@@ -261,10 +271,7 @@ class Model:
         return self.task.adds_colour and not photo.is_grey and is_coloured(photo.sample())
 
     def works_whole(self, size: tuple[int, int]) -> bool:
-        """Whether a photo of (H, W) is processed in one piece at its own size: `prepare`, engine, `finish`."""
-        return self.task.result_scale == 1 and self._in_one_piece(size)
-
-    def _in_one_piece(self, size: tuple[int, int]) -> bool:
+        """Whether a photo from `start` of (H, W) is processed in one piece: `prepare`, engine, `finish`."""
         contract = self.folder.contract
         if self.task.reduces or contract.fixed_size is not None or contract.context_pixels is None:
             return True
