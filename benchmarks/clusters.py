@@ -18,6 +18,7 @@ import numpy as np
 from hashigo.cli.train import parse
 from hashigo.clustering import accuracy, cluster, purity
 from hashigo.data import PictureSet, open_dataset
+from hashigo.errors import plural
 from hashigo.latents.extract import features
 from hashigo.studies.claims import interval
 from hashigo.training.run import train
@@ -60,9 +61,10 @@ def main() -> None:
             _score("raw pixels", raw, sets, seed, [method for method in args.methods if method != "mixture"], scores)
     for (name, method), values in scores.items():
         train_scores, test_scores, purities = (interval(column) for column in zip(*values, strict=True))
+        between = f" ({train_scores.low:.4f} … {train_scores.high:.4f})" if len(values) > 1 else ""
         print(
-            f"{name}, {method}: accuracy {train_scores.mean:.4f} ({train_scores.low:.4f} … {train_scores.high:.4f}), on test pictures {test_scores.mean:.4f}, "
-            f"purity {purities.mean:.4f}, {len(values)} seeds"
+            f"{name}, {method}: accuracy {train_scores.mean:.4f}{between}, on test pictures {test_scores.mean:.4f}, "
+            f"purity {purities.mean:.4f}, {plural(len(values), 'seed')}"
         )
 
 
