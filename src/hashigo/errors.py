@@ -41,6 +41,10 @@ class RecipeError(HashigoError, ValueError):
     """A recipe or a setting is invalid."""
 
 
+class StorageError(HashigoError, OSError):
+    """A disk is full, or a folder or an object store cannot be used now: nothing is wrong with the photo."""
+
+
 class BusyError(HashigoError, RuntimeError):
     """Another process is working on the same folder."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import glob
+import heapq
+import json
 import os
 import platform
 import re
@@ -11,11 +13,12 @@ import secrets
 import shutil
 import stat
 import sys
+import tempfile
 import time
 import zlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -205,21 +208,101 @@ def _walk(folder: Path, suffixes: Collection[str], above: frozenset[str], others
     if real in above:
         return
     try:
-        with os.scandir(folder) as listing:
-            entries = sorted(listing, key=lambda entry: entry.name)
-    except OSError:
+        for name, is_folder in _in_order(folder):
+            path = folder / name
+            if is_folder:
+                yield from _walk(path, suffixes, above | {real}, others)
+            elif path.suffix.lower() in suffixes:
+                yield path
+            else:
+                others[path.suffix.lower()] += 1
+    except _Unlisted:
         yield folder
+
+
+def walk_entries(
+    folder: str | Path, suffixes: Collection[str] | None, others: Others
+) -> Iterator[tuple[str, os.stat_result | None]]:
+    """Like `walk`, for millions of files: names relative to `folder`, with "/", each with its status. suffixes: None takes all files.
+
+    The status is None for a folder that cannot be listed and for a file whose status cannot be read.
+    """
+    yield from _walk_entries(os.fspath(folder), "", suffixes, frozenset(), others)
+
+
+def _walk_entries(
+    root: str, below: str, suffixes: Collection[str] | None, above: frozenset[str], others: Others
+) -> Iterator[tuple[str, os.stat_result | None]]:
+    folder = os.path.join(root, below)  # noqa: PTH118 (a Path for each file takes longer than all the rest)
+    real = os.path.realpath(folder)
+    if real in above:
         return
-    for entry in entries:
-        if entry.name.startswith(".") or entry.name in CLUTTER:
-            continue
-        path = folder / entry.name
-        if _is_folder(entry):
-            yield from _walk(path, suffixes, above | {real}, others)
-        elif path.suffix.lower() in suffixes:
-            yield path
-        else:
-            others[path.suffix.lower()] += 1
+    try:
+        for name, is_folder in _in_order(folder):
+            if is_folder:
+                yield from _walk_entries(root, f"{below}{name}/", suffixes, above | {real}, others)
+                continue
+            suffix = suffix_of(name)
+            if suffixes is not None and suffix not in suffixes:
+                others[suffix] += 1
+                continue
+            try:
+                yield below + name, os.stat(os.path.join(folder, name))  # noqa: PTH116, PTH118
+            except OSError:
+                yield below + name, None
+    except _Unlisted:
+        yield below.rstrip("/") or ".", None
+
+
+class _Unlisted(Exception):
+    """A folder cannot be listed."""
+
+
+IN_MEMORY = 100_000
+"""Names of a folder that are sorted in memory; those of larger folders in parts on disk."""
+
+
+def _in_order(folder: str | Path) -> Iterator[tuple[str, bool]]:
+    """The names in a folder by name, each with whether it is a folder; without hidden ones and clutter. Raises _Unlisted before the first."""
+    part: list[tuple[str, bool]] = []
+    with ExitStack() as stack:
+        runs: list[Iterator[tuple[str, bool]]] = []
+        try:
+            with os.scandir(folder) as listing:
+                for entry in listing:
+                    if is_clutter(entry.name):
+                        continue
+                    part.append((entry.name, _is_folder(entry)))
+                    if len(part) == IN_MEMORY:
+                        runs.append(_on_disk(sorted(part), stack))
+                        part = []
+        except OSError as error:
+            raise _Unlisted from error
+        part.sort()
+        yield from heapq.merge(*runs, part) if runs else part
+
+
+def _on_disk(names: Sequence[tuple[str, bool]], stack: ExitStack) -> Iterator[tuple[str, bool]]:
+    file = stack.enter_context(tempfile.TemporaryFile("w+", encoding="ascii"))  # noqa: SIM115 (the stack closes it)
+    file.writelines(json.dumps(name) + "\n" for name in names)
+    file.seek(0)
+    return (tuple(json.loads(line)) for line in file)
+
+
+def suffix_of(name: str) -> str:
+    """A name's suffix in lower case with its dot, as pathlib sees it, without making a Path.
+
+    >>> suffix_of("a/b.JPG"), suffix_of(".hidden"), suffix_of("a.b/c"), suffix_of("a.")
+    ('.jpg', '', '', '')
+    """
+    name = name.rpartition("/")[2]
+    dot = name.rfind(".")
+    return name[dot:].lower() if 0 < dot < len(name) - 1 else ""
+
+
+def is_clutter(name: str) -> bool:
+    """Whether a file or folder of this name is not one of the user's photos: it is hidden, or systems put it there."""
+    return name.startswith(".") or name in CLUTTER
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

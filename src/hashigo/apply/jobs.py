@@ -200,7 +200,7 @@ class _FileWork:
         """Writes the result with its further pages and records how it was made."""
         plan = self.plans.pop(job.target)
         call = plan.call or self.treated
-        result = _with_further(self.model, photo, result, call)
+        result = with_further(self.model, photo, result, call)
         write(result, job.target, quality=self.options.quality)
         notes = [*plan.notes, *map(advised, result.warnings)]
         if lost := losses(result, job.target.suffix):
@@ -262,10 +262,10 @@ def _listed(path: Path) -> list[dict[str, str]]:
 
 def with_pages(model: Model, photo: Photo, call: Call) -> Photo:
     """The photo and its further pages through a model; hints are for the first page."""
-    return _with_further(model, photo, model.apply_call(photo, call), call)
+    return with_further(model, photo, model.apply_call(photo, call), call)
 
 
-def _with_further(model: Model, photo: Photo, result: Photo, call: Call) -> Photo:
+def with_further(model: Model, photo: Photo, result: Photo, call: Call) -> Photo:
     """The result of a photo's first page with those of the others, and what is to be said about any of them."""
     if not photo.further:
         return result

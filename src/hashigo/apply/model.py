@@ -37,7 +37,6 @@ from hashigo.machine import cores
 from hashigo.metrics import is_coloured
 from hashigo.models.folder import ModelFolder, load_network, open_model
 from hashigo.networks.contract import LARGEST_SIDE, is_whole
-from hashigo.tasks import Task
 from hashigo.tasks.capabilities import TakesHints, hint_taker, vivid_task
 from hashigo.tasks.enlarging import enlarged
 from hashigo.tasks.hints import Hint, parse_hint

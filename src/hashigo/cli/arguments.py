@@ -119,10 +119,10 @@ def add_vivid(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def add_engine(parser: argparse.ArgumentParser) -> None:
+def add_engine(parser: argparse.ArgumentParser, flag: str = "--engine") -> None:
     """Adds the engine."""
     parser.add_argument(
-        "--engine",
+        flag,
         choices=["auto", "openvino", "torch"],
         default="auto",
         help="the library that runs the network; torch can use a GPU",

@@ -11,6 +11,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "colorize": ("hashigo.cli.colorize", "colorize black-and-white photos"),
     "apply": ("hashigo.cli.apply", "run photos through any trained model"),
     "serve": ("hashigo.cli.serve", "start a web page and an HTTP API for colorizing photos"),
+    "bulk": ("hashigo.cli.bulk", "process millions of photos, resumable"),
     "train": ("hashigo.cli.train", "train a model on your own pictures"),
     "study": ("hashigo.cli.study", "repeat the article's experiments on any pictures and write a report"),
     "generate": ("hashigo.cli.generate", "draw new pictures with a model that can, such as a ladder VAE"),

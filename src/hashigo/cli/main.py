@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from hashigo.cli.commands import COMMANDS
 from hashigo.errors import HashigoError, Terminated, did_you_mean, printable
@@ -88,27 +88,10 @@ def _complain(text: str) -> None:
     print(printable(text), file=sys.stderr, flush=True)
 
 
-def _quieten() -> None:
-    """Keeps Pillow, and libtiff in its wheels, from writing lines about odd files: hashigo reports them itself, with the file's name."""
-    import ctypes
-    import importlib.util
-    import logging
-    import warnings
-    from pathlib import Path
-
-    warnings.filterwarnings("ignore", module=r"PIL\.")
-    logging.getLogger("PIL").addHandler(logging.NullHandler())
-    spec = importlib.util.find_spec("PIL")
-    for path in Path(spec.origin).parents[1].glob("pillow.libs/libtiff*") if spec and spec.origin else ():
-        with suppress(OSError, AttributeError):
-            library = ctypes.CDLL(str(path))
-            library.TIFFSetErrorHandler(None)
-            library.TIFFSetWarningHandler(None)
-
-
 _INTERRUPTED = {
     "train": "interrupted; continue with --resume",
     "study": "interrupted; run the same command again to continue",
+    "bulk": "interrupted; run the same command again to continue",
 }
 
 
@@ -142,7 +125,9 @@ def _outcome(name: str, words: list[str]) -> int:
             args = module.parse(words)
         except SystemExit as stop:  # the parser has printed its message
             return int(stop.code or 0)
-        _quieten()
+        from hashigo.image.messages import quieten
+
+        quieten()
         return int(module.run(args))
     except HashigoError as error:
         _complain(f"hashigo {name}: {error}")

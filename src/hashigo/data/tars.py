@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from hashigo.data.build import Item
 from hashigo.errors import DataError
@@ -33,11 +34,26 @@ def tar_items(shards: Sequence[Path]) -> list[Item]:
 
 def _members(shard: Path) -> list[tarfile.TarInfo]:
     try:
-        with tarfile.open(shard, "r:") as archive:
-            return [member for member in archive if _is_picture(member)]
-    except (tarfile.TarError, OSError) as error:
+        with shard.open("rb") as file:
+            return list(pictures_in(file, str(shard)))
+    except OSError as error:
+        raise DataError(f"{shard}: expected a tar file that can be read: {error.strerror or error}") from error
+
+
+def pictures_in(stream: BinaryIO, name: str) -> Iterator[tarfile.TarInfo]:
+    """The pictures of an uncompressed tar in a seekable stream, in order; memory does not grow with their number.
+
+    Raises DataError, naming the file, where it is no such tar.
+    """
+    try:
+        with tarfile.open(fileobj=stream, mode="r:") as archive:
+            while (member := archive.next()) is not None:
+                archive.members.clear()  # type: ignore[attr-defined]  # it would keep all
+                if _is_picture(member):
+                    yield member
+    except tarfile.TarError as error:
         raise DataError(
-            f"{shard}: expected an uncompressed tar file ({error}); unpack a compressed one first"
+            f"{name}: expected an uncompressed tar file ({error}); unpack a compressed one first"
         ) from error
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hashigo.errors import HashigoError, ModelError, PictureError
+from hashigo.machine import limit_memory
 from hashigo.service.job import Answer, Job
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def work(connection: Connection, models: Mapping[str, str | Path], max_pixels: i
         Answer(memory_mb=_held()).send(connection)
         if not connection.poll():
             _warm_up(loaded)
-        _limit_memory(memory_mb)
+        limit_memory(memory_mb)
         while True:
             _answer(Job.receive(connection), loaded, max_pixels).send(connection)
 
@@ -66,17 +67,6 @@ def _warm_up(models: Mapping[str, Model]) -> None:
 
     for model in models.values():
         encode(model.apply(photo_of(np.zeros((256, 256), np.uint8))), "JPEG")
-
-
-def _limit_memory(memory_mb: float) -> None:
-    """A photo that needs more memory fails with MemoryError instead of taking the machine down (Linux)."""
-    with contextlib.suppress(ImportError, OSError, ValueError, StopIteration):
-        import resource
-
-        status = Path("/proc/self/status").read_text(encoding="ascii")
-        data = next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmData"))
-        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        resource.setrlimit(resource.RLIMIT_DATA, (data + int(memory_mb * 1e6), hard))
 
 
 def _held() -> float:

@@ -1,0 +1,299 @@
+"""Processing a shard: its photos through the model, results first, the report last. Doing it again changes nothing."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import tarfile
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hashigo.apply.batches import Line
+from hashigo.apply.call import Call
+from hashigo.apply.jobs import advised, with_further
+from hashigo.apply.model import Model, load
+from hashigo.apply.record import options_of
+from hashigo.bulk.plan import Item, Plan, Shard, read_manifest, read_plan
+from hashigo.bulk.reports import PhotoReport, ShardReport, read_photos, read_report, report_of, write_report
+from hashigo.bulk.settings import BulkSettings, key_of
+from hashigo.bulk.storage import STOPPING, Folder, Place, place_of
+from hashigo.errors import PictureError, StorageError
+from hashigo.image.photo import Photo, encode, losses, pixels_in, read, write
+from hashigo.models.folder import open_model
+from hashigo.tasks.capabilities import vivid_task
+
+AHEAD = 16
+"""Photos of stores and tar files that are read ahead."""
+
+Alive = Callable[[], object]
+"""Called whenever a photo is finished."""
+
+
+def shard_key(shard: Shard, options: str) -> str:
+    """What a shard's report must say for the shard to be done."""
+    return f"{shard.digest}-{options}"
+
+
+def options_key(settings: BulkSettings) -> str:
+    """A short text that differs when the model does or an option that changes results. Raises ModelError."""
+    folder = open_model(settings.model)
+    task = folder.task if settings.vivid is None else vivid_task(folder.task, settings.vivid)
+    call = Call(task, settings.size or folder.size, whole=settings.whole)
+    return key_of(settings, options_of(folder, call, settings.quality, settings.pages))
+
+
+class Shards:
+    """Processes the shards of a plan with one loaded model.
+
+    Args:
+        output: OUT, with its plan.
+        settings: What is done with each photo.
+        threads: Most threads for the network and for finishing a photo; 0 takes all cores.
+
+    Raises:
+        DataError: there is no plan. ModelError: the model cannot be used. RecipeError: it does not take an option.
+    """
+
+    def __init__(self, output: str, settings: BulkSettings, threads: int = 0) -> None:
+        self.out, self.plan, self.settings = place_of(output), read_plan(output), settings
+        self.options = options_key(settings)
+        self.model = load(
+            settings.model, engine=settings.backend, size=settings.size, vivid=settings.vivid, whole=settings.whole, threads=threads
+        )  # fmt: skip
+        self.word = settings.suffix or self.model.task.suffix
+
+    def process(
+        self, shard: Shard, *, without: Mapping[int, str] | None = None, alive: Alive = lambda: None
+    ) -> ShardReport:
+        """Processes a shard and writes its report. Results of earlier runs that are still right stay.
+
+        without: photos that are not touched, by their numbers, each with the reason that is listed.
+
+        Raises:
+            StorageError: the disk is full, or a store does not answer: the shard has no report and is to be done again.
+        """
+        start = time.perf_counter()
+        items = read_manifest(self.out, shard.id)
+        known = {} if self.settings.tars else earlier(self.out, shard, self.options)
+        photos: list[PhotoReport | None] = [known.get((item.input, item.name, item.version)) for item in items]
+        for number, reason in (without or {}).items():
+            photos[number] = PhotoReport.of(items[number], "failed", error=f"{self._full(items[number])}: {reason}")
+        todo = [number for number, photo in enumerate(photos) if photo is None]
+        work = self._work(alive)
+        for number, photo in zip(todo, self._run(work, [items[number] for number in todo]), strict=True):
+            photos[number] = photo
+        reports = [photo for photo in photos if photo is not None]
+        if self.settings.tars:
+            self._write_tar(shard, work)
+        report = report_of(
+            shard.id, shard_key(shard, self.options), reports,
+            sum(reports[number].state == "done" for number in todo), time.perf_counter() - start,
+        )  # fmt: skip
+        write_report(self.out, report, reports)
+        return report
+
+    def process_one(self, item: Item) -> PhotoReport:
+        """Processes one photo; writes no report. Raises StorageError."""
+        return next(self._run(self._work(lambda: None), [item]))
+
+    def _run(self, work: _Work, items: Sequence[Item]) -> Iterator[PhotoReport]:
+        with work.reading:
+            line = Line(self.model, work, batch_size=4)
+            for photo in line.run(work.ahead(items)):
+                if work.stopped is not None:
+                    raise work.stopped
+                yield photo
+
+    def _work(self, alive: Alive) -> _Work:
+        return _Work(self.model, self.settings, self.plan, self.out, self.word, self.model.call(), alive)
+
+    def _full(self, item: Item) -> str:
+        return place_of(self.plan.inputs[item.input]).full(item.name)
+
+    def _write_tar(self, shard: Shard, work: _Work) -> None:
+        """All results of a shard as one tar file, in the photos' order."""
+        stream = io.BytesIO()
+        with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
+            for name, content in sorted(work.results.items()):
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+        self.out.write(f"{shard.id}.tar", stream.getvalue())
+
+
+def earlier(out: Place, shard: Shard, options: str) -> dict[tuple[int, str, str], PhotoReport]:
+    """Reports of earlier runs that are still right: same photo, model and options, and no failure. By input, name and version."""
+    report = read_report(out, shard.id)
+    if report is None or report.key.partition("-")[2] != options:
+        return {}
+    photos = read_photos(out, shard.id)
+    return {(photo.input, photo.name, photo.version): photo for photo in photos if photo.state != "failed"}
+
+
+class _Named(io.BytesIO):
+    """A file's bytes with its name, which messages and the format TGA need."""
+
+    def __init__(self, content: bytes, name: str) -> None:
+        super().__init__(content)
+        self.name = name
+
+
+@dataclass
+class _Work:
+    """Photos of a shard on the assembly line.
+
+    stopped: why the place cannot be used now, once that is known. results: for a tar file.
+    """
+
+    model: Model
+    settings: BulkSettings
+    plan: Plan
+    out: Place
+    word: str
+    treated: Call
+    alive: Alive
+    stopped: StorageError | None = None
+    results: dict[str, bytes] = field(default_factory=dict)
+    reading: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(AHEAD, "hashigo-bulk"))
+    contents: dict[str, Future[bytes]] = field(default_factory=dict)
+    notes: dict[str, list[str]] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def ahead(self, items: Sequence[Item]) -> Iterator[Item]:
+        """The items, while the bytes of the next ones are being read, if they do not come from files of their own."""
+        waiting: deque[Item] = deque()
+        for item in items:
+            if self._path(item) is None:
+                self.contents[_key(item)] = self.reading.submit(self._read, item)
+            waiting.append(item)
+            if len(waiting) > AHEAD:
+                yield waiting.popleft()
+        yield from waiting
+
+    def _place(self, item: Item) -> Place:
+        return place_of(self.plan.inputs[item.input])
+
+    def _path(self, item: Item) -> Path | None:
+        """The photo's file; None if it is in a store or a tar file."""
+        place = self._place(item)
+        return place.root / item.name if isinstance(place, Folder) and item.start < 0 else None
+
+    def _read(self, item: Item) -> bytes:
+        if item.start < 0:
+            return self._place(item).read(item.name)
+        return self._place(item).read(item.archive, item.start, item.size)
+
+    def _source(self, item: Item) -> Path | _Named:
+        path = self._path(item)
+        if path is not None:
+            return path
+        return _Named(self.contents[_key(item)].result(), self._place(item).full(item.name))
+
+    def pixels(self, item: Item) -> int:
+        """How many pixels the photo's result has according to its header; 0 if unknown."""
+        try:
+            path = self._path(item)
+            return (
+                pixels_in(path if path is not None else self.contents[_key(item)].result())
+                * self.model.task.result_scale**2
+            )
+        except (StorageError, PictureError):
+            return 0
+
+    def load(self, item: Item) -> Photo | None:
+        """The photo, or None if it is left alone."""
+        if self.stopped is not None:
+            raise self.stopped
+        try:
+            photo = read(
+                self._source(item), max_pixels=int(self.settings.max_megapixels * 1e6), pages=self.settings.pages
+            )
+        except PictureError as error:
+            check_reading(error, self._place(item))
+            raise
+        finally:
+            self.contents.pop(_key(item), None)
+        if self.model.recolours(photo):
+            if self.settings.only_grey:
+                return None
+            self._note(item, "it was already in colour and got new colours")
+        return photo
+
+    def _note(self, item: Item, note: str) -> None:
+        with self.lock:
+            self.notes.setdefault(_key(item), []).append(note)
+
+    def call(self, _item: Item) -> Call:
+        """The options, the same for all."""
+        return self.treated
+
+    def finish(self, item: Item, photo: Photo, result: Photo) -> PhotoReport:
+        """Writes the result."""
+        result = with_further(self.model, photo, result, self.treated)
+        target = item.result(self.word)
+        ending = Path(target).suffix
+        notes = [item.note, *self.notes.pop(_key(item), []), *map(advised, result.warnings), losses(result, ending)]
+        self._write(item, target, result, ending)
+        self.alive()
+        return PhotoReport.of(item, "done", target=target, notes=[note for note in notes if note])
+
+    def _write(self, item: Item, target: str, result: Photo, ending: str) -> None:
+        if isinstance(self.out, Folder) and not self.settings.tars:
+            path = self.out.root / target
+            _write_file(result, path, self.settings.quality)
+            self._keep_date(item, path)
+            return
+        content = encode(result, ending, self.settings.quality)
+        if self.settings.tars:
+            with self.lock:
+                self.results[target] = content
+        else:
+            self.out.write(target, content)
+
+    def _keep_date(self, item: Item, path: Path) -> None:
+        source = self._path(item)
+        if self.settings.keep_date and source is not None:
+            status = source.stat()
+            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    def skip(self, item: Item) -> PhotoReport:
+        """A photo that is left alone."""
+        self.alive()
+        return PhotoReport.of(item, "left", notes=["in colour already"])
+
+    def fail(self, item: Item, error: Exception) -> PhotoReport:
+        """A photo that failed; if that is not its fault, the shard stops."""
+        if isinstance(error, StorageError):
+            self.stopped = error
+        self.alive()
+        return PhotoReport.of(item, "failed", error=str(error) or f"{item.name}: {type(error).__name__}")
+
+
+def _key(item: Item) -> str:
+    return f"{item.input}/{item.name}"
+
+
+def check_reading(error: PictureError, place: Place) -> None:
+    """Raises StorageError where a photo cannot be read because its whole folder cannot."""
+    cause = error.__cause__
+    if isinstance(cause, OSError) and cause.errno in STOPPING - {errno.EIO}:  # one bad sector is one photo
+        raise StorageError(cause.errno, cause.strerror, place.text) from error
+    if isinstance(place, Folder) and not place.root.is_dir():
+        raise StorageError(errno.ENOENT, "the photos' folder is gone", place.text) from error
+
+
+def _write_file(result: Photo, path: Path, quality: int) -> None:
+    """Like `write`. Raises StorageError where the next photo would fail, too."""
+    try:
+        write(result, path, quality=quality)
+    except PictureError as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and cause.errno in STOPPING:
+            raise StorageError(cause.errno, cause.strerror, str(path)) from error
+        raise
