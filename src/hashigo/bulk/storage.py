@@ -12,6 +12,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar
@@ -36,6 +37,13 @@ STOPPING = {
     errno.ENFILE,
 }
 """Errors of a disk or a network drive that the next photo would meet, too."""
+
+RETRY: dict[str, Any] = {
+    "max_retries": 10,
+    "retry_timeout": timedelta(minutes=3),
+    "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=15), "base": 2},
+}
+"""How requests to stores are repeated."""
 
 PAGE = 1_000
 """Objects per request when a store is listed: the most that S3 returns."""
@@ -342,8 +350,8 @@ def _version(meta: Any) -> str:
 
 
 def _short(error: BaseException) -> str:
-    """The first line of an error, without the debugging text that follows."""
-    return str(error).strip().partition("\n")[0][:300]
+    """The first line of an error, without the debugging text and the XML that follow."""
+    return str(error).strip().partition("\n")[0].partition(": <?xml")[0][:300]
 
 
 def _store(root: str) -> ObjectStore:
@@ -352,11 +360,12 @@ def _store(root: str) -> ObjectStore:
     except ImportError as error:
         raise MissingExtraError(f"reading and writing {root}", "stores", error.name or "obstore") from error
     insecure = root.startswith("s3://") and os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
-    options: dict[str, Any] = {"client_options": {"allow_http": True}} if insecure else {}
+    client: dict[str, Any] = {"timeout": timedelta(minutes=2)} | ({"allow_http": True} if insecure else {})
     try:
-        return from_url(root, **options)
+        store: ObjectStore = from_url(root, client_options=client, retry_config=RETRY)  # type: ignore[call-overload]
     except Exception as error:  # of an address or credentials that make no sense
         raise RecipeError(f"{root}: expected an object store that can be used, got none: {_short(error)}") from error
+    return store
 
 
 class _Readable(io.RawIOBase):
