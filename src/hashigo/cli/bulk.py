@@ -82,13 +82,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_engine(running, "--backend")
     retrying = kinds.add_parser("retry", help="try the failed photos again, with the options of the last run")
     for command in (running, retrying):
-        command.add_argument("--engine", choices=["local"], default="local", help="where workers run: on this computer")
+        command.add_argument(
+            "--engine",
+            choices=["local", "ray"],
+            default="local",
+            help="where workers run: on this computer, or on a Ray cluster",
+        )
         command.add_argument(
             "--workers",
             type=whole_number(0, 4096),
             default=0,
             metavar="N",
-            help="photos processed at a time; 0 takes one per core",
+            help="photos processed at a time; 0 takes one per processor",
         )
     status = kinds.add_parser("status", help="show what is done, failed and remaining, the rate and the time left")
     for command in (planning, running, status, retrying):
@@ -176,6 +181,10 @@ def _counting(output: str) -> Iterator[Callable[[Totals], None]]:
 
 
 def _engine(args: argparse.Namespace) -> Engine:
+    if args.engine == "ray":
+        from hashigo.bulk.engines.ray import RayEngine
+
+        return RayEngine(args.workers)
     from hashigo.bulk.engines.local import LocalEngine
 
     return LocalEngine(args.workers)
