@@ -1,0 +1,324 @@
+"""A film through a colorizer: frames in, the same frames with steady colours out, with sound and everything else the file has.
+
+The result is made in parts of some seconds, in a hidden folder beside it, so that a run that was killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hashigo.apply.call import Call
+from hashigo.apply.model import Model
+from hashigo.apply.record import options_of, source_of
+from hashigo.errors import RecipeError, StorageError
+from hashigo.files import atomic_path, locked
+from hashigo.image.photo import Photo
+from hashigo.machine import cores
+from hashigo.video.chroma import chroma_planes
+from hashigo.video.film import Film, probe, program
+from hashigo.video.frames import Encoder, Frame, Plane, read_frames
+from hashigo.video.steady import AHEAD, Look, Motion, State, steadied
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CHUNK, BATCH = 16, 4
+"""Frames that are averaged at a time, and frames that the network sees at a time."""
+
+PART_SECONDS = 30
+"""About how much of the film a part has."""
+
+CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
+"""Formats of results, by suffix, with ffmpeg's names; films of other kinds become `.mkv`, which takes any sound and subtitles."""
+
+Progress = Callable[[int], object]
+
+
+@dataclass(frozen=True)
+class FilmReport:
+    """What became of a film. frames: how many it has. notes: what people should know."""
+
+    target: Path
+    frames: int
+    notes: tuple[str, ...] = ()
+
+
+def result_suffix(suffix: str) -> str:
+    """The suffix of the result of a film with `suffix`."""
+    return suffix if suffix.lower() in CONTAINERS else ".mkv"
+
+
+def colorize_film(
+    model: Model, source: Path, target: Path, *, quality: int = 17, progress: Progress = lambda _: None
+) -> FilmReport:
+    """Colorizes a film, or goes on where an earlier run was stopped.
+
+    quality: x264's constant rate factor: lower is better and larger. progress: called with the number of frames that are done.
+
+    Raises:
+        PictureError: it is no film, or one with a high dynamic range. RecipeError: the model is no colorizer. StorageError: the disk is full.
+        BusyError: another process works on it. MissingExtraError: ffmpeg or OpenCV is not installed.
+    """
+    if not (model.task.adds_colour and model.task.reduces):
+        raise RecipeError(f"films: expected a colorizer, got a model of the task {model.task.name!r}")
+    film = probe(source)
+    call = model.call(whole=True)
+    about = source_of(source)
+    key = [options_of(model.folder, call, quality), about.size, about.crc]
+    folder = target.parent / f".{target.name}.parts"
+    with locked(folder / "lock", f"{target}: another process is working on this film"):
+        parts = _Parts(folder, key)
+        with ThreadPoolExecutor(cores(), thread_name_prefix="hashigo-frame") as pool:
+            _Run(model, call, film, parts, quality, pool, progress).finish()
+        notes = _join(film, parts, source, target)
+        frames = parts.frames
+        for path in folder.iterdir():
+            if path.name != "lock":  # which goes, with the folder, when it is released
+                path.unlink()
+    return FilmReport(target, frames, (*_notes(film, source, target), *notes))
+
+
+def _notes(film: Film, source: Path, target: Path) -> Iterator[str]:
+    if film.stored_size != (film.height, film.width):
+        height, width = film.stored_size
+        yield f"{film.width} × {film.height} pixels became {width} × {height}, because H.264 needs even numbers; the last row or column is repeated"
+    if film.fields:
+        yield "its frames are interlaced; both fields of a frame are coloured together"
+    if target.suffix.lower() != source.suffix.lower():
+        yield f"{source.suffix} cannot hold the result, so it is a {target.suffix} file"
+
+
+# --- parts ------------------------------------------------------------------------------------------
+
+
+class _Parts:
+    """The finished parts of a film. Each has a line in `parts.jsonl`, written when its file is complete."""
+
+    def __init__(self, folder: Path, key: object) -> None:
+        self.folder, self._list = folder, folder / "parts.jsonl"
+        self.done: list[dict[str, object]] = []
+        head = json.dumps(key)
+        lines = self._list.read_text(encoding="utf-8").splitlines() if self._list.is_file() else []
+        if lines[:1] == [head]:
+            self.done = [json.loads(line) for line in lines[1:]]
+        else:  # none, or of another film, model or option
+            folder.mkdir(parents=True, exist_ok=True)
+            for path in folder.iterdir():
+                if path.name != "lock":
+                    path.unlink()
+            self._lines([head])
+        self._head = head
+
+    def _lines(self, lines: Sequence[str]) -> None:
+        with atomic_path(self._list) as temporary:
+            temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    @property
+    def frames(self) -> int:
+        """Frames in all finished parts."""
+        return sum(int(str(part["frames"])) for part in self.done)
+
+    @property
+    def next(self) -> Path:
+        """The file of the part after these."""
+        return self.folder / f"{len(self.done):05d}.mp4"
+
+    def add(self, frames: int, start: Fraction, end: Fraction, state: State) -> None:
+        """Notes that the next part is complete. state: with which the part after it begins."""
+        with atomic_path(self.folder / f"{len(self.done):05d}.npz") as temporary:
+            state.save(temporary)
+        self.done.append({"frames": frames, "start": str(start), "end": str(end)})
+        self._lines([self._head, *map(json.dumps, self.done)])
+
+    def state(self) -> State:
+        """The state with which the next part begins."""
+        return State.load(self.folder / f"{len(self.done) - 1:05d}.npz") if self.done else State()
+
+
+# --- the run ----------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Seen:
+    """A frame on its way. luma: 8 bits."""
+
+    frame: Frame
+    luma: NDArray[np.uint8]
+    look: Look
+
+
+class _Run:
+    """Makes the parts that are missing."""
+
+    def __init__(
+        self, model: Model, call: Call, film: Film, parts: _Parts, quality: int, pool: ThreadPoolExecutor, progress: Progress
+    ) -> None:  # fmt: skip
+        self.model, self.call, self.film, self.parts, self.quality = model, call, film, parts, quality
+        self.pool, self.progress = pool, progress
+        self.motion = Motion()
+        self.state = parts.state()
+        self.scenes = self.state.scenes()
+        self.done = parts.frames
+
+    def finish(self) -> None:
+        """Goes through the rest of the film.
+
+        While the network sees the frames after a chunk, another thread averages the chunk, makes its planes and passes them on.
+        """
+        frames = read_frames(self.film, self.done)
+        buffer: list[_Seen] = []
+        writer = _PartWriter(self)
+        finishing: Future[None] | None = None
+        with ThreadPoolExecutor(1, thread_name_prefix="hashigo-steady") as steady:
+            try:
+                for seen in self._seen(frames):
+                    buffer += seen
+                    while len(buffer) >= CHUNK + AHEAD:
+                        finishing = _after(
+                            finishing, steady.submit(self._chunk, buffer[:CHUNK], buffer[CHUNK:], writer)
+                        )
+                        buffer = buffer[CHUNK:]
+                finishing = _after(finishing, steady.submit(self._chunk, buffer, [], writer))
+                _after(finishing, None)
+                writer.close()
+            except BaseException:
+                steady.shutdown(wait=True, cancel_futures=True)
+                writer.abandon()
+                raise
+            finally:
+                frames.close()  # type: ignore[attr-defined]  # it is a generator
+
+    def _seen(self, frames: Iterator[Frame]) -> Iterator[list[_Seen]]:
+        """The frames as the network sees them, some at a time."""
+        batch: list[Frame] = []
+        for frame in frames:
+            batch.append(frame)
+            if len(batch) == BATCH:
+                yield self._look(batch)
+                batch = []
+        if batch:
+            yield self._look(batch)
+
+    def _look(self, batch: Sequence[Frame]) -> list[_Seen]:
+        lumas = list(self.pool.map(lambda frame: frame.luma_8(self.film), batch))
+        inputs = list(self.pool.map(lambda luma: self.model.prepare(Photo(luma), self.call).inputs[0], lumas))
+        outputs = self.model.outputs(np.stack(inputs), [self.call] * len(batch))
+        seen = []
+        for frame, luma, output in zip(batch, lumas, outputs, strict=True):
+            small = self.motion.reduced(luma)
+            is_cut = self.scenes.begins(small)
+            seen.append(_Seen(frame, luma, Look(small, output.values, is_cut, self.scenes.change)))
+        return seen
+
+    def _chunk(self, chunk: Sequence[_Seen], ahead: Sequence[_Seen], writer: _PartWriter) -> None:
+        outputs = steadied([seen.look for seen in chunk], [seen.look for seen in ahead], self.state, self.motion)
+        pairs = zip(chunk, outputs, strict=True)
+        planes = self.pool.map(
+            lambda pair: chroma_planes(self.film, pair[0].luma, self.call.task.answer(pair[1])), pairs
+        )
+        for seen, chroma in zip(chunk, planes, strict=True):
+            writer.write(seen.frame, chroma)
+            self.done += 1
+        writer.end_of_chunk()
+        self.progress(self.done)
+
+
+def _after(before: Future[None] | None, now: Future[None] | None) -> Future[None] | None:
+    """Waits for the one before, so that no more than two chunks are in memory. Raises what it raised."""
+    if before is not None:
+        before.result()
+    return now
+
+
+class _PartWriter:
+    """Writes frames into parts, which end with a chunk."""
+
+    def __init__(self, run: _Run) -> None:
+        self._run = run
+        self._encoder: Encoder | None = None
+        self._first = self._last = Fraction(0)
+        self._gap = Fraction(1, 25)
+        self._state = State()
+        self._frames = 0
+
+    def write(self, frame: Frame, chroma: Sequence[Plane]) -> None:
+        """Adds a frame with its chroma planes."""
+        if self._encoder is not None and self._frames and self._is_full:
+            self._complete(frame.time)
+        if self._encoder is None:
+            self._encoder = Encoder(self._run.film, self._run.parts.next, frame.time, self._run.quality)
+            self._first, self._frames = frame.time, 0
+        if self._frames:
+            self._gap = frame.time - self._last
+        self._last = frame.time
+        self._frames += 1
+        self._encoder.write(frame.time, [frame.luma, *chroma])
+
+    _is_full = False
+
+    def end_of_chunk(self) -> None:
+        """Lets the part end here if it is long enough: the mean is known that the next one begins with."""
+        if self._last - self._first >= PART_SECONDS:
+            self._is_full = True
+            self._state = self._run.state.copy()
+
+    def _complete(self, end: Fraction) -> None:
+        if self._encoder is not None:
+            self._encoder.close()
+            self._run.parts.add(self._frames, self._first, end, self._state)
+        self._encoder, self._is_full = None, False
+
+    def close(self) -> None:
+        """Completes the last part."""
+        self._state = State()
+        self._complete(self._last + self._gap)
+
+    def abandon(self) -> None:
+        """Leaves the present part incomplete."""
+        if self._encoder is not None:
+            self._encoder.abandon()
+
+
+# --- the result -------------------------------------------------------------------------------------
+
+
+def _join(film: Film, parts: _Parts, source: Path, target: Path) -> list[str]:
+    """The parts as one film, with everything but the picture of the original."""
+    if not parts.done:
+        raise StorageError(f"{source}: expected frames, got none")
+    lines = ["ffconcat version 1.0"]
+    for number, part in enumerate(parts.done):
+        length = Fraction(str(part["end"])) - Fraction(str(part["start"]))
+        lines += [f"file {number:05d}.mp4", f"duration {float(length):.6f}"]
+    listed = parts.folder / "parts.txt"
+    listed.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    offset = float(Fraction(str(parts.done[0]["start"])))
+    streams = ["-map", "0:v", "-map", "1:a?", "-map", "1:s?", "-map_metadata", "1", "-map_chapters", "1"]
+    notes: list[str] = []
+    with atomic_path(target) as temporary:
+        for kept, note in ((streams, ""), (streams[:4], "its subtitles cannot be stored in this format and are left out"),
+                           (streams[:2], "its sound and subtitles cannot be stored in this format and are left out; try -o with a name that ends in .mkv")):  # fmt: skip
+            command = [
+                program("ffmpeg"), "-hide_banner", "-nostats", "-v", "error", "-y", "-itsoffset", f"{offset:.6f}", "-f", "concat", "-i", str(listed),
+                "-copyts", "-i", f"file:{source}", *kept, "-c", "copy", "-movflags", "+faststart", "-avoid_negative_ts", "disabled",
+                "-f", CONTAINERS[target.suffix.lower()], f"file:{temporary}",
+            ]  # fmt: skip
+            done = subprocess.run(command, capture_output=True, check=False)
+            if done.returncode == 0:
+                notes += [note] if note else []
+                break
+        else:
+            said = done.stderr.decode(errors="replace").strip().splitlines()
+            raise StorageError(
+                f"{target}: ffmpeg could not write the film: {said[-1] if said else 'no reason was given'}"
+            )
+    return notes

@@ -1,0 +1,224 @@
+"""Frames from a film's file and into one, through pipes to `ffmpeg`."""
+
+from __future__ import annotations
+
+import queue
+import re
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hashigo.errors import PictureError, StorageError
+from hashigo.video.film import Film, program
+from hashigo.video.matroska import FrameWriter
+
+Plane = NDArray[Any]
+"""uint8, or uint16 of more than 8 bits."""
+
+QUEUED = 16
+"""Frames that wait between ffmpeg and us."""
+
+FOURCC = {(8, (2, 2)): b"I420", (8, (2, 1)): b"Y42B", (8, (1, 1)): b"444P", (10, (2, 2)): b"Y3\x0b\x0a", (10, (2, 1)): b"Y3\x0a\x0a",
+          (10, (1, 1)): b"Y3\x00\x0a"}  # fmt: skip
+"""ffmpeg's tags of raw formats, by depth and subsampling."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame.
+
+    time: when it is shown, in seconds. luma: (H, W), as stored. chroma: both planes, (2, h, w), as stored.
+    """
+
+    time: Fraction
+    luma: Plane
+    chroma: Plane
+
+    def luma_8(self, film: Film) -> NDArray[np.uint8]:
+        """The luma with 8 bits, 0 to 255 for black to white."""
+        shift = film.depth - 8
+        if film.full_range:
+            return (self.luma >> shift).astype(np.uint8) if shift else self.luma.astype(np.uint8, copy=False)
+        values = np.arange(1 << film.depth)
+        table = np.clip(np.rint((values / (1 << shift) - 16) * (255 / 219)), 0, 255).astype(np.uint8)
+        return table[self.luma]
+
+
+def read_frames(film: Film, first: int = 0) -> Iterator[Frame]:
+    """The film's frames, upright, from number `first`. Closing the generator ends ffmpeg.
+
+    Raises:
+        PictureError: ffmpeg cannot go on; frames before that have been yielded.
+    """
+    chosen = f",select='gte(n\\,{first})'" if first else ""
+    command = [
+        program("ffmpeg"), "-hide_banner", "-nostats", "-v", "info", "-i", f"file:{film.path}", "-map", "0:v:0", "-an", "-sn", "-dn",
+        "-copyts", "-fps_mode", "passthrough", "-vf", f"showinfo=checksum=0{chosen}",
+        "-f", "rawvideo", "-pix_fmt", film.pixel_format, "pipe:1",
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    told = _Told(process.stderr, film.time_base)
+    frames: queue.Queue[bytes | None] = queue.Queue(QUEUED)
+    ended = threading.Event()
+    height, width = film.height, film.width
+    down, across = film.chroma_size
+    wide = 2 if film.depth > 8 else 1
+    size = (height * width + 2 * down * across) * wide
+
+    def fetch() -> None:
+        with process.stdout:  # type: ignore[union-attr]  # a pipe was asked for
+            while not ended.is_set():
+                content = process.stdout.read(size)  # type: ignore[union-attr]
+                frames.put(content if len(content) == size else None)
+                if len(content) < size:
+                    return
+
+    thread = threading.Thread(target=fetch, name="hashigo-film", daemon=True)
+    thread.start()
+    try:
+        for _ in range(first):
+            told.next()
+        while (content := frames.get()) is not None:
+            values = np.frombuffer(content, np.uint16 if wide == 2 else np.uint8)
+            time = told.next()
+            luma = values[: height * width].reshape(height, width)
+            yield Frame(time, luma, values[height * width :].reshape(2, down, across))
+        if process.wait() != 0:
+            raise PictureError(
+                f"{film.path}: expected a whole film, got one that ffmpeg cannot read to its end ({told.last})"
+            )
+    finally:
+        ended.set()
+        process.kill()
+        with suppress(queue.Empty):
+            while True:
+                frames.get_nowait()
+        process.wait()
+
+
+class _Told:
+    """What ffmpeg says on standard error: the frames' times."""
+
+    _FRAME = re.compile(rb"showinfo.*\bn: *\d+ +pts: *(-?\d+)")
+    _NO_TIME = re.compile(rb"showinfo.*\bn: *\d+ +pts: *NOPTS")
+
+    def __init__(self, stream: IO[bytes] | None, time_base: Fraction) -> None:
+        self._stream, self._time_base = stream, time_base
+        self._times: queue.Queue[Fraction | None] = queue.Queue()
+        self._before = Fraction(0)
+        self._lines: deque[str] = deque(maxlen=1)
+        threading.Thread(target=self._listen, name="hashigo-film", daemon=True).start()
+
+    def _listen(self) -> None:
+        if self._stream is None:
+            return
+        with self._stream:
+            for line in self._stream:
+                if match := self._FRAME.search(line):
+                    self._times.put(int(match[1]) * self._time_base)
+                elif self._NO_TIME.search(line):
+                    self._times.put(None)
+                elif b"showinfo" not in line and line.strip():
+                    self._lines.append(line.decode(errors="replace").strip())
+
+    @property
+    def last(self) -> str:
+        """The last line that is not about a frame."""
+        return self._lines[-1] if self._lines else "no reason was given"
+
+    def next(self) -> Fraction:
+        """The next frame's time."""
+        time = self._times.get(timeout=60)
+        self._before = self._before + self._time_base if time is None else time
+        return self._before
+
+
+class Encoder:
+    """Writes frames into a file as H.264, with the film's own times and what it says about its colours.
+
+    Args:
+        film: The film.
+        path: The file, `.mp4`.
+        start: Time of the first frame, which the file counts from.
+        quality: x264's constant rate factor: lower is better and larger.
+    """
+
+    def __init__(self, film: Film, path: Path, start: Fraction, quality: int = 17) -> None:
+        self.path, self._film, self._start = path, film, start
+        about = ["-color_range", "pc" if film.full_range else "tv", *film.colour]
+        ticks = film.time_base.denominator
+        scale = ticks if ticks >= 1_000 else ticks * (1_000 // ticks + 1)
+        fields = ["-flags", "+ilme+ildct", "-x264-params", f"{film.fields}=1"] if film.fields else []
+        command = [
+            program("ffmpeg"), "-hide_banner", "-nostats", "-v", "error", "-y", *about, "-f", "matroska", "-i", "pipe:0", "-fps_mode", "passthrough",
+            "-enc_time_base", f"{film.time_base.numerator}:{film.time_base.denominator}", "-vf", f"setsar={film.aspect.numerator}/{film.aspect.denominator}",
+            "-c:v", "libx264", "-preset", "medium", "-crf", str(quality), *fields, "-pix_fmt", film.pixel_format, *about,
+            "-video_track_timescale", str(scale), f"file:{path}",
+        ]  # fmt: skip
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        self._frames: queue.Queue[tuple[Fraction, Sequence[bytes]] | None] = queue.Queue(QUEUED)
+        self._problem = ""
+        self._thread = threading.Thread(target=self._write, name="hashigo-film", daemon=True)
+        self._thread.start()
+
+    def _write(self) -> None:
+        stream = self._process.stdin
+        film = self._film
+        broken = False
+        try:
+            writer = FrameWriter(stream, FOURCC[film.depth, film.subsampling], film.stored_size)  # type: ignore[arg-type]
+        except OSError:
+            broken = True
+        while (item := self._frames.get()) is not None:
+            if broken:
+                continue
+            try:
+                writer.write(float(item[0] - self._start), item[1])  # type: ignore[arg-type]
+            except OSError:
+                broken = True
+        with suppress(OSError):
+            stream.close()  # type: ignore[union-attr]
+
+    def write(self, time: Fraction, planes: Sequence[Plane]) -> None:
+        """Adds a frame: its planes Y, Cb and Cr, as stored. The luma's last row and column are repeated where the format needs even numbers of them."""
+        luma, *chroma = planes
+        height, width = self._film.stored_size
+        if luma.shape != (height, width):
+            luma = np.pad(luma, ((0, height - luma.shape[0]), (0, width - luma.shape[1])), mode="edge")
+        self._frames.put((time, [luma.tobytes(), *(plane.tobytes() for plane in chroma)]))
+
+    def close(self) -> None:
+        """Completes the file.
+
+        Raises:
+            StorageError: ffmpeg could not write it.
+        """
+        self._frames.put(None)
+        self._thread.join()
+        said = self._process.stderr.read().decode(errors="replace").strip() if self._process.stderr else ""
+        self._end()
+        if self._process.returncode:
+            raise StorageError(
+                f"{self.path}: ffmpeg could not write the film: {said.splitlines()[-1] if said else 'no reason was given'}"
+            )
+
+    def abandon(self) -> None:
+        """Ends ffmpeg; the file is of no use."""
+        self._process.kill()
+        self._frames.put(None)
+        self._thread.join()
+        self._end()
+
+    def _end(self) -> None:
+        self._process.wait()
+        if self._process.stderr:
+            self._process.stderr.close()
