@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
     from hashigo.apply.jobs import Options, Outcome
     from hashigo.apply.model import Model
     from hashigo.apply.planning import Job
+    from hashigo.apply.record import Records
     from hashigo.models.folder import ModelFolder
     from hashigo.tasks import Task
+    from hashigo.tasks.hints import Hint, TimedHint
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments that `apply` and `colorize` share."""
-    parser.add_argument("inputs", metavar="IN", nargs="+", help="files, folders, patterns, or - for standard input")
+    parser.add_argument(
+        "inputs", metavar="IN", nargs="+", help="photos, folders, patterns, films (which need ffmpeg), or - for standard input"
+    )  # fmt: skip
     parser.add_argument(
         "-o", "--output", metavar="OUT",
         help="a folder (sub-folders are kept), a file (for one photo), or - for standard output; by default results go beside their photos",
@@ -60,10 +65,14 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     add_vivid(parser)
     parser.add_argument(
         "--hint", type=hint, action="append", default=[], metavar="X,Y,#RRGGBB",
-        help="the colour at x pixels from the left and y from the top; similar areas nearby follow; repeatable; for a single photo",
+        help="the colour at x pixels from the left and y from the top; similar areas nearby follow; repeatable; for a single photo, or with @SECONDS at its "
+        "end for that frame of a single film and the rest of its scene",
     )  # fmt: skip
     parser.add_argument(
         "--whole", action="store_true", help="colour all of a photo as one picture, also borders, pages around photos and empty sheets"
+    )  # fmt: skip
+    parser.add_argument(
+        "--frames", action="store_true", help="take the photos for the frames of a film, in the order of their names, and keep their colours steady"
     )  # fmt: skip
     parser.add_argument("--only-grey", action="store_true", help="skip photos that already have colour")
     parser.add_argument(
@@ -101,37 +110,141 @@ def run(args: argparse.Namespace) -> int:
         return _through(args)
     from hashigo.apply.jobs import Tally
     from hashigo.apply.jobs import run as run_jobs
-    from hashigo.apply.planning import failures_path, left_out, plan
+    from hashigo.apply.planning import failures_path, plan
     from hashigo.apply.record import Records
     from hashigo.models.folder import open_model
 
     folder, records = open_model(args.model), Records()
+    films, photos = _films(args.inputs)
     others: Counter[str] = Counter()
     suffix = args.suffix or folder.task.suffix
-    jobs = plan(args.inputs, args.output, suffix, others, format=args.format or "", records=records)
+    jobs = (
+        plan(photos, _photos_output(args, films), suffix, others, format=args.format or "", records=records)
+        if photos
+        else []
+    )
+    film_jobs = _plan_films(films, args.output, suffix)
     if args.dry_run:
-        return _show(jobs, others)
+        return _show([*jobs, *film_jobs], others)
+    hints, timed = _hints(args.hint, jobs, film_jobs)
     model = _load(args, folder)
     tally, outcomes = Tally(), []
     try:
-        with progress("photos", len(jobs)) as bar:
-            for outcome in run_jobs(model, jobs, _options(args), hints=args.hint, records=records):
-                tally.add(outcome)
-                outcomes.append(outcome)
-                for line in _lines(outcome):
-                    bar.line(line)
-                bar.step(note=outcome.job.source.name)
+        if jobs:
+            with progress("photos", len(jobs)) as bar:
+                run_all = (
+                    _frames(model, jobs, args, records)
+                    if args.frames
+                    else run_jobs(model, jobs, _options(args), hints=hints, records=records)
+                )
+                for outcome in run_all:
+                    tally.add(outcome)
+                    outcomes.append(outcome)
+                    for line in _lines(outcome):
+                        bar.line(line)
+                    bar.step(note=outcome.job.source.name)
+        for job in film_jobs:
+            outcome = _film(model, job, args, records, timed)
+            tally.add(outcome)
+            outcomes.append(outcome)
+            for line in _lines(outcome):
+                say(line)
     finally:  # also when the run is interrupted
         if records.problem:
             say(
                 f"up-to-date results are recognized by date only, because the record of results cannot be used: {records.problem}"
             )
-        say(f"{tally.summary()}{left_out(others)}; {_where(args, outcomes)}")
-        failures = failures_path(args.inputs, jobs, args.output)
+        say(f"{tally.summary()}{_left_out(others)}; {_where(args, outcomes)}")
+        failures = failures_path(args.inputs, [*jobs, *film_jobs], _failures_output(args, film_jobs))
         _list_failures(outcomes, failures)
     if args.page:
-        _write_sheet(args, folder.task, outcomes, failures.parent)
+        shown = [outcome for outcome in outcomes if outcome.job in jobs]
+        _write_sheet(args, folder.task, shown, failures.parent)
     return 1 if tally.failed else 0
+
+
+def _films(inputs: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """The inputs that are films, and the others."""
+    from hashigo.video.jobs import is_film
+
+    films = [Path(given) for given in inputs if is_film(given)]
+    return films, [given for given in inputs if not is_film(given)]
+
+
+def _photos_output(args: argparse.Namespace, films: Sequence[Path]) -> str | None:
+    if films and args.output is not None and Path(args.output).suffix and not Path(args.output).is_dir():
+        raise RecipeError(f"expected a folder with -o for photos and films together, got {args.output}")
+    output: str | None = args.output
+    return output
+
+
+def _failures_output(args: argparse.Namespace, films: Sequence[Job]) -> str | None:
+    """Where failures are listed: beside the result of a single film."""
+    if len(films) == 1 and args.output is not None and films[0].target == Path(args.output):
+        return str(films[0].target.parent)
+    output: str | None = args.output
+    return output
+
+
+def _plan_films(films: Sequence[Path], output: str | None, suffix: str) -> list[Job]:
+    from hashigo.video.jobs import plan_films
+
+    return plan_films(films, output, suffix)
+
+
+def _hints(
+    given: Sequence[Hint | TimedHint], jobs: Sequence[Job], films: Sequence[Job]
+) -> tuple[list[Hint], list[TimedHint]]:
+    """Hints for a photo, and for a film.
+
+    Raises:
+        RecipeError: a hint for the one where there is only the other, or for one of several films.
+    """
+    from hashigo.tasks.hints import Hint, TimedHint
+
+    plain = [hint for hint in given if isinstance(hint, Hint)]
+    timed = [hint for hint in given if isinstance(hint, TimedHint)]
+    if timed and len(films) != 1:
+        raise RecipeError(f"--hint with @SECONDS: expected one film, got {len(films)}; colorize them one at a time")
+    if plain and films and not jobs:
+        raise RecipeError('--hint: expected a time for a film, such as "120,80,#c03020@12.5", got none')
+    return plain, timed
+
+
+def _film(model: Model, job: Job, args: argparse.Namespace, records: Records, hints: Sequence[TimedHint]) -> Outcome:
+    from hashigo.errors import PictureError
+    from hashigo.video.film import probe
+    from hashigo.video.jobs import run_film
+
+    try:
+        frames = probe(job.source).frames
+    except PictureError:
+        frames = 0  # running it says why
+    with progress(job.source.name, frames) as bar:
+        start, before = time.monotonic(), 0
+
+        def count(done: int) -> None:
+            nonlocal before
+            bar.step(done - before, f"{done / max(1e-9, time.monotonic() - start):.1f} frames/s" if before else "")
+            before = done
+
+        return run_film(model, job, _options(args), records, hints, count)
+
+
+def _frames(model: Model, jobs: Sequence[Job], args: argparse.Namespace, records: Records) -> Iterator[Outcome]:
+    from hashigo.video.jobs import run_frames
+
+    if args.hint:
+        raise RecipeError("--frames: expected no hints, which are for a single photo or film; got some")
+    return run_frames(model, jobs, _options(args), records)
+
+
+def _left_out(others: Counter[str]) -> str:
+    from hashigo.apply.planning import left_out
+    from hashigo.video.film import SUFFIXES
+
+    films = others.keys() & SUFFIXES
+    return f"{left_out(others)}{' (name films one by one to colorize them)' if films else ''}"
 
 
 def _write_sheet(args: argparse.Namespace, task: Task, outcomes: Sequence[Outcome], folder: Path) -> None:
@@ -168,11 +281,9 @@ def _options(args: argparse.Namespace) -> Options:
 
 def _show(jobs: Sequence[Job], others: Counter[str]) -> int:
     """Prints what a run would do."""
-    from hashigo.apply.planning import left_out
-
     for job in jobs:
         show(f"{job.source} → {job.target}")
-    say(f"{len(jobs)} to do{left_out(others)}; nothing was written")
+    say(f"{len(jobs)} to do{_left_out(others)}; nothing was written")
     return 0
 
 
@@ -203,7 +314,7 @@ def _through(args: argparse.Namespace) -> int:
         photo = read(
             sys.stdin.buffer.read() if source == "-" else source, max_pixels=_max_pixels(args), pages=args.pages
         )
-        result = with_pages(model, photo, model.call(args.hint))
+        result = with_pages(model, photo, model.call(_hints(args.hint, [], [])[0]))
         kind = args.format or (format_for_output(photo.format) if target == "-" else format_of(Path(target).suffix))
         for line in [*map(advised, result.warnings), losses(result, kind)]:
             if line:

@@ -10,7 +10,7 @@ from hashigo.errors import PictureError
 from hashigo.networks.contract import LARGEST_SIDE
 
 if TYPE_CHECKING:
-    from hashigo.tasks.hints import Hint
+    from hashigo.tasks.hints import Hint, TimedHint
 
 
 def whole_number(least: int = 0, most: int | None = None) -> Callable[[str], int]:
@@ -69,12 +69,12 @@ def name_part(text: str) -> str:
     return text
 
 
-def hint(text: str) -> Hint:
-    """A colour hint."""
-    from hashigo.tasks.hints import parse_hint
+def hint(text: str) -> Hint | TimedHint:
+    """A colour hint, for a film with a time."""
+    from hashigo.tasks.hints import parse_timed_hint
 
     try:
-        return parse_hint(text)
+        return parse_timed_hint(text)
     except PictureError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 

@@ -38,6 +38,31 @@ class Hint(NamedTuple):
     rgb: tuple[float, float, float]
 
 
+class TimedHint(NamedTuple):
+    """A hint for one frame of a film. seconds: when that frame is shown."""
+
+    hint: Hint
+    seconds: float
+
+
+def parse_timed_hint(text: str) -> Hint | TimedHint:
+    """A hint from "x,y,#rrggbb", or for a film "x,y,#rrggbb@seconds".
+
+    Raises:
+        PictureError: it has neither form.
+    """
+    place, at, seconds = text.partition("@")
+    if not at:
+        return parse_hint(text)
+    try:
+        time = float(seconds)
+    except ValueError:
+        time = math.nan
+    if not 0 <= time < math.inf:
+        raise PictureError(f"expected seconds after @, for instance 120,80,#c03020@12.5, got {text!r}")
+    return TimedHint(parse_hint(place), time)
+
+
 def hint_text(hint: Hint) -> str:
     """The hint as "x,y,#rrggbb", the inverse of `parse_hint`.
 

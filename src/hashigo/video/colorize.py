@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,10 +23,13 @@ from hashigo.errors import RecipeError, StorageError
 from hashigo.files import atomic_path, locked
 from hashigo.image.photo import Photo
 from hashigo.machine import cores
+from hashigo.tasks.capabilities import TakesHints
+from hashigo.tasks.hints import Hint, TimedHint, hint_text
 from hashigo.video.chroma import chroma_planes
 from hashigo.video.film import Film, probe, program
 from hashigo.video.frames import Encoder, Frame, Plane, read_frames
-from hashigo.video.steady import AHEAD, Look, Motion, State, steadied
+from hashigo.video.steady import AHEAD, Floats, Look, Motion, State, steadied
+from hashigo.video.tracking import tracked
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,14 +61,21 @@ def result_suffix(suffix: str) -> str:
 
 
 def colorize_film(
-    model: Model, source: Path, target: Path, *, quality: int = 17, progress: Progress = lambda _: None
+    model: Model,
+    source: Path,
+    target: Path,
+    *,
+    hints: Sequence[TimedHint] = (),
+    quality: int = 17,
+    progress: Progress = lambda _: None,
 ) -> FilmReport:
     """Colorizes a film, or goes on where an earlier run was stopped.
 
-    quality: x264's constant rate factor: lower is better and larger. progress: called with the number of frames that are done.
+    hints: colours in single frames, which hold through their scenes. quality: x264's constant rate factor: lower is better and larger. progress: called with the number of frames that are done.
 
     Raises:
-        PictureError: it is no film, or one with a high dynamic range. RecipeError: the model is no colorizer. StorageError: the disk is full.
+        PictureError: it is no film, or one with a high dynamic range. RecipeError: the model is no colorizer, or a hint is
+            outside the film. StorageError: the disk is full.
         BusyError: another process works on it. MissingExtraError: ffmpeg or OpenCV is not installed.
     """
     if not (model.task.adds_colour and model.task.reduces):
@@ -73,12 +83,18 @@ def colorize_film(
     film = probe(source)
     call = model.call(whole=True)
     about = source_of(source)
-    key = [options_of(model.folder, call, quality), about.size, about.crc]
+    key = [
+        options_of(model.folder, call, quality),
+        about.size,
+        about.crc,
+        *(f"{hint_text(hint)}@{seconds:g}" for hint, seconds in hints),
+    ]
     folder = target.parent / f".{target.name}.parts"
     with locked(folder / "lock", f"{target}: another process is working on this film"):
         parts = _Parts(folder, key)
         with ThreadPoolExecutor(cores(), thread_name_prefix="hashigo-frame") as pool:
-            _Run(model, call, film, parts, quality, pool, progress).finish()
+            known = tracked(film, hints, Motion()) if hints else {}
+            _Run(model, call, film, parts, quality, known, pool, progress).finish()
         notes = _join(film, parts, source, target)
         frames = parts.frames
         for path in folder.iterdir():
@@ -149,25 +165,28 @@ class _Parts:
 
 @dataclass
 class _Seen:
-    """A frame on its way. luma: 8 bits."""
+    """A frame on its way. luma: 8 bits. x, features: the network's input, and what it tells besides its output, if there are hints."""
 
     frame: Frame
     luma: NDArray[np.uint8]
     look: Look
+    x: Floats
+    features: Floats | None
 
 
 class _Run:
     """Makes the parts that are missing."""
 
     def __init__(
-        self, model: Model, call: Call, film: Film, parts: _Parts, quality: int, pool: ThreadPoolExecutor, progress: Progress
+        self, model: Model, call: Call, film: Film, parts: _Parts, quality: int, hints: Mapping[int, Sequence[Hint]],
+        pool: ThreadPoolExecutor, progress: Progress,
     ) -> None:  # fmt: skip
         self.model, self.call, self.film, self.parts, self.quality = model, call, film, parts, quality
-        self.pool, self.progress = pool, progress
+        self.hints, self.pool, self.progress = hints, pool, progress
         self.motion = Motion()
         self.state = parts.state()
         self.scenes = self.state.scenes()
-        self.done = parts.frames
+        self.done = self.seen = parts.frames
 
     def finish(self) -> None:
         """Goes through the rest of the film.
@@ -209,14 +228,23 @@ class _Run:
             yield self._look(batch)
 
     def _look(self, batch: Sequence[Frame]) -> list[_Seen]:
+        calls = [
+            replace(self.call, hints=tuple(self.hints.get(number, ())))
+            for number in range(self.seen, self.seen + len(batch))
+        ]
+        self.seen += len(batch)
         lumas = list(self.pool.map(lambda frame: frame.luma_8(self.film), batch))
-        inputs = list(self.pool.map(lambda luma: self.model.prepare(Photo(luma), self.call).inputs[0], lumas))
-        outputs = self.model.outputs(np.stack(inputs), [self.call] * len(batch))
+        inputs = list(
+            self.pool.map(
+                lambda pair: self.model.prepare(Photo(pair[0]), pair[1]).inputs[0], zip(lumas, calls, strict=True)
+            )
+        )
+        outputs = self.model.outputs(np.stack(inputs), calls)
         seen = []
-        for frame, luma, output in zip(batch, lumas, outputs, strict=True):
+        for frame, luma, x, output in zip(batch, lumas, inputs, outputs, strict=True):
             small = self.motion.reduced(luma)
             is_cut = self.scenes.begins(small)
-            seen.append(_Seen(frame, luma, Look(small, output.values, is_cut, self.scenes.change)))
+            seen.append(_Seen(frame, luma, Look(small, output.values, is_cut, self.scenes.change), x, output.features))
         return seen
 
     def _chunk(self, chunk: Sequence[_Seen], ahead: Sequence[_Seen], writer: _PartWriter) -> None:
@@ -230,6 +258,13 @@ class _Run:
             self.done += 1
         writer.end_of_chunk()
         self.progress(self.done)
+
+    def _answer(self, seen: _Seen, output: Floats) -> Floats:
+        task = self.call.task
+        answer: Floats = task.answer(output)
+        if isinstance(task, TakesHints):
+            answer = task.follow_hints(answer, seen.x, output, seen.features)
+        return answer
 
 
 def _after(before: Future[None] | None, now: Future[None] | None) -> Future[None] | None:

@@ -43,6 +43,7 @@ class Film:
         colour: ffmpeg's options for what the file says about its colours.
         aspect: Width of a pixel divided by its height.
         time_base: Duration of a tick.
+        rate: Frames per second on average.
         frames: How many, about; 0 if unknown.
         duration: In seconds, about; 0 if unknown.
         audio: Audio streams.
@@ -60,6 +61,7 @@ class Film:
     colour: tuple[str, ...] = ()
     aspect: Fraction = Fraction(1)
     time_base: Fraction = Fraction(1, 90_000)
+    rate: Fraction = Fraction(25)
     frames: int = 0
     duration: float = 0.0
     audio: int = 0
@@ -121,6 +123,8 @@ def probe(path: Path) -> Film:
             stream for stream in streams if stream["codec_type"] == "video" and not stream.get("disposition", {}).get("attached_pic")
         )  # fmt: skip
         return _film(path, video, streams, about.get("format", {}))
+    except PictureError:
+        raise
     except (StopIteration, KeyError, ValueError, TypeError) as error:
         said = done.stderr.decode(errors="replace").strip().splitlines()
         reason = said[-1] if said else "it has no video stream"
@@ -151,6 +155,7 @@ def _film(path: Path, video: dict[str, Any], streams: list[dict[str, Any]], cont
         ),
         aspect=_fraction(video.get("sample_aspect_ratio", "1:1").replace(":", "/"), Fraction(1)) ** (-1 if _turned(video) else 1),
         time_base=_fraction(video["time_base"], Fraction(1, 90_000)),
+        rate=_fraction(video.get("avg_frame_rate", ""), Fraction(25)),
         frames=_count(video, container),
         duration=float(video.get("duration") or container.get("duration") or 0),
         audio=sum(stream["codec_type"] == "audio" for stream in streams),

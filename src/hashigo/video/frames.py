@@ -59,20 +59,35 @@ def read_frames(film: Film, first: int = 0) -> Iterator[Frame]:
     Raises:
         PictureError: ffmpeg cannot go on; frames before that have been yielded.
     """
+    height, width = film.height, film.width
+    down, across = film.chroma_size
+    wide = 2 if film.depth > 8 else 1
     chosen = f",select='gte(n\\,{first})'" if first else ""
+    size = (height * width + 2 * down * across) * wide
+    for time, content in _raw(film, f"showinfo=checksum=0{chosen}", film.pixel_format, size, first):
+        values = np.frombuffer(content, np.uint16 if wide == 2 else np.uint8)
+        luma = values[: height * width].reshape(height, width)
+        yield Frame(time, luma, values[height * width :].reshape(2, down, across))
+
+
+def read_small(film: Film, size: tuple[int, int]) -> Iterator[tuple[Fraction, NDArray[np.uint8]]]:
+    """The time and luma (h, w) of all frames, reduced to `size`. Raises as `read_frames` does."""
+    height, width = size
+    filters = f"scale={width}:{height}:flags=area,format=gray,showinfo=checksum=0"
+    for time, content in _raw(film, filters, "gray", height * width, 0):
+        yield time, np.frombuffer(content, np.uint8).reshape(size)
+
+
+def _raw(film: Film, filters: str, pixel_format: str, size: int, first: int) -> Iterator[tuple[Fraction, bytes]]:
+    """The time and the `size` bytes of each frame that leaves the filters. first: so many frames have a time, but do not leave them."""
     command = [
         program("ffmpeg"), "-hide_banner", "-nostats", "-v", "info", "-i", f"file:{film.path}", "-map", "0:v:0", "-an", "-sn", "-dn",
-        "-copyts", "-fps_mode", "passthrough", "-vf", f"showinfo=checksum=0{chosen}",
-        "-f", "rawvideo", "-pix_fmt", film.pixel_format, "pipe:1",
+        "-copyts", "-fps_mode", "passthrough", "-vf", filters, "-f", "rawvideo", "-pix_fmt", pixel_format, "pipe:1",
     ]  # fmt: skip
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     told = _Told(process.stderr, film.time_base)
     frames: queue.Queue[bytes | None] = queue.Queue(QUEUED)
     ended = threading.Event()
-    height, width = film.height, film.width
-    down, across = film.chroma_size
-    wide = 2 if film.depth > 8 else 1
-    size = (height * width + 2 * down * across) * wide
 
     def fetch() -> None:
         with process.stdout:  # type: ignore[union-attr]  # a pipe was asked for
@@ -88,10 +103,7 @@ def read_frames(film: Film, first: int = 0) -> Iterator[Frame]:
         for _ in range(first):
             told.next()
         while (content := frames.get()) is not None:
-            values = np.frombuffer(content, np.uint16 if wide == 2 else np.uint8)
-            time = told.next()
-            luma = values[: height * width].reshape(height, width)
-            yield Frame(time, luma, values[height * width :].reshape(2, down, across))
+            yield told.next(), content
         if process.wait() != 0:
             raise PictureError(
                 f"{film.path}: expected a whole film, got one that ffmpeg cannot read to its end ({told.last})"
@@ -99,9 +111,9 @@ def read_frames(film: Film, first: int = 0) -> Iterator[Frame]:
     finally:
         ended.set()
         process.kill()
-        with suppress(queue.Empty):
-            while True:
-                frames.get_nowait()
+        while thread.is_alive():  # it may be waiting for room
+            with suppress(queue.Empty):
+                frames.get(timeout=0.01)
         process.wait()
 
 
@@ -175,7 +187,7 @@ class Encoder:
         film = self._film
         broken = False
         try:
-            writer = FrameWriter(stream, FOURCC[film.depth, film.subsampling], film.stored_size)  # type: ignore[arg-type]
+            writer = FrameWriter(stream, FOURCC[film.depth, film.subsampling], film.stored_size, float(1 / film.rate))  # type: ignore[arg-type]
         except OSError:
             broken = True
         while (item := self._frames.get()) is not None:

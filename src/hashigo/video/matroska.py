@@ -24,16 +24,17 @@ def _number(name: str, value: int) -> bytes:
 class FrameWriter:
     """Writes frames of one size.
 
-    stream: a pipe to ffmpeg. fourcc: of the pixel format as in ffmpeg's rawvideo, such as "I420". size: (height, width).
+    stream: a pipe to ffmpeg. fourcc: of the pixel format as in ffmpeg's rawvideo, such as "I420". size: (height, width). seconds: how long a frame
+    is shown, on average.
     """
 
-    def __init__(self, stream: BinaryIO, fourcc: bytes, size: tuple[int, int]) -> None:
+    def __init__(self, stream: BinaryIO, fourcc: bytes, size: tuple[int, int], seconds: float) -> None:
         self._stream = stream
         height, width = size
         head = _element("1a45dfa3", _element("4282", b"matroska") + _number("4287", 4) + _number("4285", 2))
         video = _number("b0", width) + _number("ba", height) + _element("2eb524", fourcc)
         track = (
-            _number("d7", 1) + _number("73c5", 1) + _number("83", 1) + _number("9c", 0) + _element("86", b"V_UNCOMPRESSED") + _element("e0", video)
+            _number("d7", 1) + _number("73c5", 1) + _number("83", 1) + _number("9c", 0) + _number("23e383", round(seconds * 1e9)) + _element("86", b"V_UNCOMPRESSED") + _element("e0", video)
         )  # fmt: skip
         info = _element("1549a966", _number("2ad7b1", TICK))
         stream.write(
