@@ -242,13 +242,15 @@ def shards(world: int, **options) -> list[Loader]:
 
 
 @pytest.mark.parametrize("world", [2, 3])
-def test_training_steps_are_dealt_out(world: int) -> None:
-    dealt = [list(one) for one in shards(world)]
-    together = list(loader(coordinates(23, 9, 9), batch_size=2 * world))
-    assert {len(batches) for batches in dealt} == {len(together)}  # as many steps for each, or they would wait for ever
+def test_training_steps_are_shared_out(world: int) -> None:
+    shares = [list(one) for one in shards(world, batch_size=6)]
+    together = list(loader(coordinates(23, 9, 9), batch_size=6))
+    assert {len(batches) for batches in shares} == {
+        len(together)
+    }  # as many steps for each, or they would wait for ever
     for step, whole in enumerate(together):
-        parts = [batches[step] for batches in dealt]
-        assert [len(part.rgb) for part in parts] == [2] * world
+        parts = [batches[step] for batches in shares]
+        assert [len(part.rgb) for part in parts] == [6 // world] * world
         crops = {int(i): rgb for part in parts for i, rgb in zip(part.indices, part.rgb, strict=True)}
         assert sorted(crops) == sorted(whole.indices.tolist())  # together the step that one process would have made
         assert all(torch.equal(crops[int(i)], rgb) for i, rgb in zip(whole.indices, whole.rgb, strict=True))
@@ -265,18 +267,14 @@ def test_validation_over_processes_covers_every_picture_once(world: int, batch_s
         assert len(one) == len(batches)
 
 
-@pytest.mark.parametrize(("count", "batch_size", "world"), [(7, 4, 2), (3, 8, 2), (5, 2, 3)])
-def test_processes_without_a_single_step_are_refused(count: int, batch_size: int, world: int) -> None:
-    few = loader(coordinates(count, 9, 9), batch_size=batch_size)
+@pytest.mark.parametrize(("count", "batch_size", "world"), [(7, 3, 2), (3, 8, 2), (50, 8, 3)])
+def test_steps_that_cannot_be_shared_out_are_refused(count: int, batch_size: int, world: int) -> None:
+    odd = loader(coordinates(count, 9, 9), batch_size=batch_size)
     step = min(batch_size, count)
-    told = rf"at least batch_size × devices = {step} × {world} = {step * world} training pictures, got {count}; lower"
-    with pytest.raises(RecipeError, match=told):
-        few.shard(0, world)
-    assert len(few) == count // step, "it is what it was"
+    with pytest.raises(RecipeError, match=rf"batch_size: expected a multiple of {world}.*got {step}"):
+        odd.shard(0, world)
+    assert len(odd) == count // step, "it is what it was"
     loader(coordinates(count, 9, 9), batch_size=batch_size, training=False).shard(0, world)
-    enough = loader(coordinates(step * world, 9, 9), batch_size=step)
-    enough.shard(world - 1, world)
-    assert len(enough) == 1
 
 
 # --- errors ---------------------------------------------------------------------------------------------

@@ -194,10 +194,10 @@ def test_recipes_that_cannot_be(changes: dict[str, Any], hint: str, tmp_path: Pa
     assert not (tmp_path / "run").exists()
 
 
-def test_two_devices_need_pictures_for_both(tmp_path: Path) -> None:
-    given = recipe(machine=MachineRecipe("cpu", devices=2, compile="off"), batch_size=300)
+def test_two_devices_share_the_pictures_of_a_step(tmp_path: Path) -> None:
+    given = recipe(machine=MachineRecipe("cpu", devices=2, compile="off"), batch_size=31)
     with pytest.raises(
-        RecipeError, match=r"300 × 2 = 600 training pictures, got 432; lower batch_size or machine\.devices"
+        RecipeError, match=r"batch_size: expected a multiple of 2.*machine\.devices × machine\.nodes.*got 31"
     ):
         train(given, tmp_path / "run")
     assert not (tmp_path / "run").exists()

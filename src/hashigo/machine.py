@@ -27,6 +27,19 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def process_rank() -> int:
+    """This process's number among those that train together on one or several computers, 0 if it is alone.
+
+    torchrun sets RANK, Slurm SLURM_PROCID, and Lightning NODE_RANK and LOCAL_RANK.
+    """
+    given = os.environ
+    if "RANK" in given:
+        return int(given["RANK"])
+    if "SLURM_PROCID" in given and given.get("SLURM_JOB_NAME") not in ("bash", "interactive"):
+        return int(given["SLURM_PROCID"])
+    return int(given.get("NODE_RANK", "0") != "0" or given.get("LOCAL_RANK", "0") != "0")
+
+
 def state_folder() -> Path:
     """The folder for what hashigo remembers between runs: HASHIGO_STATE, or the system's usual place."""
     if own := os.environ.get("HASHIGO_STATE"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from hashigo.errors import printable
+from hashigo.machine import process_rank
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def say(text: str) -> None:
     """Prints a line to standard error, control characters escaped. With several training processes, only the first one prints."""
-    if os.environ.get("LOCAL_RANK", "0") == "0":
+    if process_rank() == 0:
         print(printable(text), file=sys.stderr, flush=True)
 
 

@@ -123,7 +123,7 @@ class Loader:
 
     Args:
         resident: the pictures.
-        batch_size: pictures per batch.
+        batch_size: pictures per training step, shared out among processes; in validation, pictures per batch of each process.
         crop: side of the square crops, or 0 for whole pictures of one size.
         training: random order, crops and flips, and an incomplete last batch is skipped (so every step takes the
             same time and a compiled network is compiled once); otherwise order and crops are fixed and nothing is skipped.
@@ -173,17 +173,17 @@ class Loader:
         self._first = self._next = 0
 
     def shard(self, rank: int, world: int) -> None:
-        """Makes this the loader of process `rank` of `world`; each step's pictures are distributed among the processes.
+        """Makes this the loader of process `rank` of `world`. In training, each step has the same pictures for any number of processes, which share them out.
 
-        In training all have the same number of batches; in validation a process may have one fewer, but none is empty.
+        In validation a process may have one batch fewer than another, but none is empty.
 
         Raises:
-            RecipeError: there are too few training pictures for a single step.
+            RecipeError: a training step's pictures cannot be shared out evenly.
         """
-        if self.training and self.count < self.batch_size * world:
+        if self.training and self.batch_size % world:
             raise RecipeError(
-                f"expected at least batch_size × devices = {self.batch_size} × {world} = {self.batch_size * world} training "
-                f"pictures, got {self.count}; lower batch_size or machine.devices"
+                f"batch_size: expected a multiple of {world}, the number of processes (machine.devices × machine.nodes), because they share the pictures "
+                f"of each step; got {self.batch_size}"
             )
         self.rank, self.world = rank, world
 
@@ -212,7 +212,7 @@ class Loader:
 
     def __len__(self) -> int:
         if self.training:
-            return self.count // (self.batch_size * self.world)
+            return self.count // self.batch_size
         return math.ceil(len(range(self.rank, self.count, self.world)) / self.batch_size)
 
     def order(self, epoch: int) -> Tensor:
@@ -225,7 +225,7 @@ class Loader:
     def batch(self, epoch: int, number: int, order: Tensor | None = None) -> Batch:
         """Batch `number` of `epoch`; always the same."""
         order = self.order(epoch) if order is None else order
-        step = self.batch_size * self.world
+        step = self.batch_size * (1 if self.training else self.world)
         chosen = order[number * step : (number + 1) * step][self.rank :: self.world]
         indices = chosen.to(self.resident.device, non_blocking=True)
         version = epoch % self.variants if self.variants else epoch

@@ -132,7 +132,8 @@ class MachineRecipe:
 
     Args:
         accelerator: auto, cpu, gpu, tpu or mps.
-        devices: Number of devices; -1 uses all.
+        devices: Number of devices per computer; -1 uses all. They share the pictures of each step.
+        nodes: Number of computers. Start the same command on each, for instance with torchrun or Slurm, with the run's folder and the pictures in the same place on all.
         precision: auto, bf16 (bfloat16 autocast, weights float32) or fp32.
         channels_last: auto, on or off: the memory format of pictures and weights.
         compile: auto (if there is a compiler and the run is long enough to benefit), on or off.
@@ -141,6 +142,7 @@ class MachineRecipe:
 
     accelerator: str = "auto"
     devices: int = 1
+    nodes: int = 1
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     channels_last: Switch = "auto"
     compile: Switch = "auto"

@@ -31,6 +31,7 @@ from hashigo.data.loader import Loader, ResidentPictures
 from hashigo.data.splitting import colourful, split_off
 from hashigo.errors import RecipeError, Terminated, plural
 from hashigo.files import atomic_path, clear_leftovers, locked
+from hashigo.machine import process_rank
 from hashigo.models.folder import ModelFolder, load_network, open_model, save_model
 from hashigo.networks import check_pretrained, load_pretrained, make_network, options_of
 from hashigo.networks.base import Network
@@ -58,6 +59,7 @@ from hashigo.training.features import StoredFeatures
 from hashigo.training.module import Restorer
 from hashigo.training.recipe import DataRecipe, Recipe
 from hashigo.training.setup import Setup, choose
+from hashigo.training.shared_norm import share_batch_norms
 from hashigo.training.teachers import Teachers
 
 
@@ -109,8 +111,8 @@ def train(
 
 
 def _held(folder: Path) -> AbstractContextManager[None]:
-    """Locks the run's folder for this process; processes that it starts for further devices share the lock."""
-    if os.environ.get("LOCAL_RANK", "0") != "0" or os.environ.get("NODE_RANK", "0") != "0":
+    """Locks the run's folder for the first process of a run; the others share the lock."""
+    if process_rank() != 0:
         return nullcontext()
     return locked(
         folder / ".lock", f"{folder}: another process is training here; wait for it, or use another --run folder"
@@ -147,6 +149,8 @@ def _train(
     trainer = _trainer(recipe, folder, setup, callbacks if stored is None else [stored, *callbacks])
     for loader in loaders:
         loader.shard(trainer.global_rank, trainer.world_size)
+    if trainer.world_size > 1 and setup.accelerator == "cpu":
+        share_batch_norms(network)
     save_recipe(recipe, folder / "recipe.yaml")
     with atomic_path(folder / "pictures.json") as temporary:
         temporary.write_text(json.dumps(noted) + "\n", encoding="utf-8")
@@ -155,10 +159,13 @@ def _train(
     with _quiet(), _interruptible(trainer):
         trainer.fit(module, *loaders, ckpt_path=last, weights_only=True)
     seconds = time.perf_counter() - start
+    if not trainer.is_global_zero:  # the first process writes the model
+        trainer.strategy.barrier("model")
+        return Run(folder, open_model(folder), read_metrics(folder / "metrics.csv"), setup, seconds, 0.0)
     _restore_best(network, folder)
     metrics = read_metrics(folder / "metrics.csv")
     steps = 0 if module.first_step is None else trainer.global_step - module.first_step
-    rate = steps * loaders[0].batch_size * trainer.world_size / seconds
+    rate = steps * loaders[0].batch_size / seconds
     card = model_card(recipe, task, training, validation, metrics, setup, (seconds, rate), network)
     model = save_model(
         folder / "model",
@@ -171,8 +178,9 @@ def _train(
     )
     if stored is not None:
         stored.remove()
-    if recipe.panels and trainer.is_global_zero:
+    if recipe.panels:
         animate(folder / "panels")  # last: if it fails, the model is there
+    trainer.strategy.barrier("model")
     return Run(folder, model, metrics, setup, seconds, rate)
 
 
@@ -327,8 +335,10 @@ def _stored_features(
     """Keeps the features of the network's backbone and its teachers' opinions, if there are only `data.variants` versions of each picture."""
     if not recipe.data.variants or (network.backbone is None and not recipe.teachers):
         return None
-    if recipe.machine.devices != 1:
-        raise RecipeError(f"machine.devices: expected 1 with data.variants, got {recipe.machine.devices}")
+    if _processes(recipe) != 1:
+        raise RecipeError(
+            f"machine: expected 1 device and 1 node with data.variants, got {recipe.machine.devices} and {recipe.machine.nodes}"
+        )
     data = recipe.data
     about = {"seed": recipe.seed, "crop": data.crop, "zoom": data.zoom, "flip": data.flip, "pictures": pictures}
     kept = Path(data.features) if data.features else None
@@ -364,13 +374,19 @@ def _trainer(recipe: Recipe, folder: Path, setup: Setup, callbacks: Sequence[Cal
         between = [ModelCheckpoint(checkpoints, "last", train_time_interval=interval, enable_version_counter=False)]
     with _quiet():
         return Trainer(
-            accelerator=setup.accelerator, devices=recipe.machine.devices, max_epochs=recipe.epochs,
+            accelerator=setup.accelerator, devices=recipe.machine.devices, num_nodes=recipe.machine.nodes, max_epochs=recipe.epochs,
+            sync_batchnorm=setup.accelerator == "cuda" and _processes(recipe) > 1,
             precision="bf16-mixed" if setup.precision == "bf16" else "32-true",
             callbacks=[*ours, *callbacks, best, last, *between], plugins=[AtomicCheckpoints()],
             logger=TensorBoardLogger(folder, name="", version="tensorboard"),
             gradient_clip_val=recipe.optimizer.clip or None, num_sanity_val_steps=0,
             enable_progress_bar=False, enable_model_summary=False, log_every_n_steps=50, use_distributed_sampler=False,
         )  # fmt: skip
+
+
+def _processes(recipe: Recipe) -> int:
+    """How many processes take part; 0 devices or -1 stand for all of a computer."""
+    return (recipe.machine.devices if recipe.machine.devices > 0 else 2) * recipe.machine.nodes
 
 
 def _restore_best(network: torch.nn.Module, folder: Path) -> None:

@@ -1,0 +1,125 @@
+"""Training in several processes, on one computer or several: the same steps, the same weights, and resuming after one of them was killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+from torch import nn
+
+from hashigo.training.shared_norm import SharedBatchNorm2d, share_batch_norms
+
+RECIPE = {
+    "task": {"name": "autoencode-grey"}, "network": {"name": "unet", "options": {"width": 4, "depth": 2}},
+    "data": {"train": "digits", "limit": 200, "validation_share": 0.1},
+    "optimizer": {"name": "sgd", "lr": 0.001, "momentum": 0.9}, "machine": {"accelerator": "cpu", "compile": "off", "precision": "fp32", "threads": 1},
+    "epochs": 3, "batch_size": 20, "panels": 0, "checkpoint_minutes": 0,
+}  # fmt: skip
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(RECIPE))
+    return path
+
+
+def command(recipe: Path, run: Path, *words: str) -> list[str]:
+    return ["-m", "hashigo.cli.main", "train", str(recipe), "--run", str(run), *words]
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / "model" / "model.safetensors")
+
+
+def on_two_nodes(recipe: Path, run: Path, *words: str) -> list[subprocess.Popen[bytes]]:
+    """torchrun on two computers, which are this one."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    launch = [
+        "-m",
+        "torch.distributed.run",
+        "--nnodes=2",
+        "--nproc-per-node=1",
+        "--rdzv-backend=c10d",
+        f"--rdzv-endpoint=127.0.0.1:{port}",
+        "--max-restarts=0",
+    ]
+    return [
+        subprocess.Popen(
+            [sys.executable, *launch, "--no-python", "--", sys.executable, *command(recipe, run, "--machine.nodes", "2", *words)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+
+
+def close(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        torch.testing.assert_close(value, other[name], rtol=1e-3, atol=1e-4, msg=name)
+
+
+def test_any_number_of_processes_learns_the_same(recipe: Path, tmp_path: Path) -> None:
+    subprocess.run([sys.executable, *command(recipe, tmp_path / "one")], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, *command(recipe, tmp_path / "two", "--machine.devices", "2")], check=True, capture_output=True
+    )
+    close(weights(tmp_path / "one"), weights(tmp_path / "two"))
+    assert not torch.equal(next(iter(weights(tmp_path / "one").values())), torch.zeros(()))
+
+
+def test_several_computers_and_one_that_is_killed(recipe: Path, tmp_path: Path) -> None:
+    whole = command(recipe, tmp_path / "whole", "--epochs", "30", "--machine.devices", "2")
+    subprocess.run([sys.executable, *whole], check=True, capture_output=True)
+    run = tmp_path / "nodes"
+    nodes = on_two_nodes(recipe, run, "--epochs", "30")
+    deadline = time.monotonic() + 120
+    while not (run / "checkpoints" / "last.ckpt").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(nodes[1].pid, signal.SIGKILL)
+    for child in _children(nodes[1].pid):
+        os.kill(child, signal.SIGKILL)
+    nodes[0].terminate()
+    for node in nodes:
+        node.communicate()
+    assert not (run / "model").exists()
+    for node in on_two_nodes(recipe, run, "--epochs", "30", "--resume"):
+        error = node.communicate()[1]
+        assert node.returncode == 0, error.decode()
+    expected = weights(tmp_path / "whole")
+    assert all(torch.equal(value, expected[name]) for name, value in weights(run).items())
+
+
+def _children(process: int) -> list[int]:
+    """Processes whose parent was this one; it may have ended."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            environ = path.read_bytes()
+            words = (path.parent / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if b"hashigo.cli.main" in words and b"GROUP_RANK=1" in environ.split(b"\0"):
+            found.append(int(path.parent.name))
+    return found
+
+
+def test_shared_batch_norm_alone_is_the_usual_one() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
+    x = torch.randn(5, 3, 8, 8)
+    expected = network(x)
+    parameters = [id(parameter) for parameter in network.parameters()]
+    share_batch_norms(network)
+    assert isinstance(network[1], SharedBatchNorm2d)
+    assert [id(parameter) for parameter in network.parameters()] == parameters
+    torch.testing.assert_close(network(x), expected)
