@@ -9,6 +9,7 @@ NAME is the study's if left out. Of contingency tables and maps only those in `S
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import sys
@@ -29,9 +30,13 @@ HERE = Path(__file__).parent / "results"
 PLOTS = {
     "purity": ["intervals", "epochs", "losses"],
     "autoencode": ["training-loss", "validation-loss"],
+    "generate": ["losses"],
     "colorize": ["training-loss", "validation-loss", "loss", "ciede2000", "psnr", "colourfulness"],
 }
 """What the first plots of each study's page are called."""
+PICTURES = ["vae", "zeroed", "ladder", "donors", "borrowed", "", "nearest", "level-none", "level-bottleneck", "level-14", "level-28", "between-vae",
+            "between-ladder"]  # fmt: skip
+"""What the pictures on the page of the study `generate` are called; "" for those that are not kept."""
 SHOWN = ("bottleneck", "both", "raw")
 """Conditions of the study of purity whose tables and maps are shown."""
 LEFT_OUT = ("runs", "contingency", "part", "each", "points", "names", "per_picture")
@@ -75,6 +80,14 @@ def photos(folder: Path, conditions: list[str], side: int, path: Path) -> None:
     save_png(np.concatenate([part for sheet in sheets for part in (sheet, gap)][:-1], axis=1), path)
 
 
+def pictures(page: str, name: str) -> None:
+    """The page's pictures as files."""
+    found = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
+    for picture, content in zip(PICTURES, found, strict=False):
+        if picture:
+            (HERE / f"{name}-{picture}.png").write_bytes(base64.b64decode(content))
+
+
 def names_of_plots(study: str, results: Any) -> list[str]:
     """What the page's plots are called, in their order; "" for those that are not kept."""
     names = list(PLOTS[study])
@@ -99,7 +112,9 @@ def main() -> None:
                 (HERE / f"{name}-{plot}.svg").write_text(standalone(svg), encoding="utf-8")
         results["settings"].pop("root", None)
         (HERE / f"{name}.json").write_text(json.dumps(shortened(results), indent=1) + "\n", encoding="utf-8")
-        if study != "purity":
+        if study == "generate":
+            pictures(page, name)
+        elif study != "purity":
             photos(Path(folder), list(results["conditions"]), results["settings"]["crop"], HERE / f"{name}-photos.png")
 
 

@@ -183,7 +183,7 @@ def run_of(frechet: float, bound: float, way: str, donor: float | None = None, u
     return TrainingRun(
         seed=0, parameters=1, width=1, train_loss=[], seconds=0, machine="", elbo=0, bound=bound, reconstruction=0, squared_error=0, kl=[],
         quality={way: quality, "borrowed": quality},
-        levels=[LevelEffect(level="bottleneck", same_class=upper, change=0), LevelEffect(level="14×14", same_class=0.9, change=0)],
+        levels=[LevelEffect(level=level, same_class=same, change=0, same_class_held=0.5, change_held=0) for level, same in (("bottleneck", upper), ("14×14", 0.9))],
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from hashigo.networks.ladder import Ladder
 from hashigo.networks.noise import drawing_from
 from hashigo.networks.registry import make_network
 from hashigo.networks.vae import VAE
-from hashigo.networks.variational import Likelihood, Normal, Variational, importance_bound
+from hashigo.networks.variational import Likelihood, Noise, Normal, Variational, importance_bound
 
 TINY: dict[str, Any] = {"width": 8, "depth": 1, "units": 1, "size": (2, 2)}
 """A network for pictures of four pixels, which have 16 binary values, with a single latent value: everything can be enumerated."""
@@ -158,6 +158,20 @@ def test_a_level_can_be_drawn_again_while_others_stay() -> None:
         torch.testing.assert_close(network.decode(latent, others), network(x))
         assert [tuple(z.shape[1:]) for z in (latent, *others)] == [(16,), (2, 14, 14), (2, 28, 28)]
     assert network.levels == ("bottleneck", "14×14", "28×28")
+
+
+def test_noise_stands_for_a_latent_under_any_prior() -> None:
+    network = prepared(Ladder())
+    with torch.no_grad():
+        noise = [Noise(torch.randn(4, *shape)) for shape in ((16,), (2, 14, 14), (2, 28, 28))]
+        picture, latents = network.drawn(noise, 4)
+        torch.testing.assert_close(network.generate(noise, 4), picture)
+        torch.testing.assert_close(network.generate(latents, 4), picture)
+        torch.testing.assert_close(latents[0], noise[0].values)  # the uppermost prior is the standard one
+        lower = network.drawn([*noise[:2], None], 4)[1]
+        torch.testing.assert_close(lower[1], latents[1])
+        above = network.drawn([None, *noise[1:]], 4)[1]
+        assert not torch.allclose(above[1], latents[1])  # it follows what is above
 
 
 def test_drawing_does_not_depend_on_torchs_generator() -> None:

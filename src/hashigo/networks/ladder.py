@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from hashigo.errors import RecipeError
 from hashigo.networks.contract import is_whole
 from hashigo.networks.vae import VAE
-from hashigo.networks.variational import Inference, Normal
+from hashigo.networks.variational import Given, Inference, Normal, chosen
 
 
 class Ladder(VAE):
@@ -100,7 +100,7 @@ class Ladder(VAE):
         return Inference(self._picture(y), latents, kl, ratio)
 
     def drawn(
-        self, latents: Sequence[Tensor | None], count: int, *, mean: bool = False, skips: Sequence[Tensor] = ()
+        self, latents: Sequence[Given], count: int, *, mean: bool = False, skips: Sequence[Tensor] = ()
     ) -> tuple[Tensor, list[Tensor]]:
         """New pictures, (count, out_channels, H, W), and their latents. Those that are None are drawn from the priors, or with `mean` are their means."""
         given = iter(latents)
@@ -110,12 +110,9 @@ class Ladder(VAE):
         for level in reversed(range(self.depth)):
             y = self.up[level](y)
             if (rung := self._rung(level)) is not None:
-                chosen = next(given)
-                if chosen is None:
-                    prior = rung.prior_of(y)
-                    chosen = prior.mean if mean else prior.draw()
-                y = rung.joined(y, chosen)
-                all_latents.append(chosen)
+                z = chosen(next(given), rung.prior_of(y), mean)
+                y = rung.joined(y, z)
+                all_latents.append(z)
             y = self.fuse[level](y)
         return self._picture(y), all_latents
 
@@ -126,7 +123,7 @@ class Ladder(VAE):
 
     def decode(self, latent: Tensor, skips: Sequence[Tensor] = ()) -> Tensor:
         """The latents that `encode` returns → (N, out_channels, H, W). Without the others, the priors' means are taken."""
-        others: Sequence[Tensor | None] = skips or [None] * (len(self.levels) - 1)
+        others: Sequence[Given] = skips or [None] * (len(self.levels) - 1)
         return self.generate([latent, *others], len(latent), mean=True)
 
     def _rung(self, level: int) -> Rung | None:

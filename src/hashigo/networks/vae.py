@@ -20,7 +20,7 @@ from hashigo.errors import RecipeError, did_you_mean
 from hashigo.networks.blocks import ACTIVATIONS, Block
 from hashigo.networks.contract import Contract, is_whole
 from hashigo.networks.encoders.plain import PlainEncoder
-from hashigo.networks.variational import Inference, Normal, Variational, again
+from hashigo.networks.variational import Given, Inference, Normal, Variational, again, chosen
 
 SKIPS = ("none", "concat")
 """Kinds of skip connections: none, or the encoder's features beside the decoder's, as in a U-Net."""
@@ -93,7 +93,7 @@ class VAE(Variational):
         return Inference(self.decode(z, skips), [z], kl[None], ratio[None])
 
     def drawn(
-        self, latents: Sequence[Tensor | None], count: int, *, mean: bool = False, skips: Sequence[Tensor] = ()
+        self, latents: Sequence[Given], count: int, *, mean: bool = False, skips: Sequence[Tensor] = ()
     ) -> tuple[Tensor, list[Tensor]]:
         """New pictures, (count, out_channels, H, W), and their latents. skips: those of other pictures, for the network's skip connections; by default zeros."""
         z = self._prior_latent(latents[0], count, mean)
@@ -130,11 +130,8 @@ class VAE(Variational):
             y: Tensor = self.activation(self.head(features.float()))
         return y
 
-    def _prior_latent(self, latent: Tensor | None, count: int, mean: bool) -> Tensor:
-        if latent is not None:
-            return latent
-        prior = Normal.standard(self.widen.weight.new_zeros(count, self.units))
-        return prior.mean if mean else prior.draw()
+    def _prior_latent(self, latent: Given, count: int, mean: bool) -> Tensor:
+        return chosen(latent, Normal.standard(self.widen.weight.new_zeros(count, self.units)), mean)
 
 
 class Size(NamedTuple):

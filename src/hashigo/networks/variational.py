@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +36,16 @@ DRAWN = 1000
 def again(values: Tensor, times: int) -> Tensor:
     """A batch (N, …) several times, one after another: (times·N, …)."""
     return values.repeat(times, *[1] * (values.ndim - 1))
+
+
+class Noise(NamedTuple):
+    """Standard normal numbers of which a latent is drawn from its prior, in place of the latent's values: what they mean depends on the prior."""
+
+    values: Tensor
+
+
+Given = Tensor | Noise | None
+"""What is known about a latent: its values, the noise that it is made of, or nothing."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +74,9 @@ class Normal:
         """The same distributions several times, one batch after another."""
         return self if times == 1 else Normal(again(self.mean, times), again(self.log_std, times))
 
-    def draw(self) -> Tensor:
-        """A sample."""
-        return self.mean + self.log_std.exp() * noise_like(self.mean)
+    def draw(self, noise: Noise | None = None) -> Tensor:
+        """A sample, made of this noise or of new."""
+        return self.mean + self.log_std.exp() * (noise_like(self.mean) if noise is None else noise.values)
 
     def log_prob(self, values: Tensor) -> Tensor:
         """The log density of each picture's values: (N,)."""
@@ -77,6 +88,13 @@ class Normal:
         wide = self.log_std - prior.log_std
         away = (self.mean - prior.mean) * (-prior.log_std).exp()
         return (0.5 * ((2 * wide).exp() + away.square() - 1) - wide).flatten(1).sum(dim=1)
+
+
+def chosen(given: Given, prior: Normal, mean: bool) -> Tensor:
+    """A latent's values: those given, made of the noise given, or drawn from the prior, or with `mean` the prior's mean."""
+    if isinstance(given, Tensor):
+        return given
+    return prior.mean if mean and given is None else prior.draw(given)
 
 
 class Likelihood(nn.Module):
@@ -173,17 +191,18 @@ class Variational(Network, tags=["vae"]):
         raise NotImplementedError
 
     def drawn(
-        self, latents: Sequence[Tensor | None], count: int, *, mean: bool = False, skips: Sequence[Tensor] = ()
+        self, latents: Sequence[Given], count: int, *, mean: bool = False, skips: Sequence[Tensor] = ()
     ) -> tuple[Tensor, list[Tensor]]:
         """New pictures as means of p(x | z), (count, out_channels, H, W), and the latents of each level; nothing of an encoder is used.
 
-        latents: for each level its values (count, …), or None to draw them from the prior; with `mean`, the prior's means are taken.
+        latents: for each level its values (count, …), the noise of which they are made, or None to draw them from the prior; with `mean`, the
+        prior's means are taken.
         skips: for networks with deterministic skip connections, those of other pictures.
         """
         raise NotImplementedError
 
     def generate(
-        self, latents: Sequence[Tensor | None], count: int, *, mean: bool = False, skips: Sequence[Tensor] = ()
+        self, latents: Sequence[Given], count: int, *, mean: bool = False, skips: Sequence[Tensor] = ()
     ) -> Tensor:
         """New pictures, (count, out_channels, H, W), as `drawn` gives them."""
         return self.drawn(latents, count, mean=mean, skips=skips)[0]

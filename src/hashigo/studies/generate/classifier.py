@@ -46,17 +46,25 @@ class Classifier(nn.Module):
         return y
 
 
+TOGETHER = 5_000
+"""Pictures that are converted at once: all of MNIST would take gigabytes."""
+
+
 def luma_of(pictures: PictureSet) -> Tensor:
     """The pictures' luma, (N, 1, H, W), 0..1."""
-    y: Tensor = make_task("autoencode-grey").encode(rgb_of(pictures))
-    return y
+    task = make_task("autoencode-grey")
+    parts = range(0, len(pictures), TOGETHER)
+    return torch.cat([task.encode(rgb_of(pictures.subset(slice(start, start + TOGETHER)))) for start in parts])
 
 
 def dots(grey: Tensor, seed: int = 0) -> Tensor:
     """Grey pictures (N, 1, H, W) as black and white dots, the same for the same seed."""
-    rng = PictureRng(seed, 0, torch.arange(len(grey)))
-    y: Tensor = make_task("autoencode-binary").drawn(grey.expand(-1, 3, -1, -1), rng)[:, :1]
-    return y
+    task, parts = make_task("autoencode-binary"), []
+    for start in range(0, len(grey), TOGETHER):  # all at once, the random numbers would take gigabytes
+        part = grey[start : start + TOGETHER]
+        rng = PictureRng(seed, 0, torch.arange(start, start + len(part)))
+        parts.append(task.drawn(part.expand(-1, 3, -1, -1), rng)[:, :1])
+    return torch.cat(parts)
 
 
 def trained(pictures: LabelledPictures, seed: int, file: Path) -> Classifier:

@@ -10,9 +10,9 @@ from torch import Tensor
 from hashigo.data.pictures import evenly
 from hashigo.evaluation.samples import nearest
 from hashigo.image.photo import Photo, photo_of
-from hashigo.networks.noise import drawing_from
+from hashigo.networks.noise import drawing_from, noise_like
 from hashigo.networks.vae import VAE
-from hashigo.networks.variational import again
+from hashigo.networks.variational import Noise, again
 from hashigo.pages.panels import grid
 from hashigo.studies.generate.measure import generated
 
@@ -50,13 +50,16 @@ def with_nearest(network: VAE, train: Tensor, seed: int) -> tuple[Photo, Photo]:
 
 @torch.no_grad()
 def levels_again(network: VAE, seed: int) -> list[Photo]:
-    """Generated pictures, a column for each, several times over; and for each level the same with that level drawn again each time."""
+    """Generated pictures, a column for each, several times over; and for each level the same with that level drawn again each time, while the random
+    numbers of the others stay."""
     with drawing_from(torch.Generator().manual_seed(seed)):
         _, latents = network.drawn([None] * len(network.levels), TIMES)
-        many = [again(z, EACH) for z in latents]
+        many = [Noise(again(noise_like(z), EACH)) for z in latents]
         rows = [network.generate(many, TIMES * EACH)]
         for place in range(len(many)):
-            rows.append(network.generate([None if at == place else z for at, z in enumerate(many)], TIMES * EACH))
+            rows.append(
+                network.generate([None if at == place else noise for at, noise in enumerate(many)], TIMES * EACH)
+            )
     return [sheet(row, TIMES) for row in rows]
 
 

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from hashigo.data.pictures import evenly
 from hashigo.evaluation.samples import entropy, frechet_distance, nearest, precision_recall
-from hashigo.networks.noise import drawing_from
+from hashigo.networks.noise import drawing_from, noise_like
 from hashigo.networks.vae import VAE
-from hashigo.networks.variational import importance_bound
+from hashigo.networks.variational import Noise, importance_bound
 from hashigo.studies.generate.classifier import Classifier, batches, dots, luma_of, seen
 from hashigo.studies.generate.results import LevelEffect, Quality
 from hashigo.studies.generate.settings import GenerateSettings
@@ -135,14 +135,25 @@ def effects(network: VAE, reference: Reference, settings: GenerateSettings) -> l
     if network.skips == "concat":
         return []
     count = min(TOGETHER, settings.generated)
+
+    def classes(pictures: Tensor) -> NDArray[np.int64]:
+        labels: NDArray[np.int64] = seen(reference.classifier, dots(pictures, 3))[1].argmax(axis=1)
+        return labels
+
     with drawing_from(torch.Generator().manual_seed(settings.seed + 1)):
-        before, latents = network.drawn([None] * len(network.levels), count)
-        classes = seen(reference.classifier, dots(before, 3))[1].argmax(axis=1)
+        _, latents = network.drawn([None] * len(network.levels), count)
+        noise = [Noise(noise_like(z)) for z in latents]
+        before, latents = network.drawn(noise, count)
+        as_before = classes(before)
         result = []
         for place, level in enumerate(network.levels):
-            after = network.generate([None if at == place else z for at, z in enumerate(latents)], count)
-            same = seen(reference.classifier, dots(after, 3))[1].argmax(axis=1) == classes
+            other = Noise(noise_like(latents[place]))
+            after = network.generate([other if at == place else kept for at, kept in enumerate(noise)], count)
+            held = network.generate([other if at == place else z for at, z in enumerate(latents)], count)
             result.append(
-                LevelEffect(level=level, same_class=float(same.mean()), change=float((after - before).abs().mean()))
-            )
+                LevelEffect(
+                    level=level, same_class=float((classes(after) == as_before).mean()), change=float((after - before).abs().mean()),
+                    same_class_held=float((classes(held) == as_before).mean()), change_held=float((held - before).abs().mean()),
+                )
+            )  # fmt: skip
     return result

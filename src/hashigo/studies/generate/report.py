@@ -165,11 +165,14 @@ def _levels(page: Page, settings: GenerateSettings, ladder: VAE, results: Genera
     rows: list[list[Text]] = []
     for place, level in enumerate(ladder.levels):
         effects = [run.levels[place] for run in runs]
-        same, change = (
-            float(np.mean([getattr(effect, name) for effect in effects])) for name in ("same_class", "change")
+        names = ("same_class", "change", "same_class_held", "change_held")
+        same, change, held, change_held = (
+            float(np.mean([getattr(effect, name) for effect in effects])) for name in names
         )
-        rows.append([_level(level), f"{100 * same:.0f} %", f"{change:.3f}"])
-    page.table(texts.LEVELS_HEAD, rows)
+        rows.append(
+            [_level(level), f"{100 * same:.0f} %", f"{change:.3f}", f"{100 * held:.0f} %", f"{change_held:.3f}"]
+        )
+    page.table(texts.LEVELS_HEAD, rows, texts.LEVELS_TABLE_CAPTION)
 
 
 def _level(name: str) -> Words:

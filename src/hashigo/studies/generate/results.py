@@ -42,17 +42,21 @@ class ClassifierMeasures:
 
 @dataclass(frozen=True, kw_only=True)
 class LevelEffect:
-    """What changes in pictures when one level is drawn again and all others stay.
+    """What changes in pictures when one level is drawn again.
 
     Args:
         level: Its name.
-        same_class: Share of pictures that keep their class.
-        change: Mean absolute change of a pixel, 0..1.
+        same_class: Share of pictures that keep their class, when the random numbers of the other levels stay: levels below follow the new prior.
+        change: Mean absolute change of a pixel then, 0..1.
+        same_class_held: The same share when the values of the other levels stay.
+        change_held: The change then.
     """
 
     level: str
     same_class: float
     change: float
+    same_class_held: float
+    change_held: float
 
 
 @dataclass(frozen=True, kw_only=True)

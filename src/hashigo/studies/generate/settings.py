@@ -40,7 +40,7 @@ class GenerateSettings:
     """Settings of the study that affect its results.
 
     Args:
-        preset: `quick` (about 5 minutes) or `article` (MNIST, hours).
+        preset: `quick` (about 5 minutes) or `article` (MNIST, about an hour).
         data: A labelled dataset: its name, or a folder, pack or .npz file. Colour pictures are studied by their luma.
         data_root: Folder with the named datasets; if empty, HASHIGO_DATA or the user's cache.
         size: Side of the pictures; 0 keeps it (digits are enlarged to 28).
@@ -67,7 +67,7 @@ class GenerateSettings:
     pictures: int = 0
     test_pictures: int = 0
     seeds: int = 3
-    epochs: int = 30
+    epochs: int = 10
     batch_size: int = 128
     lr: float = 2e-3
     width: int = 8

@@ -143,16 +143,23 @@ QUALITY_CAPTION = Words(
 )
 LEVELS_HEADING = Words("What each level stores", "各段が持つもの")
 LEVELS_CAPTION = Words(
-    "Ladder VAE, first training run: six generated pictures, each in a column of its own. On the left, each is shown four times; then the level named is drawn anew each time, and all others stay.",
-    "ラダーVAE（1回目の学習）。生成した6枚を1列ずつに並べた。左は同じものを4回、右は名前の段だけを毎回引き直し、ほかはそのままにしたもの。",
+    "Ladder VAE, first training run: six generated pictures, each in a column of its own. On the left, each is shown four times; then the level named is drawn anew each time. The "
+    "random numbers of all other levels stay, and the levels below follow what is above them.",
+    "ラダーVAE（1回目の学習）。生成した6枚を1列ずつに並べた。左は同じものを4回、右は名前の段だけを毎回引き直したもの。ほかの段の乱数はそのままで、下の段は上の段に従って変わる。",
 )
 UNCHANGED = Words("as drawn first", "もとの画像")
 DRAWN_AGAIN = Words("{level} drawn again", "{level} を引き直す")
 LEVELS_HEAD = [
     Words("level drawn again", "引き直した段"),
-    Words("pictures that keep their class", "クラスが変わらない割合"),
+    Words("pictures that keep their class", "クラスが変わらない画像"),
     Words("mean change of a pixel", "画素の平均変化"),
+    Words("keep their class if all other values stay", "ほかの段の値を固定したとき"),
+    Words("change then", "そのときの変化"),
 ]
+LEVELS_TABLE_CAPTION = Words(
+    "Means over training runs. If all other values stay, they contradict the new level: the levels below still describe the old picture.",
+    "学習の平均。ほかの段の値まで固定すると、下の段は元の画像を表したままなので、引き直した段と食い違う。",
+)
 INTERPOLATIONS = Words("Between two pictures", "2枚のあいだ")
 INTERPOLATIONS_CAPTION = Words(
     "From one test picture to another: the bottleneck's values change evenly; the ladder's other levels take their most probable values.",
