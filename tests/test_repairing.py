@@ -13,10 +13,13 @@ from PIL import Image
 import tiny
 from hashigo import color
 from hashigo.apply import load
+from hashigo.apply.jobs import run as run_jobs
+from hashigo.apply.planning import plan
+from hashigo.apply.record import Records
 from hashigo.data import open_dataset
 from hashigo.errors import PictureError, RecipeError
 from hashigo.evaluation.measure import evaluate
-from hashigo.image import photo_of
+from hashigo.image import photo_of, read
 from hashigo.models import open_model, save_model
 from hashigo.networks import UNet
 from hashigo.randomness import PictureRng
@@ -121,6 +124,27 @@ def test_alpha_and_metadata_come_along_when_a_photo_is_enlarged(tmp_path: Path) 
     assert result.size == (60, 40)
     assert result.info["dpi"][0] == pytest.approx(300, abs=1)
     assert set(np.asarray(result)[..., 3].ravel().tolist()) == {99}
+
+
+def test_photos_can_be_restored_before_they_are_colorized(tmp_path: Path) -> None:
+    restorer = tiny.model(tmp_path / "restorer", "restore", add_input=True, size=0)
+    colorizer = tiny.model(tmp_path / "colorizer")
+    both, first, then = (
+        load(colorizer, engine="torch", restore=restorer),
+        load(restorer, engine="torch"),
+        load(colorizer, engine="torch"),
+    )
+    photo = photo_of((batch(40, 60)[0].transpose(1, 2, 0) * 255).astype(np.uint8))
+    expected = then.apply(first.apply(photo))
+    assert not np.array_equal(expected.pixels, then.apply(photo).pixels)
+    assert np.array_equal(both.apply(photo).pixels, expected.pixels)
+    assert all(np.array_equal(result.pixels, expected.pixels) for result in both.apply_many([photo] * 3))
+    Image.fromarray(photo.pixels).save(tmp_path / "a.png")
+    records = Records(tmp_path / "state")
+    for model, again in ((then, "done"), (both, "done"), (both, "skipped")):
+        (outcome,) = run_jobs(model, plan([tmp_path / "a.png"], tmp_path / "out", "color"), records=records)
+        assert outcome.state == again
+    assert np.array_equal(read(tmp_path / "out" / "a.color.png").pixels, expected.pixels)
 
 
 def test_too_large_a_result_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,7 +138,10 @@ class _FileWork:
 
     def __post_init__(self) -> None:
         without_hints = replace(self.treated, hints=())
-        self.described = options_of(self.model.folder, without_hints, self.options.quality, self.options.pages)
+        first = None if self.model.first is None else self.model.first.folder
+        self.described = options_of(
+            self.model.folder, without_hints, self.options.quality, self.options.pages, first=first
+        )
 
     def pixels(self, job: Job) -> int:
         """How many pixels the photo's result has according to its header; 0 if unknown."""

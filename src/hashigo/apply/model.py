@@ -438,6 +438,7 @@ def load(
     threads: int = 0,
     vivid: float | None = None,
     whole: bool = False,
+    restore: bool | str | Path | ModelFolder = False,
 ) -> Model:
     """A model by name ("colorizer"), or from the folder of a model or training run, ready to be called on pictures.
 
@@ -449,6 +450,7 @@ def load(
         threads: most CPU threads of the engine and for finishing a photo; 0 takes all.
         vivid: from 0 (muted) to 1 (saturated), for models with this option; None takes the model's own.
         whole: see all of a photo as one picture. Otherwise, of a page with photos each is coloured by itself, and paper stays grey.
+        restore: undo the damage of old photos first, with the bundled restorer or the model named.
 
     Raises:
         ModelError: no such model. RecipeError: no such precision. MissingExtraError: the engine's packages are missing.
@@ -463,7 +465,12 @@ def load(
     made = makers[choose_engine(engine, folder.onnx.is_file())]()
     if isinstance(made, OpenVinoEngine):
         _check_channels(made, folder)
-    return Model(folder, made, size, vivid, threads, whole)
+    first = (
+        load("restorer" if restore is True else restore, engine=engine, precision=precision, threads=threads)
+        if restore
+        else None
+    )
+    return Model(folder, made, size, vivid, threads, whole, first)
 
 
 def _check_channels(engine: OpenVinoEngine, folder: ModelFolder) -> None:

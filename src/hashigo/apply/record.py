@@ -65,14 +65,15 @@ def _crc(path: Path) -> int:
     return crc
 
 
-def options_of(folder: ModelFolder, call: Call, *others: object) -> str:
-    """A short text that differs when the model or an option that changes results does.
+def options_of(folder: ModelFolder, call: Call, *others: object, first: ModelFolder | None = None) -> str:
+    """A short text that differs when the model or an option that changes results does. first: the model that photos go through before this one.
 
     Only the size and both ends of the weights are read, because training changes all of them.
     """
     crc = zlib.crc32(repr((call.task, call.size, others, *(["whole"] if call.whole else []))).encode())
-    for path in (folder.path / "config.json", folder.onnx, folder.weights):
-        crc = zlib.crc32(_sample(path), crc)
+    for model in (folder, *([] if first is None else [first])):
+        for path in (model.path / "config.json", model.onnx, model.weights):
+            crc = zlib.crc32(_sample(path), crc)
     return f"{crc:08x}"
 
 

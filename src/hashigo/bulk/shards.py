@@ -45,7 +45,8 @@ def options_key(settings: BulkSettings) -> str:
     folder = open_model(settings.model)
     task = folder.task if settings.vivid is None else vivid_task(folder.task, settings.vivid)
     call = Call(task, settings.size or folder.size, whole=settings.whole)
-    return key_of(settings, options_of(folder, call, settings.quality, settings.pages))
+    first = open_model("restorer") if settings.restore else None
+    return key_of(settings, options_of(folder, call, settings.quality, settings.pages, first=first))
 
 
 class Shards:
@@ -64,7 +65,8 @@ class Shards:
         self.out, self.plan, self.settings = place_of(output), read_plan(output), settings
         self.options = options_key(settings)
         self.model = load(
-            settings.model, engine=settings.backend, size=settings.size, vivid=settings.vivid, whole=settings.whole, threads=threads
+            settings.model, engine=settings.backend, size=settings.size, vivid=settings.vivid, whole=settings.whole, threads=threads,
+            restore=settings.restore,
         )  # fmt: skip
         self.word = settings.suffix or self.model.task.suffix
 

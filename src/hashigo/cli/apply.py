@@ -267,6 +267,7 @@ def _same_command(args: argparse.Namespace) -> list[str]:
     words += [] if args.vivid is None else ["--vivid", f"{args.vivid:g}"]
     words += ["--size", str(args.size)] if args.size else []
     words += ["--whole"] if args.whole else []
+    words += ["--restore"] if getattr(args, "restore", False) else []
     return words + (["--quality", str(args.quality)] if args.quality != 92 else [])
 
 
@@ -364,7 +365,9 @@ def _one_input(args: argparse.Namespace) -> str | Path:
 def _load(args: argparse.Namespace, folder: ModelFolder | None = None) -> Model:
     from hashigo.apply.model import load
 
-    return load(folder or args.model, engine=args.engine, size=args.size, vivid=args.vivid, whole=args.whole)
+    return load(
+        folder or args.model, engine=args.engine, size=args.size, vivid=args.vivid, whole=args.whole, restore=getattr(args, "restore", False)
+    )  # fmt: skip
 
 
 def _max_pixels(args: argparse.Namespace) -> int:

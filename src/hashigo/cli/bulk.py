@@ -41,6 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     running.add_argument(
         "--whole", action="store_true", help="colour all of a photo as one picture, also borders and paper"
     )
+    running.add_argument(
+        "--restore",
+        action="store_true",
+        help="first undo the damage of old photos: grain, fading, scratches, dust and JPEG artefacts",
+    )
     running.add_argument("--only-grey", action="store_true", help="leave photos alone that already have colour")
     running.add_argument(
         "--pages", choices=["first", "all"], default="first", help="which pages or frames of a file to process"
@@ -194,7 +199,7 @@ def _settings(args: argparse.Namespace) -> BulkSettings:
     from hashigo.bulk.settings import BulkSettings, absolute_model
 
     return BulkSettings(
-        model=absolute_model(args.model), vivid=args.vivid, size=args.size, whole=args.whole, only_grey=args.only_grey, pages=args.pages,
+        model=absolute_model(args.model), vivid=args.vivid, size=args.size, whole=args.whole, restore=args.restore, only_grey=args.only_grey, pages=args.pages,
         quality=args.quality, max_megapixels=args.max_megapixels, suffix=args.suffix or "", keep_date=args.keep_date, tars=args.tars,
         backend=args.backend, photo_seconds=args.photo_seconds, photo_mb=args.photo_mb,
     )  # fmt: skip

@@ -80,6 +80,8 @@ def colorize_film(
     """
     if not (model.task.adds_colour and model.task.reduces):
         raise RecipeError(f"films: expected a colorizer, got a model of the task {model.task.name!r}")
+    if model.first is not None:
+        raise RecipeError("--restore: expected photos, got a film; films cannot be restored")
     film = probe(source)
     call = model.call(whole=True)
     about = source_of(source)

@@ -127,7 +127,8 @@ def run_frames(model: Model, jobs: Sequence[Job], options: Options, records: Rec
         raise RecipeError(f"--frames: expected a colorizer, got a model of the task {model.task.name!r}")
     jobs = sorted(jobs, key=lambda job: _natural(str(job.source)))
     call = model.call(whole=True)
-    described = options_of(model.folder, call, options.quality, "frames")
+    first_folder = None if model.first is None else model.first.folder
+    described = options_of(model.folder, call, options.quality, "frames", first=first_folder)
     done = _up_to_date(jobs, options, records, described)
     yield from (Outcome(job, "skipped", reason="up to date") for job in jobs[:done])
     motion, scenes, state = Motion(), Scenes(), State()
@@ -165,7 +166,7 @@ def run_frames(model: Model, jobs: Sequence[Job], options: Options, records: Rec
         photos: list[tuple[Job, Photo]] = []
         for job in jobs[start : start + BATCH]:
             try:
-                photos.append((job, read(job.source, max_pixels=options.max_pixels)))
+                photos.append((job, model.start(read(job.source, max_pixels=options.max_pixels), call)))
             except HashigoError as error:
                 failed.append(Outcome(job, "failed", str(error)))
         for job, photo in photos:

@@ -1,0 +1,197 @@
+"""Films: how steady the colours are beside frame by frame, and how fast.
+
+    .venv/bin/python benchmarks/video.py steady PHOTOS --films 12
+    .venv/bin/python benchmarks/video.py speed PHOTOS --frames 480
+
+`steady`: films of a window that moves over a photo, with film grain. Since the motion is known, so is what should stay the same. Flicker: mean difference of the chroma (of 255) between a
+frame and the next one moved back. CDC: colour distribution consistency (Liu et al. 2024), the Jensen-Shannon divergence of the colour histograms of frames 1, 2 and 4 apart, in 1/1000. Beside them the
+colourfulness and CIEDE2000 to the original in colour, since a grey film flickers least.
+`speed`: a film of 854 × 480 pixels with `hashigo colorize`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from hashigo import color
+from hashigo.apply.model import Model, load
+from hashigo.data import open_dataset
+from hashigo.data.build import to_short_side
+from hashigo.image.photo import Photo
+from hashigo.metrics import colourfulness
+from hashigo.tasks.enlarging import enlarged
+from hashigo.video.colorize import CHUNK
+from hashigo.video.steady import AHEAD, SHARE, Look, Mean, Motion, Scenes, State, steadied
+
+LUMA = np.array([0.299, 0.587, 0.114])
+
+
+class Film:
+    """A window that moves over a photo. places: of its upper left corner."""
+
+    def __init__(self, photo: np.ndarray, frames: int, rng: np.random.Generator, grain: float) -> None:
+        height, width = min(160, photo.shape[0] - 30), min(224, photo.shape[1] - 50)
+        self.places = [
+            (round((photo.shape[0] - height) * t / frames), round((photo.shape[1] - width) * t / frames))
+            for t in range(frames)
+        ]
+        self.size = height, width
+        self.frames = [photo[top : top + height, left : left + width] for top, left in self.places]
+        self.lumas = [
+            np.clip(np.rint(frame @ LUMA + rng.normal(0, grain, self.size)), 0, 255).astype(np.uint8)
+            for frame in self.frames
+        ]
+
+    def flicker(self, chroma: Sequence[np.ndarray]) -> float:
+        """The mean difference between a frame's chroma and the next one's at the same places of the photo."""
+        found = []
+        for t in range(1, len(chroma)):
+            down, right = (now - before for now, before in zip(self.places[t], self.places[t - 1], strict=True))
+            height, width = self.size
+            found.append(
+                np.abs(chroma[t][:, : height - down, : width - right] - chroma[t - 1][:, down:, right:]).mean()
+            )
+        return 255 * float(np.mean(found))
+
+
+def steady(args: argparse.Namespace) -> None:
+    """Prints a row for each method."""
+    model, rng = load(args.model), np.random.default_rng(0)
+    photos = open_dataset(args.photos, limit=args.films)
+    rows: dict[str, list[tuple[float, ...]]] = {}
+    for number in range(len(photos)):
+        film = Film(photos.picture(number), args.frames, rng, args.grain)
+        for name, chroma in methods(model, film).items():
+            rgb = [
+                color.merge(luma[None].astype(np.float32) / 255, planes)
+                for luma, planes in zip(film.lumas, chroma, strict=True)
+            ]
+            true = [frame.transpose(2, 0, 1).astype(np.float32) / 255 for frame in film.frames]
+            some = range(2, len(rgb), 5)
+            rows.setdefault(name, []).append(
+                (
+                    film.flicker(chroma), consistency(rgb), float(np.mean([colourfulness(rgb[t]) for t in some])),
+                    float(np.mean([color.ciede2000(color.lab(rgb[t]), color.lab(true[t])).mean() for t in some])),
+                )
+            )  # fmt: skip
+    usual = np.mean(rows["frame by frame"], axis=0)
+    for name, values in rows.items():
+        mean = np.mean(values, axis=0)
+        print(
+            f"{name}: flicker {mean[0]:.2f} ({mean[0] / usual[0]:.2f} ×), CDC {mean[1]:.2f}, colourfulness {mean[2]:.1f} ({100 * mean[2] / usual[2]:.0f} %), "
+            f"CIEDE2000 {mean[3]:.2f}"
+        )
+
+
+def methods(model: Model, film: Film) -> dict[str, list[np.ndarray]]:
+    """Each method's chroma for all frames, at their size."""
+    call, motion, scenes = model.call(whole=True), Motion(), Scenes()
+    looks = []
+    for luma in film.lumas:
+        seen = model.prepare(Photo(luma), call)
+        small = motion.reduced(luma)
+        looks.append(Look(small, model.each_output(seen, call)[0].values, scenes.begins(small), scenes.change))
+    answers = [model.task.answer(look.output) for look in looks]
+    mean = [answers[0]]
+    for answer in answers[1:]:
+        mean.append(mean[-1] + SHARE * (answer - mean[-1]))
+    past = Mean()
+    before = [past.add(look, motion, starts=look.is_cut).transpose(2, 0, 1) for look in looks]
+    state = State()
+    both = [
+        output
+        for start in range(0, len(looks), CHUNK)
+        for output in steadied(
+            looks[start : start + CHUNK], looks[start + CHUNK : start + CHUNK + AHEAD], state, motion
+        )
+    ]
+    found = {
+        "frame by frame": answers, f"running mean of colours ({SHARE:g})": mean,
+        "outputs along motion, frames before": [model.task.answer(output) for output in before],
+        "outputs along motion, both sides (hashigo)": [model.task.answer(output) for output in both],
+    }  # fmt: skip
+    return {name: [enlarged(answer, *film.size) for answer in values] for name, values in found.items()}
+
+
+def consistency(rgb: Sequence[np.ndarray]) -> float:
+    """The mean Jensen-Shannon divergence of histograms of each channel between frames 1, 2 and 4 apart, in 1/1000."""
+    histograms = [
+        np.stack([np.histogram(channel, 256, (0, 1))[0] / channel.size for channel in np.clip(picture, 0, 1)])
+        for picture in rgb
+    ]
+    found = []
+    for apart in (1, 2, 4):
+        for one, other in zip(histograms, histograms[apart:], strict=False):
+            middle = (one + other) / 2
+            for part in (one, other):
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    found.append(np.where(part > 0, part * np.log(part / middle), 0).sum(axis=1).mean() / 2)
+    return 1000 * 2 * float(np.mean(found))
+
+
+def speed(args: argparse.Namespace) -> None:
+    """Frames per second of the whole command."""
+    photos = open_dataset(args.photos, limit=4)
+    rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "film.mp4"
+        shape = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", "854x480", "-r", "24", "-i", "pipe:0"]
+        made = subprocess.Popen(
+            ["ffmpeg", "-v", "error", *shape, "-pix_fmt", "yuv420p", str(source)], stdin=subprocess.PIPE
+        )
+        for number in range(args.frames):
+            photo = to_short_side(photos.picture(number * 4 // args.frames), 700)
+            top = left = number % (args.frames // 4)
+            window = photo[top % 200 : top % 200 + 480, left % 60 : left % 60 + 854]
+            window = np.pad(window, ((0, 480 - window.shape[0]), (0, 854 - window.shape[1]), (0, 0)), mode="reflect")
+            noisy = window @ LUMA + rng.normal(0, 4, window.shape[:2])
+            made.stdin.write(np.clip(noisy, 0, 255).astype(np.uint8).tobytes())  # type: ignore[union-attr]
+        made.stdin.close()  # type: ignore[union-attr]
+        made.wait()
+        for model in ("colorizer", "fast"):
+            start = time.perf_counter()
+            command = [
+                sys.executable,
+                "-m",
+                "hashigo.cli.main",
+                "colorize",
+                str(source),
+                "-o",
+                f"{folder}/{model}.mp4",
+                "--model",
+                model,
+            ]
+            subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+            seconds = time.perf_counter() - start
+            print(
+                f"{model}: {args.frames} frames of 854 × 480 in {seconds:.1f} s: {args.frames / seconds:.1f} frames/s"
+            )
+
+
+def main() -> None:
+    """Chooses what to measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    calm = kinds.add_parser("steady")
+    calm.add_argument("--films", type=int, default=12)
+    calm.add_argument("--frames", type=int, default=24)
+    calm.add_argument("--grain", type=float, default=8.0, help="standard deviation of the film grain, of 255")
+    calm.add_argument("--model", default="colorizer")
+    quick = kinds.add_parser("speed")
+    quick.add_argument("--frames", type=int, default=480)
+    for command in (calm, quick):
+        command.add_argument("photos")
+    args = parser.parse_args()
+    {"steady": steady, "speed": speed}[args.kind](args)
+
+
+if __name__ == "__main__":
+    main()
