@@ -32,6 +32,9 @@ def run(args: argparse.Namespace) -> int:
     for name in PACKAGES:
         show(f"{name:<14}{_version(name)}")
     show(f"pretrained    {PRETRAINED} {_version(PRETRAINED)}")
+    show(f"films         {_films()}")
+    show(f"cluster       {_extra('ray', 'cluster')}")
+    show(f"object stores {_extra('obstore', 'stores')}")
     show(f"training      {_training()} (long runs)")
     colorizing, works = _colorizing()
     show(f"colorizing    {colorizing}")
@@ -43,6 +46,31 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "not installed"
+
+
+def _extra(package: str, extra: str) -> str:
+    """A package's name and version, or how to install it."""
+    found = _version(package)
+    return f"not installed: pip install 'hashigo[{extra}]'" if found == "not installed" else f"{package} {found}"
+
+
+def _films() -> str:
+    """Whether films can be colorized, or what is missing."""
+    import subprocess
+
+    from hashigo.errors import MissingExtraError
+    from hashigo.video.film import program
+
+    try:
+        path = program("ffmpeg")
+        program("ffprobe")
+    except MissingExtraError as error:
+        return str(error)
+    said = subprocess.run([path, "-version"], capture_output=True, text=True, check=False).stdout
+    words = said.split()
+    return (
+        f"ffmpeg {words[2] if len(words) > 2 else 'of an unknown version'}, {_extra('opencv-python-headless', 'video')}"
+    )
 
 
 def _colorizing() -> tuple[str, bool]:
