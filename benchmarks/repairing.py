@@ -63,7 +63,6 @@ METHODS: dict[str, dict[str, Method]] = {
         "non-local means": lambda x, *_: restoration.denoise_nl_means(
             x, h=0.04, sigma=0.04, patch_size=5, patch_distance=6, channel_axis=0
         ),
-        "wavelets": lambda x, *_: restoration.denoise_wavelet(x, channel_axis=0, rescale_sigma=True),
     },
 }
 

@@ -125,6 +125,7 @@ class Restore(Repair):
     """
 
     name: ClassVar[str] = "restore"
+    loss: ClassVar[str] = "detail"
     out_channels: ClassVar[int] = 1
     suffix: ClassVar[str] = "restored"
     damaged: float = 0.9
