@@ -78,7 +78,7 @@ def planned(album: Path, out: Path) -> list[Shard]:
 
 
 def items(out: Path) -> list[planning.Item]:
-    return [item for shard in read_shards(Folder(out)) for item in read_manifest(Folder(out), shard.id)]
+    return [item for shard in read_shards(Folder(out)) for item in read_manifest(Folder(out), shard)]
 
 
 def settings(model: Path, **changes: object) -> BulkSettings:
@@ -138,7 +138,7 @@ def test_shards_have_a_largest_size(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_an_interrupted_plan_is_none(album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     planned(album, tmp_path / "out")
     with monkeypatch.context() as patch:
-        patch.setattr(planning, "_ends_shard", lambda _: os.kill(os.getpid(), signal.SIGINT))
+        patch.setattr(planning, "_ends_shard", lambda _item: os.kill(os.getpid(), signal.SIGINT))
         with pytest.raises(KeyboardInterrupt):
             planned(album, tmp_path / "out")
     with pytest.raises(DataError, match="run 'hashigo bulk plan"):
@@ -171,6 +171,58 @@ def test_places_that_overlap(album: Path, tmp_path: Path) -> None:
     assert len(items(album / "out")) == 8
 
 
+def test_a_photo_that_several_inputs_name_is_planned_once(album: Path, tmp_path: Path) -> None:
+    make_plan([str(album / "**"), str(album / "00.png"), str(album)], str(tmp_path / "out"))
+    names = [item.name for item in items(tmp_path / "out")]
+    assert len(names) == len(set(names)) == 8
+    with pytest.raises(RecipeError, match="other than the photos"):
+        make_plan([str(album / "*.png")], str(album))
+
+
+def test_folders_with_odd_names(album: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "wow! [1]"
+    album.rename(odd)
+    with tarfile.open(odd / "t.tar", "w") as archive:
+        archive.add(odd / "00.png", "x.png")
+    for given in (str(odd), str(odd / "*.tar").replace("[", "[[]", 1)):
+        make_plan([given], str(tmp_path / "out"))
+        (inner,) = [item for item in items(tmp_path / "out") if item.start >= 0]
+        place = place_of(read_plan(str(tmp_path / "out")).inputs[inner.input])
+        assert place.read(inner.archive, inner.start, inner.size) == (odd / "00.png").read_bytes()
+
+
+def test_many_photos_of_one_name_are_planned_quickly(tmp_path: Path) -> None:
+    names = planning._Names()
+    with names:
+        found = [names.free("a.*.jpg", ".jpg")[0] for _ in range(3000)]
+    assert len(set(found)) == 3000
+    assert found[:4] == ["a.*.jpg", "a.jpg.*.jpg", "a.jpg-2.*.jpg", "a.jpg-3.*.jpg"]
+
+
+@pytest.mark.parametrize("damage", ["header", "second", "twice"])
+def test_odd_tar_files(damage: str, album: Path, tmp_path: Path, model: Path) -> None:
+    path = tmp_path / "in" / "t.tar"
+    path.parent.mkdir()
+    with tarfile.open(path, "w") as archive:
+        archive.add(album / "00.png", "00.png")
+        archive.add(album / "01.png", "00.png" if damage == "twice" else "01.png")
+    with tarfile.open(path) as archive:
+        second = archive.getmembers()[1].offset
+    if damage == "header":
+        content = bytearray(path.read_bytes())
+        content[second : second + 10] = b"\xff" * 10
+        path.write_bytes(content)
+    elif damage == "second":
+        path.write_bytes(path.read_bytes() * 2)
+    make_plan([str(path.parent)], str(tmp_path / "out"))
+    totals = run_bulk(str(tmp_path / "out"), settings(model), InProcess())
+    expected = {"header": (1, 1), "second": (2, 1), "twice": (2, 0)}[damage]
+    assert (totals.done, totals.failed) == expected
+    if damage == "twice":
+        direct = colorized(album, tmp_path / "direct", model)
+        assert sorted(tree(tmp_path / "out").values()) == sorted([direct["00.color.png"], direct["01.color.png"]])
+
+
 def test_photos_in_tar_files(album: Path, tmp_path: Path, model: Path) -> None:
     shards = tmp_path / "shards"
     shards.mkdir()
@@ -182,7 +234,7 @@ def test_photos_in_tar_files(album: Path, tmp_path: Path, model: Path) -> None:
     said: list[str] = []
     make_plan([str(shards)], str(tmp_path / "out"), say=said.append)
     assert [item.name for item in items(tmp_path / "out")] == ["0001.tar!x/00.png", "0001.tar!01.png", "0002.tar"]
-    assert any("0002.tar: expected an uncompressed tar file" in line for line in said)
+    assert any("0002.tar: expected a whole, uncompressed tar file" in line for line in said)
     totals = run_bulk(str(tmp_path / "out"), settings(model), InProcess())
     assert (totals.done, totals.failed) == (2, 1)
     direct = colorized(album, tmp_path / "direct", model)
@@ -238,7 +290,7 @@ def test_results_are_those_of_colorize(album: Path, tmp_path: Path, model: Path,
     for shard in read_shards(Folder(out)):
         for photo in read_photos(Folder(out), shard.id):
             if photo.state == "done":
-                assert (out / photo.target).stat().st_mtime_ns == (album / photo.name).stat().st_mtime_ns
+                assert (out / photo.target).stat().st_mtime_ns == Path(photo.source).stat().st_mtime_ns
 
 
 def test_a_second_run_changes_nothing(
@@ -266,6 +318,63 @@ def test_only_what_changed_is_made_again(album: Path, tmp_path: Path, model: Pat
     totals = run_bulk(str(out), settings(model, quality=50), InProcess())
     assert totals.made == 9
     assert read_status(str(out)).totals.done == 9
+
+
+def test_a_result_stays_only_if_it_is_the_same_photos_and_has_the_same_name(
+    album: Path, tmp_path: Path, model: Path
+) -> None:
+    out = tmp_path / "out"
+    planned(album, out)
+    run_bulk(str(out), settings(model), InProcess())
+    make_plan([str(album)], str(out), format="TIFF")
+    assert run_bulk(str(out), settings(model), InProcess()).made == 8
+    assert (out / "00.color.tif").exists()
+    date = (album / "00.png").stat()
+    Image.fromarray(tiny.photo()).convert("L").save(album / "00.png")  # another size, the same date
+    os.utime(album / "00.png", ns=(date.st_atime_ns, date.st_mtime_ns))
+    make_plan([str(album)], str(out), format="TIFF")
+    assert run_bulk(str(out), settings(model), InProcess()).made == 1
+    album.rename(tmp_path / "other")  # the same names and dates in another folder
+    make_plan([str(tmp_path / "other")], str(out), format="TIFF")
+    assert run_bulk(str(out), settings(model), InProcess()).made == 8
+
+
+def test_a_plan_that_changes_during_a_run_loses_nothing(album: Path, tmp_path: Path, model: Path) -> None:
+    out = tmp_path / "out"
+    (shard, *_) = planned(album, out)
+    (album / "000.png").write_bytes((album / "00.png").read_bytes())
+    planned(album, out)
+    with pytest.raises(StorageError, match="plan has changed"):
+        Shards(str(out), settings(model)).process(replace(shard, digest="other"))
+    with files.locked(out / STATE / "run.lock", "busy"), pytest.raises(BusyError):
+        planned(album, out)
+
+
+def test_a_date_that_cannot_be_set_is_a_note(
+    album: Path, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    planned(album, tmp_path / "out")
+    monkeypatch.setattr("hashigo.bulk.shards.os.utime", refuse)
+    assert run_bulk(str(tmp_path / "out"), settings(model), InProcess()).done == 8
+
+
+def test_a_stopped_run_lists_all_failures(album: Path, tmp_path: Path, model: Path, small_shards: None) -> None:
+    out = tmp_path / "out"
+    (album / "zz.png").write_bytes(b"broken")
+    planned(album, out)
+    run_bulk(str(out), settings(model), InProcess())
+
+    class Stops(InProcess):
+        def run(self, *_: object) -> Iterator[object]:
+            raise KeyboardInterrupt
+            yield
+
+    with pytest.raises(KeyboardInterrupt):
+        run_bulk(str(out), settings(model), Stops())
+    assert "zz.png" in (out / "failures.jsonl").read_text()
 
 
 def test_failed_photos_are_tried_again_when_asked(album: Path, tmp_path: Path, model: Path) -> None:
@@ -353,13 +462,13 @@ ODD = """
 import os, sys, time
 import hashigo.bulk.shards as shards
 from hashigo.bulk.worker import main
-read = shards.read
+read, held = shards.read, []
 def odd(source, **options):
     name = os.path.basename(str(getattr(source, "name", source)))
     if name.startswith("crash"): os.abort()
     if name.startswith("hang"): time.sleep(1000)
     if name.startswith("bug"): raise TypeError("nobody expected this")
-    if name.startswith("hungry"): bytearray(1 << 33)
+    if name.startswith("hungry"): held.append(bytearray(600 << 20)); bytearray(600 << 20)
     return read(source, **options)
 shards.read = odd
 main()
@@ -389,6 +498,15 @@ def test_photos_that_crash_hang_or_eat_memory_are_listed_and_the_others_done(
     assert "hungry.png" in reasons["hungry"]
     assert {name: content for name, content in tree(out).items() if name != "failures.jsonl"} == expected
     assert not list((out / STATE / "attempts").iterdir())
+
+
+def test_a_worker_that_was_stopped_starts_nothing(album: Path, tmp_path: Path, model: Path) -> None:
+    (shard, *_) = planned(album, tmp_path / "out")
+    worker = Worker(str(tmp_path / "out"), settings(model))
+    worker.stop()
+    with pytest.raises(StorageError, match="stopped"):
+        worker.process(shard)
+    assert not list((tmp_path / "out" / STATE / "attempts").iterdir())
 
 
 def test_a_model_that_cannot_be_used_stops_the_run(album: Path, tmp_path: Path, model: Path) -> None:

@@ -168,7 +168,7 @@ def test_from_store_to_store(bucket: str, tmp_path: Path, model: Path) -> None:
     upload(album, f"{bucket}/in")
     make_plan([f"{bucket}/in"], f"{bucket}/out")
     place = place_of(f"{bucket}/out")
-    names = [item.name for shard in read_shards(place) for item in read_manifest(place, shard.id)]
+    names = [item.name for shard in read_shards(place) for item in read_manifest(place, shard)]
     assert names == [f"{number:02d}.png" for number in range(5)]
     chosen = BulkSettings(model=str(model), size=32)
     totals = run_bulk(f"{bucket}/out", chosen, LocalEngine(1))

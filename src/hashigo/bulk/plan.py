@@ -20,14 +20,16 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import blake2b
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 from hashigo.bulk.storage import Entry, Folder, Place, is_store, place_of
 from hashigo.data.tars import pictures_in
-from hashigo.errors import DataError, PictureError, RecipeError, plural
-from hashigo.files import Others, suffix_of
+from hashigo.errors import DataError, PictureError, RecipeError, StorageError, plural
+from hashigo.files import Others, locked, suffix_of
 from hashigo.image.formats import FORMATS, SUFFIXES, suffix_for_output
 
 STATE = ".hashigo"
@@ -55,6 +57,7 @@ class Item:
         version: What changes when the photo does: a store's etag, or a file's date in nanoseconds.
         target: Its result's name in OUT, with "*" in place of the model's word: `album/a.*.jpg`.
         start: Where it begins in its tar file; -1 for a file of its own.
+        tar: Length of the tar file's name within `name`.
         note: What people should know about the result's name.
     """
 
@@ -64,12 +67,13 @@ class Item:
     version: str
     target: str
     start: int = -1
+    tar: int = 0
     note: str = ""
 
     @property
     def archive(self) -> str:
         """Name of the tar file that contains it; "" for a file of its own."""
-        return self.name.partition("!")[0] if self.start >= 0 else ""
+        return self.name[: self.tar]
 
     def result(self, word: str) -> str:
         """The result's name with the model's word."""
@@ -79,7 +83,7 @@ class Item:
     def line(self) -> str:
         """The item as a line of a manifest."""
         values = asdict(self)
-        for name, usual in (("start", -1), ("note", "")):
+        for name, usual in (("start", -1), ("tar", 0), ("note", "")):
             if values[name] == usual:
                 del values[name]
         return json.dumps(values) + "\n"
@@ -136,29 +140,48 @@ class Plan:
 def make_plan(
     inputs: Sequence[str], output: str, *, format: str = "", say: Say = lambda _: None, progress: Callable[[int], object] = lambda _: None
 ) -> Plan:  # fmt: skip
-    """Finds all photos of the inputs and writes the plan to `output`. A plan that is there is replaced when the new one is complete.
+    """Finds all photos of the inputs and writes the plan to `output`. An earlier plan there is removed first: half of a new one could lose photos.
 
     inputs: folders, patterns, photos, tar files, or addresses of object stores. format: of all results, by Pillow's name. progress: called
     with the number of photos found so far.
 
     Raises:
         PictureError: an input does not exist, or there are no photos. RecipeError: inputs that contain one another, or `output` is one of them.
-        StorageError: an input or `output` cannot be used now.
+        StorageError: an input or `output` cannot be used now. BusyError: a run works on `output`.
     """
-    out = place_of(_absolute(output))
+    out = place_of(absolute(output))
     roots = [root for given in inputs for root in _roots(given)]
     _check_apart(roots, out)
+    with alone(out):
+        return _make(roots, out, format, say, progress)
+
+
+def alone(out: Place) -> AbstractContextManager[None]:
+    """Keeps other runs and plans on this computer or network drive away from a folder. On a store they may share: what both do is the same.
+
+    Raises BusyError if there is one.
+    """
+    if not isinstance(out, Folder):
+        return nullcontext()
+    busy = f"{out.text}: another bulk run works on this folder; wait until it ends, or stop it"
+    return locked(out.root / STATE / "run.lock", busy)
+
+
+def _make(roots: Sequence[_Root], out: Place, format: str, say: Say, progress: Callable[[int], object]) -> Plan:
     others: Others = Counter()
-    with _Manifests(out) as manifests, _Names() as names:
+    twice = len(roots) > 1 or any(root.only is not None for root in roots)  # then a photo may be found again
+    with _Manifests(out, roots) as manifests, _Names() as names:
         for number, root in enumerate(roots):
             for found in root.photos(others, out):
+                if twice and not names.take_source(f"{root.text}/{found.name}"):
+                    continue
                 target, note = names.free(_target(found.relative, format), PurePosixPath(found.relative).suffix)
-                manifests.add(Item(number, found.name, found.size, found.version, target, found.start, note))
+                manifests.add(Item(number, found.name, found.size, found.version, target, found.start, found.tar, note))
                 if manifests.photos % 1000 == 0:
                     progress(manifests.photos)
         if not manifests.photos:
             raise PictureError(
-                f"expected photos ({' '.join(sorted(SUFFIXES))}) or tar files of them, found none in {' '.join(inputs)}"
+                f"expected photos ({' '.join(sorted(SUFFIXES))}) or tar files of them, found none in {' '.join(root.text for root in roots)}"
             )
         plan = manifests.finish(tuple(root.text for root in roots), dict(others), format)
     for root in roots:
@@ -173,7 +196,7 @@ def read_plan(output: str) -> Plan:
     Raises:
         DataError: there is none, or one of another version. StorageError: `output` cannot be used now.
     """
-    out = place_of(_absolute(output))
+    out = place_of(absolute(output))
     try:
         values = json.loads(out.read(f"{STATE}/plan.json"))
         plan = Plan(**{**values, "inputs": tuple(values["inputs"])})
@@ -190,7 +213,11 @@ def read_plan(output: str) -> Plan:
 
 def read_shards(out: Place) -> Iterator[Shard]:
     """The shards of a plan, in order. Raises DataError for damaged lines."""
-    with out.open(f"{STATE}/shards.jsonl") as file:
+    try:
+        file = out.open(f"{STATE}/shards.jsonl")
+    except PictureError as error:
+        raise DataError(f"{out.text}: expected a list of shards, got none; run 'hashigo bulk plan' again") from error
+    with file:
         for line in file:
             try:
                 yield Shard(**json.loads(line))
@@ -200,9 +227,19 @@ def read_shards(out: Place) -> Iterator[Shard]:
                 ) from error
 
 
-def read_manifest(out: Place, shard: str) -> list[Item]:
-    """The photos of a shard. Raises DataError for damaged lines, PictureError where it is missing."""
-    return [Item.of(line) for line in out.read(f"{STATE}/manifest/{shard}.jsonl").decode().splitlines()]
+def read_manifest(out: Place, shard: Shard) -> list[Item]:
+    """The photos of a shard.
+
+    Raises:
+        StorageError: the manifest is missing or of another plan, which was made meanwhile. DataError: it is damaged.
+    """
+    try:
+        content = out.read(f"{STATE}/manifest/{shard.id}.jsonl")
+    except PictureError as error:
+        raise StorageError(f"{out.text}: {error}; run 'hashigo bulk plan' again") from error
+    if hash_of(content) != shard.digest:
+        raise StorageError(f"{out.text}: the plan has changed since this run began; run 'hashigo bulk run' again")
+    return [Item.of(line) for line in content.decode().splitlines()]
 
 
 # --- inputs -----------------------------------------------------------------------------------------
@@ -217,6 +254,7 @@ class _Found:
     size: int
     version: str
     start: int = -1
+    tar: int = 0
 
 
 @dataclass
@@ -249,13 +287,21 @@ class _Root:
                 yield place.entry(name) or Entry(name, -1, "")
 
     def _of_tar(self, place: Place, entry: Entry) -> Iterator[_Found]:
-        folder = entry.name[: -len(".tar")]
+        folder, length = entry.name[: -len(".tar")], len(entry.name)
         try:
             with place.open(entry.name) as stream:
-                for member in pictures_in(stream, place.full(entry.name)):
-                    name = member.name.removeprefix("./")
+                for member in pictures_in(stream, place.full(entry.name), links=True):
+                    name = member.name.removeprefix("./").replace("\0", "␀")
+                    if not member.isreg() or member.issparse() or "\0" in member.name:  # it will be listed as failed
+                        self.problems.append(
+                            f"{place.full(entry.name)}!{name}: a link or a sparse file in a tar file cannot be read; unpack it"
+                        )
+                        yield _Found(f"{entry.name}!{name}", f"{folder}/{name}", -1, entry.version)
+                        continue
                     version = f"{entry.version}@{member.offset_data}"
-                    yield _Found(f"{entry.name}!{name}", f"{folder}/{name}", member.size, version, member.offset_data)
+                    yield _Found(
+                        f"{entry.name}!{name}", f"{folder}/{name}", member.size, version, member.offset_data, length
+                    )
         except (DataError, PictureError) as error:
             self.problems.append(str(error))
             yield _Found(entry.name, entry.name, -1, entry.version)  # it will be listed as failed
@@ -267,7 +313,7 @@ def _roots(given: str) -> Iterator[_Root]:
     Raises:
         PictureError: there is nothing.
     """
-    text = _absolute(given)
+    text = absolute(given)
     if is_store(text):
         folder, _, name = text.rpartition("/")
         if suffix_of(name) in KINDS and folder.count("/") > 1:
@@ -279,29 +325,30 @@ def _roots(given: str) -> Iterator[_Root]:
     elif os.path.lexists(text):
         yield _Root(str(Path(text).parent), [Path(text).name])
     elif glob.has_magic(given):
-        yield from _pattern(text, given)
+        yield from _pattern(given)
     else:
         raise PictureError(
             f"{given}: expected a folder, a pattern, a photo, a tar file or an address such as s3://bucket/folder, but nothing is there"
         )
 
 
-def _pattern(text: str, given: str) -> Iterator[_Root]:
-    parts = Path(text).parts
+def _pattern(given: str) -> Iterator[_Root]:
+    parts = Path(given).expanduser().parts
     fixed = next(number for number, part in enumerate(parts) if glob.has_magic(part))
-    parent = Path(*parts[:fixed])
-    matches = sorted(glob.glob(text, recursive=True))  # noqa: PTH207 (Path.glob matches hidden files)
+    parent = absolute(str(Path(*parts[:fixed])))
+    matches = sorted(glob.glob(str(Path(*parts[fixed:])), root_dir=parent, recursive=True))  # noqa: PTH207 (Path.glob matches hidden files)
     names = [
-        Path(match).relative_to(parent).as_posix()
+        Path(match).as_posix()
         for match in matches
-        if suffix_of(match) in KINDS or os.path.isdir(match)  # noqa: PTH112
+        if suffix_of(match) in KINDS or os.path.isdir(os.path.join(parent, match))  # noqa: PTH112, PTH118
     ]
     if not names:
         raise PictureError(f"{given}: expected a pattern that matches photos, folders or tar files; it matches none")
-    yield _Root(str(parent), names)
+    yield _Root(parent, names)
 
 
-def _absolute(text: str) -> str:
+def absolute(text: str) -> str:
+    """A path without its dots and relative parts; an address as it is."""
     return text if is_store(text) else os.path.abspath(os.path.expanduser(text))  # noqa: PTH100, PTH111 (links stay as they are)
 
 
@@ -316,25 +363,28 @@ def _within(inner: str, outer: str) -> str:
 
 
 def _check_apart(roots: Sequence[_Root], out: Place) -> None:
-    folders = [root for root in roots if root.only is None]
-    for root in folders:
+    for root in roots:
         if root.text == out.text or _within(root.text, out.text):
             raise RecipeError(
                 f"-o {out.text}: expected a folder other than the photos' own, got one that contains {root.text}"
             )
-    for number, root in enumerate(folders):
-        for other in folders[number + 1 :]:
-            if root.text == other.text or _within(root.text, other.text) or _within(other.text, root.text):
-                raise RecipeError(
-                    f"expected inputs that lie apart, got {root.text} and {other.text}; give the outer one only"
-                )
+    texts = sorted((_real(root.text), root.text) for root in roots if root.only is None)
+    for (outer, shown), (inner, other) in pairwise(texts):  # sorted, an outer folder comes right before those in it
+        if inner.startswith(outer):
+            raise RecipeError(f"expected inputs that lie apart, got {shown} and {other}; give the outer one only")
+
+
+def _real(text: str) -> str:
+    return (text if is_store(text) else os.path.realpath(text)).rstrip("/") + "/"
 
 
 # --- names ------------------------------------------------------------------------------------------
 
 
 def _target(relative: str, format: str) -> str:
-    path = PurePosixPath(relative)
+    path = PurePosixPath(
+        relative if PurePosixPath(relative).name else "folder"
+    )  # "." is an input that cannot be listed
     ending = FORMATS[format][0] if format else suffix_for_output(path.suffix)
     return str(path.with_name(f"{path.stem}.*{ending}"))
 
@@ -346,7 +396,8 @@ class _Names:
         self._folder = tempfile.TemporaryDirectory(prefix="hashigo-")
         self._base = sqlite3.connect(Path(self._folder.name) / "names.sqlite", isolation_level=None)
         self._base.executescript(
-            "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-65536; CREATE TABLE names (name TEXT PRIMARY KEY) WITHOUT ROWID; BEGIN"
+            "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-65536; "
+            "CREATE TABLE names (name TEXT PRIMARY KEY, next INTEGER) WITHOUT ROWID; CREATE TABLE sources (name TEXT PRIMARY KEY) WITHOUT ROWID; BEGIN"
         )
 
     def __enter__(self) -> _Names:
@@ -356,20 +407,27 @@ class _Names:
         self._base.close()
         self._folder.cleanup()
 
+    def take_source(self, name: str) -> bool:
+        """Whether a photo is found for the first time."""
+        return self._base.execute("INSERT OR IGNORE INTO sources VALUES (?)", (_text(name),)).rowcount == 1
+
     def free(self, target: str, own: str) -> tuple[str, str]:
         """A free name like `target`, and a note if that is another one."""
-        name, number = target, 0
-        while not self._take(name):
+        if self._take(target):
+            return target, ""
+        stem, _, ending = target.rpartition(".*")
+        (number,) = self._base.execute("SELECT next FROM names WHERE name = ?", (_text(target),)).fetchone()
+        while not self._take(name := f"{stem}{own}{'' if number == 1 else f'-{number}'}.*{ending}"):
             number += 1
-            stem, _, ending = target.rpartition(".*")
-            name = f"{stem}{own}{'' if number == 1 else f'-{number}'}.*{ending}"
-        if name == target:
-            return name, ""
+        self._base.execute("UPDATE names SET next = ? WHERE name = ?", (number + 1, _text(target)))
         return name, f"{target} is the result of another photo, so this one becomes {PurePosixPath(name).name}"
 
     def _take(self, name: str) -> bool:
-        text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        return self._base.execute("INSERT OR IGNORE INTO names VALUES (?)", (text,)).rowcount == 1
+        return self._base.execute("INSERT OR IGNORE INTO names VALUES (?, 1)", (_text(name),)).rowcount == 1
+
+
+def _text(name: str) -> str:
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 # --- shards -----------------------------------------------------------------------------------------
@@ -378,8 +436,8 @@ class _Names:
 class _Manifests:
     """Writes manifests, some at a time in threads, because a store takes its time for each."""
 
-    def __init__(self, out: Place) -> None:
-        self._out = out
+    def __init__(self, out: Place, roots: Sequence[_Root]) -> None:
+        self._out, self._roots = out, roots
         self._pool = ThreadPoolExecutor(16, thread_name_prefix="hashigo-plan")
         self._writing: list[Future[None]] = []
         self._lines: list[str] = []
@@ -403,18 +461,21 @@ class _Manifests:
         if self._lines and self._shard_bytes + item.size > MOST_BYTES:
             self._end()
         if not self._lines:
-            self._first = f"{item.input}/{item.name}"
+            self._first = f"{self._roots[item.input].text}/{item.name}"
         self._lines.append(item.line())
         self._shard_bytes += max(0, item.size)
         self.photos += 1
         self.bytes += max(0, item.size)
-        if len(self._lines) >= MOST_PHOTOS or _ends_shard(item.name):
+        if len(self._lines) >= MOST_PHOTOS or _ends_shard(item):
             self._end()
 
     def _end(self) -> None:
         content = "".join(self._lines).encode()
         shard = Shard(
-            _hash(self._first.encode("utf-8", "surrogateescape")), len(self._lines), self._shard_bytes, _hash(content)
+            hash_of(self._first.encode("utf-8", "surrogateescape")),
+            len(self._lines),
+            self._shard_bytes,
+            hash_of(content),
         )
         self._index.write(json.dumps(asdict(shard)).encode() + b"\n")
         self._writing = [future for future in self._writing if not future.done() or future.result()]
@@ -437,11 +498,14 @@ class _Manifests:
         return plan
 
 
-def _ends_shard(name: str) -> bool:
-    return zlib.crc32(name.encode("utf-8", "surrogateescape")) % PHOTOS == 0
+def _ends_shard(item: Item) -> bool:
+    """Whether a shard ends after a photo: so often that shards have `PHOTOS` photos, or half of `MOST_BYTES`, on average."""
+    share = max(1 / PHOTOS, 2 * item.size / MOST_BYTES)
+    return zlib.crc32(item.name.encode("utf-8", "surrogateescape")) < share * 2**32
 
 
-def _hash(content: bytes) -> str:
+def hash_of(content: bytes) -> str:
+    """A short checksum."""
     return blake2b(content, digest_size=8).hexdigest()
 
 

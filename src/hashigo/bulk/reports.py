@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from hashigo.bulk.plan import STATE, Item
+from hashigo.bulk.plan import STATE
 from hashigo.bulk.storage import Place
 from hashigo.errors import DataError, PictureError
 
@@ -22,23 +22,17 @@ State = Literal["done", "left", "failed"]
 class PhotoReport:
     """What became of a photo.
 
-    name, input, version: as in the plan. target: its result's name in OUT. error: why it failed. notes: what people should know, or why it was left.
+    source: its path or address. version, size: as in the plan. target: its result's name in OUT. error: why it failed. notes: what people should know, or why it
+    was left.
     """
 
-    input: int
-    name: str
+    source: str
     version: str
     state: State
+    size: int = 0
     target: str = ""
     error: str = ""
     notes: tuple[str, ...] = ()
-
-    @classmethod
-    def of(
-        cls, item: Item, state: State, *, target: str = "", error: str = "", notes: Sequence[str] = ()
-    ) -> PhotoReport:
-        """A report about an item of the plan."""
-        return cls(item.input, item.name, item.version, state, target, error, tuple(notes))
 
 
 @dataclass(frozen=True)
@@ -83,8 +77,13 @@ def write_report(out: Place, report: ShardReport, photos: Sequence[PhotoReport])
     out.write(_name(report.shard), ("\n".join(lines) + "\n").encode())
 
 
+def photo_report(values: Mapping[str, Any]) -> PhotoReport:
+    """A report from plain values."""
+    return PhotoReport(**{**values, "notes": tuple(values.get("notes", ()))})
+
+
 def _line(photo: PhotoReport) -> str:
-    return json.dumps({key: value for key, value in asdict(photo).items() if value or key == "input"})
+    return json.dumps({key: value for key, value in asdict(photo).items() if value})
 
 
 def _name(shard: str) -> str:
@@ -108,7 +107,6 @@ def read_photos(out: Place, shard: str) -> Iterator[PhotoReport]:
         return
     for line in lines:
         try:
-            values = json.loads(line)
-            yield PhotoReport(**{**values, "notes": tuple(values.get("notes", ()))})
+            yield photo_report(json.loads(line))
         except (TypeError, ValueError) as error:
             raise DataError(f"{out.text}: expected a report of shard {shard}, got {line[:100]!r}; delete it") from error

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from hashigo.bulk.plan import STATE, Plan, Shard, read_plan, read_shards
+from hashigo.bulk.plan import STATE, Shard, absolute, alone, read_plan, read_shards
 from hashigo.bulk.reports import ShardReport, read_photos, read_report
 from hashigo.bulk.settings import BulkSettings
 from hashigo.bulk.storage import Folder, Place, is_store, place_of
 from hashigo.errors import DataError, HashigoError, ModelError, PictureError, StorageError, plural
-from hashigo.files import locked
 
 if TYPE_CHECKING:
     from hashigo.bulk.engines.base import Engine, Lost
@@ -39,7 +39,6 @@ class Totals:
         made: Results made by this run.
         shards: Shards with reports.
         lost: Why shards could not be done.
-        failing: Ids of shards with failed photos.
         seconds: Duration of this run.
     """
 
@@ -50,7 +49,6 @@ class Totals:
     made: int = 0
     shards: int = 0
     lost: list[str] = field(default_factory=list)
-    failing: list[str] = field(default_factory=list)
     seconds: float = 0.0
     treated: int = 0
 
@@ -60,8 +58,6 @@ class Totals:
         self.left += report.left
         self.failed += report.failed
         self.shards += 1
-        if report.failed:
-            self.failing.append(report.shard)
         if now:
             self.made += report.made
             self.treated += report.photos
@@ -93,21 +89,25 @@ def run_bulk(
     """
     from hashigo.bulk.shards import options_key, shard_key
 
+    output = absolute(output)
     out = place_of(output)
     plan = read_plan(output)
     options = options_key(settings)
-    with _alone(out):
+    with alone(out):
         out.write(f"{STATE}/run.json", settings.line().encode())
         totals, start = Totals(plan.photos), time.perf_counter()
         noted = 0.0
 
+        counting = threading.Lock()  # engines take shards in threads
+
         def todo() -> Iterator[Shard]:
-            for shard in read_shards(out):
+            for shard in _in_some_order(out):
                 report = read_report(out, shard.id)
                 if report is None or report.key != shard_key(shard, options) or (again and report.failed):
                     yield shard
                 else:
-                    totals.add(report, now=False)
+                    with counting:
+                        totals.add(report, now=False)
 
         results = engine.run(output, settings, todo())
         in_a_row = 0
@@ -116,7 +116,8 @@ def run_bulk(
                 totals.seconds = time.perf_counter() - start
                 if isinstance(result, ShardReport):
                     in_a_row = 0
-                    totals.add(result, now=True)
+                    with counting:
+                        totals.add(result, now=True)
                 else:
                     in_a_row += 1
                     totals.lost.append(result.reason)
@@ -129,18 +130,8 @@ def run_bulk(
             getattr(results, "close", lambda: None)()
             totals.seconds = time.perf_counter() - start
             _note(out, totals)
-            _list_failures(out, plan, totals.failing)
+            _list_failures(out)
     return totals
-
-
-def _alone(out: Place) -> AbstractContextManager[None]:
-    """Keeps other runs on this computer or network drive away from a folder. On a store they may share: what both do is the same."""
-    if not isinstance(out, Folder):
-        return nullcontext()
-    return locked(
-        out.root / STATE / "run.lock",
-        f"{out.text}: another bulk run works on this folder; wait until it ends, or stop it",
-    )
 
 
 def _check(lost: Lost, in_a_row: int) -> None:
@@ -153,27 +144,36 @@ def _check(lost: Lost, in_a_row: int) -> None:
 
 
 def _note(out: Place, totals: Totals) -> None:
-    values = {key: value for key, value in asdict(totals).items() if key not in ("lost", "failing")}
+    values = {key: value for key, value in asdict(totals).items() if key != "lost"}
     try:
         out.write(f"{STATE}/progress.json", json.dumps(values | {"now": time.time(), "process": os.getpid()}).encode())
     except HashigoError:
         return  # of no consequence
 
 
-def _list_failures(out: Place, plan: Plan, shards: list[str]) -> None:
-    """Writes failures.jsonl in `out`, or removes it where nothing failed."""
+def _in_some_order(out: Place) -> Iterator[Shard]:
+    """The shards; in a store, where runs may share them, in another order for each run."""
+    if isinstance(out, Folder):
+        return read_shards(out)
+    shards = list(read_shards(out))
+    random.shuffle(shards)
+    return iter(shards)
+
+
+def _list_failures(out: Place) -> None:
+    """Writes failures.jsonl in `out` from all reports, or removes it where nothing failed."""
     try:
-        if not shards:
-            out.remove("failures.jsonl")
-            return
         lines = []
-        for shard in shards:
-            for photo in read_photos(out, shard):
+        for shard in read_shards(out):
+            report = read_report(out, shard.id)
+            for photo in read_photos(out, shard.id) if report is not None and report.failed else ():
                 if photo.state == "failed":
-                    source = place_of(plan.inputs[photo.input]).full(photo.name)
-                    lines.append(json.dumps({"input": source, "error": photo.error}) + "\n")
-        out.write("failures.jsonl", "".join(lines).encode())
-    except (StorageError, PictureError):
+                    lines.append(json.dumps({"input": photo.source, "error": photo.error}) + "\n")
+        if lines:
+            out.write("failures.jsonl", "".join(lines).encode())
+        else:
+            out.remove("failures.jsonl")
+    except HashigoError:
         return  # the reports have them
 
 

@@ -83,4 +83,4 @@ def absolute_model(model: str) -> str:
     """A model's folder as an absolute path, because workers may run elsewhere; a bundled model's name as it is."""
     from hashigo.models.folder import MODELS
 
-    return model if model in MODELS and not Path(model).exists() else str(Path(model).absolute())
+    return model if model in MODELS and not (Path(model) / "config.json").is_file() else str(Path(model).absolute())

@@ -20,13 +20,16 @@ from hashigo.apply.jobs import advised, with_further
 from hashigo.apply.model import Model, load
 from hashigo.apply.record import options_of
 from hashigo.bulk.plan import Item, Plan, Shard, read_manifest, read_plan
-from hashigo.bulk.reports import PhotoReport, ShardReport, read_photos, read_report, report_of, write_report
+from hashigo.bulk.reports import PhotoReport, ShardReport, State, read_photos, read_report, report_of, write_report
 from hashigo.bulk.settings import BulkSettings, key_of
 from hashigo.bulk.storage import STOPPING, Folder, Place, place_of
-from hashigo.errors import PictureError, StorageError
+from hashigo.errors import DataError, PictureError, StorageError
 from hashigo.image.photo import Photo, encode, losses, pixels_in, read, write
 from hashigo.models.folder import open_model
 from hashigo.tasks.capabilities import vivid_task
+
+MANY = 20
+"""If so many photos of a shard are missing, and no others are there, it is not the photos' fault."""
 
 AHEAD = 16
 """Photos of stores and tar files that are read ahead."""
@@ -71,52 +74,60 @@ class Shards:
         self.word = settings.suffix or self.model.task.suffix
 
     def process(
-        self, shard: Shard, *, without: Mapping[int, str] | None = None, alive: Alive = lambda: None
+        self,
+        shard: Shard,
+        *,
+        known: Mapping[int, PhotoReport] | None = None,
+        alone: bool = False,
+        alive: Alive = lambda: None,
     ) -> ShardReport:
         """Processes a shard and writes its report. Results of earlier runs that are still right stay.
 
-        without: photos that are not touched, by their numbers, each with the reason that is listed.
+        known: reports of photos that have been tried, by their numbers. alone: process one photo at a time.
 
         Raises:
             StorageError: the disk is full, or a store does not answer: the shard has no report and is to be done again.
+            MemoryError: photos needed too much memory together: the shard is to be done again, one photo at a time.
         """
         start = time.perf_counter()
-        items = read_manifest(self.out, shard.id)
-        known = {} if self.settings.tars else earlier(self.out, shard, self.options)
-        photos: list[PhotoReport | None] = [known.get((item.input, item.name, item.version)) for item in items]
-        for number, reason in (without or {}).items():
-            photos[number] = PhotoReport.of(items[number], "failed", error=f"{self._full(items[number])}: {reason}")
+        items = read_manifest(self.out, shard)
+        photos = earlier(self.out, self.plan, shard, items, self.options, self.settings, self.word)
+        for number, photo in (known or {}).items():
+            photos[number] = photo
+        made = sum(photo.state == "done" for photo in (known or {}).values())
         todo = [number for number, photo in enumerate(photos) if photo is None]
-        work = self._work(alive)
+        work = self._work(alive, alone)
         for number, photo in zip(todo, self._run(work, [items[number] for number in todo]), strict=True):
             photos[number] = photo
+            made += photo.state == "done"
+        if work.crowded:
+            raise MemoryError("photos of a shard needed too much memory together")
         reports = [photo for photo in photos if photo is not None]
+        if len(todo) >= MANY and work.missing == len(todo):
+            raise StorageError(
+                f"{reports[todo[0]].source}: this photo and all others of its shard are missing; is a drive not connected? "
+                "If they were removed, run 'hashigo bulk plan' again"
+            )
         if self.settings.tars:
             self._write_tar(shard, work)
-        report = report_of(
-            shard.id, shard_key(shard, self.options), reports,
-            sum(reports[number].state == "done" for number in todo), time.perf_counter() - start,
-        )  # fmt: skip
+        report = report_of(shard.id, shard_key(shard, self.options), reports, made, time.perf_counter() - start)
         write_report(self.out, report, reports)
         return report
 
     def process_one(self, item: Item) -> PhotoReport:
         """Processes one photo; writes no report. Raises StorageError."""
-        return next(self._run(self._work(lambda: None), [item]))
+        return next(self._run(self._work(lambda: None, alone=True), [item]))
 
     def _run(self, work: _Work, items: Sequence[Item]) -> Iterator[PhotoReport]:
         with work.reading:
-            line = Line(self.model, work, batch_size=4)
-            for photo in line.run(work.ahead(items)):
-                if work.stopped is not None:
-                    raise work.stopped
-                yield photo
+            for some in [[item] for item in items] if work.alone else [items]:
+                for photo in Line(self.model, work, batch_size=4).run(work.ahead(some)):
+                    if work.stopped is not None:
+                        raise work.stopped
+                    yield photo
 
-    def _work(self, alive: Alive) -> _Work:
-        return _Work(self.model, self.settings, self.plan, self.out, self.word, self.model.call(), alive)
-
-    def _full(self, item: Item) -> str:
-        return place_of(self.plan.inputs[item.input]).full(item.name)
+    def _work(self, alive: Alive, alone: bool) -> _Work:
+        return _Work(self.model, self.settings, self.plan, self.out, self.word, self.model.call(), alive, alone)
 
     def _write_tar(self, shard: Shard, work: _Work) -> None:
         """All results of a shard as one tar file, in the photos' order."""
@@ -129,13 +140,31 @@ class Shards:
         self.out.write(f"{shard.id}.tar", stream.getvalue())
 
 
-def earlier(out: Place, shard: Shard, options: str) -> dict[tuple[int, str, str], PhotoReport]:
-    """Reports of earlier runs that are still right: same photo, model and options, and no failure. By input, name and version."""
-    report = read_report(out, shard.id)
+def source_of(plan: Plan, item: Item) -> str:
+    """A photo's path or address."""
+    return place_of(plan.inputs[item.input]).full(item.name)
+
+
+def earlier(
+    out: Place, plan: Plan, shard: Shard, items: Sequence[Item], options: str, settings: BulkSettings, word: str
+) -> list[PhotoReport | None]:
+    """What earlier runs say of each photo, if that is still right: the same photo, model, options and result's name, and no failure.
+
+    Nothing for tar files, which are written whole.
+    """
+    report = None if settings.tars else read_report(out, shard.id)
     if report is None or report.key.partition("-")[2] != options:
-        return {}
-    photos = read_photos(out, shard.id)
-    return {(photo.input, photo.name, photo.version): photo for photo in photos if photo.state != "failed"}
+        return [None] * len(items)
+    try:
+        photos = [photo for photo in read_photos(out, shard.id) if photo.state != "failed"]
+    except DataError:  # damaged: as if there were none
+        return [None] * len(items)
+    known = {(photo.source, photo.version, photo.size, photo.target): photo for photo in photos}
+    found = []
+    for item in items:
+        same = source_of(plan, item), item.version, item.size
+        found.append(known.get((*same, item.result(word))) or known.get((*same, "")))
+    return found
 
 
 class _Named(io.BytesIO):
@@ -150,7 +179,8 @@ class _Named(io.BytesIO):
 class _Work:
     """Photos of a shard on the assembly line.
 
-    stopped: why the place cannot be used now, once that is known. results: for a tar file.
+    alone: whether this is one photo at a time. stopped: why the place cannot be used now, once that is known. crowded: whether memory
+    ran out. missing: photos that are not there. results: for a tar file.
     """
 
     model: Model
@@ -160,7 +190,10 @@ class _Work:
     word: str
     treated: Call
     alive: Alive
+    alone: bool = False
     stopped: StorageError | None = None
+    crowded: bool = False
+    missing: int = 0
     results: dict[str, bytes] = field(default_factory=dict)
     reading: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(AHEAD, "hashigo-bulk"))
     contents: dict[str, Future[bytes]] = field(default_factory=dict)
@@ -218,6 +251,9 @@ class _Work:
             )
         except PictureError as error:
             check_reading(error, self._place(item))
+            if isinstance(error.__cause__, FileNotFoundError):
+                with self.lock:
+                    self.missing += 1
             raise
         finally:
             self.contents.pop(_key(item), None)
@@ -237,48 +273,63 @@ class _Work:
 
     def finish(self, item: Item, photo: Photo, result: Photo) -> PhotoReport:
         """Writes the result."""
+        if self.stopped is not None:
+            raise self.stopped
         result = with_further(self.model, photo, result, self.treated)
         target = item.result(self.word)
         ending = Path(target).suffix
         notes = [item.note, *self.notes.pop(_key(item), []), *map(advised, result.warnings), losses(result, ending)]
-        self._write(item, target, result, ending)
+        notes.append(self._write(item, target, result, ending))
         self.alive()
-        return PhotoReport.of(item, "done", target=target, notes=[note for note in notes if note])
+        return self._report(item, "done", target=target, notes=tuple(note for note in notes if note))
 
-    def _write(self, item: Item, target: str, result: Photo, ending: str) -> None:
+    def _report(
+        self, item: Item, state: State, *, target: str = "", error: str = "", notes: tuple[str, ...] = ()
+    ) -> PhotoReport:
+        return PhotoReport(source_of(self.plan, item), item.version, state, item.size, target, error, notes)
+
+    def _write(self, item: Item, target: str, result: Photo, ending: str) -> str:
+        """Writes a result; returns what people should know."""
         if isinstance(self.out, Folder) and not self.settings.tars:
             path = self.out.root / target
             _write_file(result, path, self.settings.quality)
-            self._keep_date(item, path)
-            return
+            return self._keep_date(item, path)
         content = encode(result, ending, self.settings.quality)
         if self.settings.tars:
             with self.lock:
                 self.results[target] = content
         else:
             self.out.write(target, content)
+        return ""
 
-    def _keep_date(self, item: Item, path: Path) -> None:
+    def _keep_date(self, item: Item, path: Path) -> str:
         source = self._path(item)
-        if self.settings.keep_date and source is not None:
+        if not self.settings.keep_date or source is None:
+            return ""
+        try:
             status = source.stat()
             os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        except OSError as error:
+            return f"its result could not get its date ({error.strerror})"
+        return ""
 
     def skip(self, item: Item) -> PhotoReport:
         """A photo that is left alone."""
         self.alive()
-        return PhotoReport.of(item, "left", notes=["in colour already"])
+        return self._report(item, "left", notes=("in colour already",))
 
     def fail(self, item: Item, error: Exception) -> PhotoReport:
-        """A photo that failed; if that is not its fault, the shard stops."""
+        """A photo that failed; if that is not its fault, the shard stops or is done again."""
         if isinstance(error, StorageError):
             self.stopped = error
+        if isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError):
+            self.crowded = not self.alone
         self.alive()
-        return PhotoReport.of(item, "failed", error=str(error) or f"{item.name}: {type(error).__name__}")
+        return self._report(item, "failed", error=str(error) or f"{source_of(self.plan, item)}: {type(error).__name__}")
 
 
 def _key(item: Item) -> str:
-    return f"{item.input}/{item.name}"
+    return f"{item.input}/{item.name}@{item.start}"
 
 
 def check_reading(error: PictureError, place: Place) -> None:

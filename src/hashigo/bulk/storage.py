@@ -231,7 +231,7 @@ class Store:
         bucket, _, prefix = rest.partition("/")
         if not bucket:
             raise RecipeError(f"expected an address such as {scheme}://bucket/folder, got {text!r}")
-        self._prefix = f"{prefix.rstrip('/')}/" if prefix.strip("/") else ""
+        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self._root = f"{scheme}://{bucket}"
         self._store = _store(self._root)
 
@@ -249,13 +249,25 @@ class Store:
 
         try:
             return call()
-        except (FileNotFoundError, exceptions.NotFoundError, exceptions.InvalidPathError) as error:
-            kind = PictureError if reading else StorageError
-            raise kind(f"{self.full(name)}: expected an object of this name, got none: {_short(error)}") from error
         except (exceptions.BaseError, OSError) as error:
+            if reading and self._answers():  # then it is about this object alone
+                raise PictureError(
+                    f"{self.full(name)}: expected an object that can be read, got none: {_short(error)}"
+                ) from error
             raise StorageError(
                 f"{self.full(name)}: the object store does not answer as expected: {_short(error)}"
             ) from error
+
+    def _answers(self) -> bool:
+        """Whether the store can be listed now."""
+        import obstore
+        from obstore import exceptions
+
+        try:
+            next(iter(obstore.list(self._store, self._prefix or None, chunk_size=1)), None)
+        except (exceptions.BaseError, OSError):
+            return False
+        return True
 
     def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
         """See `Place`."""

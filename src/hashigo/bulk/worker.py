@@ -14,23 +14,27 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import IO, Any
 
-from hashigo.bulk.plan import STATE, Item, Shard, read_manifest
-from hashigo.bulk.reports import ShardReport
+from hashigo.bulk.plan import STATE, Item, Shard, read_manifest, read_plan
+from hashigo.bulk.reports import PhotoReport, ShardReport, photo_report
 from hashigo.bulk.settings import BulkSettings
-from hashigo.bulk.storage import Folder, place_of
+from hashigo.bulk.storage import Folder, is_store, place_of
 from hashigo.errors import HashigoError, ModelError, StorageError
 from hashigo.files import clear_leftovers
 from hashigo.machine import held_memory, limit_memory
+from hashigo.models.folder import open_model
 
 START_SECONDS = 300
 """A process that has not loaded its model by then is killed."""
 
-COMMAND = (sys.executable, "-c", "from hashigo.bulk.worker import main; main()")
+COMMAND = (sys.executable, "-P", "-c", "from hashigo.bulk.worker import main; main()")
 """Starts the process with the model."""
+
+STORE_SECONDS = 900.0
+"""Least patience where photos or results are in a store."""
 
 STARTS = 3
 """After so many processes in a row that end while they start, the worker gives up."""
@@ -83,8 +87,9 @@ def _answer(shards: Any, question: Mapping[str, Any], alive: Callable[[], object
     try:
         if "photo" in question:
             return {"outcome": asdict(shards.process_one(Item.of(question["photo"])))}
-        without = {int(number): reason for number, reason in question["without"].items()}
-        return {"report": asdict(shards.process(Shard(**question["shard"]), without=without, alive=alive))}
+        known = {int(number): photo_report(values) for number, values in question["known"].items()}
+        report = shards.process(Shard(**question["shard"]), known=known, alone=question["alone"], alive=alive)
+        return {"report": asdict(report)}
     except StorageError as error:
         return {"storage": str(error)}
     except Exception as error:  # one odd photo must not take the others' worker away
@@ -119,6 +124,11 @@ class Worker:
         self._lines: queue.Queue[bytes] = queue.Queue()
         self._memory = 0.0
         self._ending = False
+        self._patience = settings.photo_seconds
+        if any(
+            is_store(text) for text in (output, *read_plan(output).inputs)
+        ):  # whose requests are repeated for minutes
+            self._patience = max(STORE_SECONDS, self._patience)
 
     def process(self, shard: Shard) -> ShardReport:
         """Processes a shard. A photo that ends its process, or takes too long, is listed, and the others are done.
@@ -139,42 +149,50 @@ class Worker:
 
     def _whole(self, shard: Shard) -> ShardReport:
         try:
-            return self._report(shard, {})
+            return self._report(shard, {}, alone=False)
         except _Ended:
             return self._careful(shard)
 
-    def _report(self, shard: Shard, without: Mapping[int, str]) -> ShardReport:
-        answer = self._ask(
-            {"shard": asdict(shard), "without": {str(number): reason for number, reason in without.items()}}
-        )
+    def _report(self, shard: Shard, known: Mapping[int, object], *, alone: bool) -> ShardReport:
+        numbered = {str(number): photo for number, photo in known.items()}
+        answer = self._ask({"shard": asdict(shard), "known": numbered, "alone": alone})
         return ShardReport(**answer["report"])
 
     def _careful(self, shard: Shard) -> ShardReport:
-        """Tries each photo alone, to find those that end the process, then does the shard without these."""
-        from hashigo.bulk.shards import earlier, options_key
+        """Tries each photo alone, and lists those that end the process."""
+        from hashigo.bulk.shards import earlier, options_key, source_of
 
-        known = {} if self.settings.tars else earlier(self._out, shard, options_key(self.settings))
-        bad: dict[int, str] = {}
-        for number, item in enumerate(read_manifest(self._out, shard.id)):
-            if (item.input, item.name, item.version) in known:
+        plan = read_plan(self.output)
+        items = read_manifest(self._out, shard)
+        self._clear(items)
+        word = self.settings.suffix or open_model(self.settings.model).task.suffix
+        before = earlier(self._out, plan, shard, items, options_key(self.settings), self.settings, word)
+        known: dict[int, object] = {}
+        for number, item in enumerate(items):
+            if before[number] is not None:
                 continue
             try:
-                self._ask({"photo": item.line()})
+                outcome = self._ask({"photo": item.line()})["outcome"]
             except _Ended as ended:
-                bad[number] = f"{ended}; the file may be damaged, or too large for this computer"
-        self._clear(shard)
+                source = source_of(plan, item)
+                error = f"{source}: {ended}; the file may be damaged, or too large for this computer"
+                outcome = asdict(PhotoReport(source, item.version, "failed", item.size, error=error))
+            self._alive()
+            if (
+                outcome["state"] == "failed" or not self.settings.tars
+            ):  # what goes into a tar file is made again with it
+                known[number] = outcome
         try:
-            return self._report(shard, bad)
-        except _Ended as ended:  # not by one photo alone
+            return self._report(shard, known, alone=True)
+        except _Ended as ended:
             raise StorageError(
                 f"shard {shard.id} cannot be done, although its photos can one by one: {ended}; give more memory (--photo-mb) or fewer workers"
             ) from ended
 
-    def _clear(self, shard: Shard) -> None:
+    def _clear(self, items: Sequence[Item]) -> None:
         """Removes temporary files of processes that were killed."""
         if isinstance(self._out, Folder):
-            targets = {(self._out.root / item.target).parent for item in read_manifest(self._out, shard.id)}
-            for folder in targets:
+            for folder in {(self._out.root / item.target).parent for item in items}:
                 clear_leftovers(folder)
 
     def _ask(self, question: Mapping[str, object]) -> dict[str, Any]:
@@ -183,7 +201,7 @@ class Worker:
         with contextlib.suppress(OSError):  # if it has ended, reading says so
             _input(process).write(json.dumps(question).encode() + b"\n")
             _input(process).flush()
-        while "alive" in (answer := self._next(self.settings.photo_seconds)):
+        while "alive" in (answer := self._next(self._patience)):
             self._alive()
         if "storage" in answer:
             raise StorageError(answer["storage"])
@@ -228,6 +246,9 @@ class Worker:
         for _ in range(STARTS):
             self.end()
             process = self._start()
+            if self._ending:  # `stop` may not have seen this process
+                self.end()
+                raise StorageError("the run was stopped")
             try:
                 answer = self._next(START_SECONDS)
             except _Ended:

@@ -166,7 +166,7 @@ def _process(args: argparse.Namespace, settings: BulkSettings, *, again: bool) -
             if totals is not None:
                 listed = f"; failures are listed in {args.output.rstrip('/')}/failures.jsonl" if totals.failed else ""
                 say(f"{summary(totals)}{listed}; see {args.output}")
-    return 1 if totals.failed or totals.lost else 0
+    return 1 if totals.failed or totals.lost or totals.remaining else 0
 
 
 @contextmanager

@@ -40,24 +40,39 @@ def _members(shard: Path) -> list[tarfile.TarInfo]:
         raise DataError(f"{shard}: expected a tar file that can be read: {error.strerror or error}") from error
 
 
-def pictures_in(stream: BinaryIO, name: str) -> Iterator[tarfile.TarInfo]:
+def pictures_in(stream: BinaryIO, name: str, *, links: bool = False) -> Iterator[tarfile.TarInfo]:
     """The pictures of an uncompressed tar in a seekable stream, in order; memory does not grow with their number.
 
-    Raises DataError, naming the file, where it is no such tar.
+    links: also members that only refer to others or are sparse, which have no content of their own to read.
+    Raises DataError, naming the file, where it is no such tar, or is damaged: pictures before that have been yielded.
     """
+    count = 0
     try:
         with tarfile.open(fileobj=stream, mode="r:") as archive:
             while (member := archive.next()) is not None:
                 archive.members.clear()  # type: ignore[attr-defined]  # it would keep all
-                if _is_picture(member):
+                if _is_picture(member, links):
+                    count += 1
                     yield member
-    except tarfile.TarError as error:
+            _check_end(stream, archive.offset)
+    except (tarfile.TarError, ValueError, OverflowError, OSError) as error:
+        where = f"after {count:,} pictures " if count else ""
         raise DataError(
-            f"{name}: expected an uncompressed tar file ({error}); unpack a compressed one first"
+            f"{name}: expected a whole, uncompressed tar file, got one that cannot be read {where}({error}); unpack a compressed one first"
         ) from error
 
 
-def _is_picture(member: tarfile.TarInfo) -> bool:
+def _check_end(stream: BinaryIO, offset: int) -> None:
+    """Raises TarError where a tar does not end with zeros: `tarfile` takes a damaged header for the end, and leaves out a second tar after the first."""
+    stream.seek(offset)
+    while block := stream.read(1 << 16):
+        if block.strip(b"\0"):
+            raise tarfile.ReadError("there is more after its end: a damaged member, or a second tar file")
+
+
+def _is_picture(member: tarfile.TarInfo, links: bool) -> bool:
     path = PurePosixPath(member.name)
     hidden = any(part.startswith(".") and part != "." for part in path.parts)
-    return member.isreg() and not member.issparse() and not hidden and path.suffix.lower() in SUFFIXES
+    has_content = member.isreg() and not member.issparse()
+    kind = has_content or (links and (member.islnk() or member.issym() or member.issparse()))
+    return kind and not hidden and path.suffix.lower() in SUFFIXES

@@ -46,6 +46,8 @@ class LocalEngine:
                         results.put(worker.process(shard))
                     except HashigoError as error:
                         results.put(Lost(shard, str(error), fatal=isinstance(error, ModelError)))
+                    except Exception as error:  # one odd shard never stops the rest
+                        results.put(Lost(shard, f"shard {shard.id}: {type(error).__name__}: {error}"))
             except BaseException as error:  # it must reach the driver
                 results.put(error)
             finally:
@@ -53,9 +55,11 @@ class LocalEngine:
                 results.put(None)
 
         threads = [threading.Thread(target=work, args=(worker,), name="hashigo-bulk") for worker in workers]
-        for thread in threads:
-            thread.start()
+        started: list[threading.Thread] = []
         try:
+            for thread in threads:
+                thread.start()
+                started.append(thread)
             running = len(threads)
             while running:
                 result = results.get()
@@ -69,5 +73,5 @@ class LocalEngine:
             stopped.set()
             for worker in workers:
                 worker.stop()
-            for thread in threads:
+            for thread in started:
                 thread.join()

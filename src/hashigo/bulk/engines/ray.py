@@ -53,6 +53,8 @@ class RayWorker:
             return {"report": asdict(self._worker.process(Shard(**shard)))}
         except HashigoError as error:
             return {"lost": str(error), "fatal": isinstance(error, ModelError)}
+        except Exception as error:  # one odd shard never stops the rest
+            return {"lost": f"shard {shard['id']}: {type(error).__name__}: {error}", "fatal": False}
 
 
 @dataclass
