@@ -78,10 +78,10 @@ def test_any_number_of_processes_learns_the_same(recipe: Path, tmp_path: Path) -
 
 
 def test_several_computers_and_one_that_is_killed(recipe: Path, tmp_path: Path) -> None:
-    whole = command(recipe, tmp_path / "whole", "--epochs", "30", "--machine.devices", "2")
+    whole = command(recipe, tmp_path / "whole", "--epochs", "15", "--machine.devices", "2")
     subprocess.run([sys.executable, *whole], check=True, capture_output=True)
     run = tmp_path / "nodes"
-    nodes = on_two_nodes(recipe, run, "--epochs", "30")
+    nodes = on_two_nodes(recipe, run, "--epochs", "15")
     deadline = time.monotonic() + 120
     while not (run / "checkpoints" / "last.ckpt").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -92,7 +92,7 @@ def test_several_computers_and_one_that_is_killed(recipe: Path, tmp_path: Path) 
     for node in nodes:
         node.communicate()
     assert not (run / "model").exists()
-    for node in on_two_nodes(recipe, run, "--epochs", "30", "--resume"):
+    for node in on_two_nodes(recipe, run, "--epochs", "15", "--resume"):
         error = node.communicate()[1]
         assert node.returncode == 0, error.decode()
     expected = weights(tmp_path / "whole")

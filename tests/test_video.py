@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import tiny
 from hashigo import color
@@ -144,6 +145,30 @@ def test_uneven_times(model: Model, tmp_path: Path) -> None:
         ("grey.mkv", ("-c:v", "ffv1", "-pix_fmt", "gray"), SIZE),
         ("wide.mkv", ("-c:v", "ffv1", "-pix_fmt", "yuv422p", "-vf", "setsar=4/3"), SIZE),
         ("rgb.mkv", ("-c:v", "ffv1", "-pix_fmt", "bgr0"), SIZE),
+        ("grey-deep.mkv", ("-c:v", "ffv1", "-pix_fmt", "gray10le"), SIZE),
+        (
+            "interlaced.mkv",
+            (
+                "-c:v",
+                "mpeg2video",
+                "-vf",
+                "setfield=tff",
+                "-flags",
+                "+ilme+ildct",
+                "-top",
+                "1",
+                "-pix_fmt",
+                "yuv420p",
+                "-q:v",
+                "2",
+            ),
+            (66, 96),
+        ),
+        (
+            "pal.mkv",
+            ("-c:v", "libx264", "-qp", "0", "-pix_fmt", "yuv420p", "-color_trc", "gamma28", "-colorspace", "bt470bg"),
+            SIZE,
+        ),
     ],
 )
 def test_films_of_many_kinds(
@@ -163,7 +188,9 @@ def test_films_of_many_kinds(
     stored = np.stack([frame.luma for frame in read_frames(after)])[:, :height, :width]
     # x264's factor 0 is lossless for 8 bits only
     assert np.abs(stored.astype(int) - kept).max() <= (0 if before.depth == 8 else 8)
-    assert len(report.notes) == (name in ("odd.mkv", "silent.avi"))
+    assert len(report.notes) == {"odd.mkv": 1, "silent.avi": 1, "interlaced.mkv": 2}.get(name, 0), report.notes
+    if name.startswith("grey"):  # all values, not only 16 to 235
+        assert kept.min() / (1 << before.depth) < 0.05
 
 
 def test_a_film_taken_sideways_is_upright(model: Model, tmp_path: Path) -> None:
@@ -174,6 +201,77 @@ def test_a_film_taken_sideways_is_upright(model: Model, tmp_path: Path) -> None:
     colorize_film(model, tmp_path / "turned.mp4", tmp_path / "b.mp4", quality=0)
     assert probe(tmp_path / "b.mp4").height == 96
     assert np.array_equal(luma(tmp_path / "b.mp4"), np.stack([frame.luma for frame in read_frames(about)]))
+
+
+def test_folders_and_names_with_odd_characters(model: Model, tmp_path: Path) -> None:
+    folder = tmp_path / "what? #1: 100%'s"
+    folder.mkdir()
+    source = film(folder / "a?b#c:d.mp4", frames=3)
+    colorize_film(model, source, folder / "r?s#t.mp4")
+    assert len(times(folder / "r?s#t.mp4")) == 3
+
+
+def test_sound_and_subtitles_that_the_file_cannot_hold_are_converted(model: Model, tmp_path: Path) -> None:
+    (tmp_path / "s.srt").write_text("1\n00:00:00,000 --> 00:00:00,400\nHello\n")
+    more = ("-f", "lavfi", "-i", "sine=440:duration=1", "-i", str(tmp_path / "s.srt"))
+    words = (
+        "-map",
+        "0",
+        "-map",
+        "1",
+        "-map",
+        "1",
+        "-map",
+        "2",
+        "-pix_fmt",
+        "yuv420p",
+        "-c:a:0",
+        "pcm_s16le",
+        "-c:a:1",
+        "aac",
+    )
+    source = film(tmp_path / "a.mkv", *words, "-c:s", "srt", before=more, frames=10)
+    report = colorize_film(model, source, tmp_path / "b.mp4")
+    assert streams(tmp_path / "b.mp4") == ["aac,audio", "alac,audio", "h264,video", "mov_text,subtitle"]
+    assert len(report.notes) == 2
+    assert colorize_film(model, source, tmp_path / "b.mkv").notes == ()
+    assert streams(tmp_path / "b.mkv") == ["aac,audio", "h264,video", "pcm_s16le,audio", "subrip,subtitle"]
+
+
+def test_a_clock_that_jumps_back(model: Model, tmp_path: Path) -> None:
+    one = film(tmp_path / "a.ts", "-pix_fmt", "yuv420p", frames=8).read_bytes()
+    (tmp_path / "both.ts").write_bytes(one + one)
+    report = colorize_film(model, tmp_path / "both.ts", tmp_path / "b.mkv")
+    assert report.frames >= 14
+    found = times(tmp_path / "b.mkv")
+    assert len(found) == report.frames
+    assert max(b - a for a, b in pairwise(found)) < 0.1
+
+
+def test_frames_of_another_size_in_the_middle(model: Model, tmp_path: Path) -> None:
+    small = film(tmp_path / "a.ts", "-pix_fmt", "yuv420p", frames=6).read_bytes()
+    large = film(tmp_path / "b.ts", "-pix_fmt", "yuv420p", frames=6, size=(96, 128)).read_bytes()
+    (tmp_path / "both.ts").write_bytes(small + large)
+    whole = [frame.luma for frame in read_frames(probe(tmp_path / "both.ts"))]
+    assert {luma.shape for luma in whole} == {SIZE}
+    later = [frame.luma for frame in read_frames(probe(tmp_path / "both.ts"), 4)]
+    assert len(later) == len(whole) - 4
+    assert np.array_equal(np.stack(later), np.stack(whole[4:]))
+
+
+def test_hints_colour_what_they_are_on(tmp_path: Path) -> None:
+    hinted = load("fast", size=64)
+    source = film(tmp_path / "a.mp4", "-pix_fmt", "yuv420p", "-qp", "0", frames=12)
+    colorize_film(hinted, source, tmp_path / "plain.mp4", quality=0)
+    colorize_film(hinted, source, tmp_path / "hinted.mp4", hints=[TimedHint(Hint(48, 30, (1, 0, 0)), 0.2)], quality=0)
+    for plain, coloured in zip(
+        read_frames(probe(tmp_path / "plain.mp4")), read_frames(probe(tmp_path / "hinted.mp4")), strict=True
+    ):
+        assert np.array_equal(plain.luma, coloured.luma)
+        assert np.abs(plain.chroma.astype(int) - coloured.chroma).max() > 5
+    with pytest.raises(RecipeError, match="within 96"):
+        colorize_film(hinted, source, tmp_path / "x.mp4", hints=[TimedHint(Hint(480, 30, (1, 0, 0)), 0.2)])
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_what_is_no_film_or_too_bright(model: Model, tmp_path: Path) -> None:
@@ -358,6 +456,38 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     assert "apt install ffmpeg" in capsys.readouterr().err
     with pytest.raises(MissingExtraError, match="brew install ffmpeg"):
         probe(source)
+
+
+def test_films_that_would_replace_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = str(tiny.model(tmp_path / "model", onnx=True))
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        film(tmp_path / folder / "a.mp4", frames=3 if folder == "one" else 4)
+    films = [str(tmp_path / folder / "a.mp4") for folder in ("one", "two")]
+    assert main(["apply", name, *films, "-o", str(tmp_path / "out")]) == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.color.mp4", "a.mp4.color.mp4"]
+    own = film(tmp_path / "one" / "a.color.mp4", frames=2).read_bytes()
+    assert main(["apply", name, films[0]]) == 0
+    assert "made without a record" in capsys.readouterr().err
+    assert (tmp_path / "one" / "a.color.mp4").read_bytes() == own
+    assert main(["apply", name, films[0], "-o", str(tmp_path / "out" / "a.color.mp4"), "--existing", "error"]) == 2
+    assert main(["apply", name, films[0], str(tmp_path / "one" / "a.color.mp4"), "--existing", "overwrite"]) == 0
+    assert (tmp_path / "one" / "a.color.mp4").read_bytes() == own  # an input
+
+
+def test_frames_keep_what_they_should_and_may_differ_in_size(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = str(tiny.model(tmp_path / "model", onnx=True))
+    folder, out = tmp_path / "frames", tmp_path / "out"
+    folder.mkdir()
+    out.mkdir()
+    for number in range(6):
+        Image.fromarray(grey(number, (64, 96 + (number == 3)))).save(folder / f"{number}.png")
+    (out / "4.color.png").write_bytes(b"mine")
+    assert main(["apply", name, str(folder), "-o", str(out), "--frames", "--existing", "skip"]) == 0
+    assert "5 done, 1 skipped (there already)" in capsys.readouterr().err
+    assert (out / "4.color.png").read_bytes() == b"mine"
 
 
 def test_a_folder_of_frames(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,10 +33,10 @@ def process_rank() -> int:
     torchrun sets RANK, Slurm SLURM_PROCID, and Lightning NODE_RANK and LOCAL_RANK.
     """
     given = os.environ
-    if "RANK" in given:
-        return int(given["RANK"])
-    if "SLURM_PROCID" in given and given.get("SLURM_JOB_NAME") not in ("bash", "interactive"):
-        return int(given["SLURM_PROCID"])
+    slurm = "" if given.get("SLURM_JOB_NAME") in ("bash", "interactive") else given.get("SLURM_PROCID", "")
+    for rank in (given.get("RANK", ""), slurm):
+        if rank.isdecimal():
+            return int(rank)
     return int(given.get("NODE_RANK", "0") != "0" or given.get("LOCAL_RANK", "0") != "0")
 
 

@@ -116,12 +116,12 @@ class _Plan:
     notes: list[str] = field(default_factory=list)
 
 
-_REASONS = {
+REASONS = {
     "current": "up to date",
     "edited": "changed by hand since they were made",
     "unknown": "made without a record of how",
 }
-_AGAIN = {"photo": "made again: the photo has changed", "options": "made again: the options have changed"}
+AGAIN = {"photo": "made again: the photo has changed", "options": "made again: the options have changed"}
 
 
 @dataclass
@@ -187,12 +187,12 @@ class _FileWork:
         elif plan.state in ("options", "photo") and hints and not (self.alone or own):
             plan.call = replace(self.treated, hints=tuple(map(parse_hint, hints)))
             plan.notes.append(f"keeps its hints: {' '.join(hints)}")
-        if plan.state in _AGAIN:
-            plan.notes.insert(0, _AGAIN[plan.state])
+        if plan.state in AGAIN:
+            plan.notes.insert(0, AGAIN[plan.state])
         elif plan.state == "unknown" and job.source.stat().st_mtime_ns > job.target.stat().st_mtime_ns:
             plan.notes.append("made again: the photo is newer")
         else:
-            plan.skipped = _REASONS.get(plan.state, "")
+            plan.skipped = REASONS.get(plan.state, "")
 
     def call(self, job: Job) -> Call:
         """The options: the same for all, except for hints given in earlier runs."""

@@ -52,7 +52,7 @@ def plan(
         )
     if output is None or target is None or not _names_file(output):
         pairs = [(path, _target(path, relative, target, suffix, format)) for path, relative in sources]
-        return _without_collisions(pairs, records or Records())
+        return without_collisions(pairs, records or Records())
     if len(sources) > 1:
         raise RecipeError(f"{len(sources)} inputs cannot all become {target}; give a folder with -o")
     if os.path.realpath(target) == os.path.realpath(sources[0][0]):
@@ -117,7 +117,8 @@ def _target(path: Path, relative: Path, output: Path | None, suffix: str, format
     return path.with_name(name) if output is None else output / relative.with_name(name)
 
 
-def _without_collisions(pairs: Sequence[tuple[Path, Path]], records: Records) -> list[Job]:
+def without_collisions(pairs: Sequence[tuple[Path, Path]], records: Records) -> list[Job]:
+    """Jobs for (source, target), with other names for targets that are taken."""
     inputs = {os.path.realpath(source) for source, _ in pairs}
     taken: dict[str, Path] = {}
     jobs = []

@@ -123,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
         if photos
         else []
     )
-    film_jobs = _plan_films(films, args.output, suffix)
+    film_jobs = _plan_films(films, args, suffix, records)
     if args.dry_run:
         return _show([*jobs, *film_jobs], others)
     hints, timed = _hints(args.hint, jobs, film_jobs)
@@ -186,10 +186,24 @@ def _failures_output(args: argparse.Namespace, films: Sequence[Job]) -> str | No
     return output
 
 
-def _plan_films(films: Sequence[Path], output: str | None, suffix: str) -> list[Job]:
+def _plan_films(films: Sequence[Path], args: argparse.Namespace, suffix: str, records: Records) -> list[Job]:
+    """The films' jobs.
+
+    Raises:
+        RecipeError: see `plan_films`; a result exists and must not; or films are to be restored.
+    """
     from hashigo.video.jobs import plan_films
 
-    return plan_films(films, output, suffix)
+    jobs = plan_films(films, args.inputs, args.output, suffix, records)
+    there = [job.target for job in jobs if job.target.exists()] if args.existing == "error" else []
+    if there:
+        raise RecipeError(f"{there[0]} already exists ({len(there)} in all); use --existing newer, skip or overwrite")
+    if jobs and getattr(args, "restore", False):
+        raise RecipeError("--restore: expected photos, got a film; films cannot be restored")
+    ignored = [f"--{name}" for name in ("format", "page") if getattr(args, name)] if jobs else []
+    if ignored:
+        say(f"{', '.join(ignored)}: of no effect for films")
+    return jobs
 
 
 def _hints(

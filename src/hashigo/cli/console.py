@@ -15,9 +15,18 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
+class Output:
+    """How this command prints. first_only: whether it may run in several processes, of which only the first one prints."""
+
+    first_only = False
+
+
+OUTPUT = Output()
+
+
 def say(text: str) -> None:
-    """Prints a line to standard error, control characters escaped. With several training processes, only the first one prints."""
-    if process_rank() == 0:
+    """Prints a line to standard error, control characters escaped. Of several training processes, only the first one prints."""
+    if not OUTPUT.first_only or process_rank() == 0:
         print(printable(text), file=sys.stderr, flush=True)
 
 

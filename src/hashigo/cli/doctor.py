@@ -56,21 +56,15 @@ def _extra(package: str, extra: str) -> str:
 
 def _films() -> str:
     """Whether films can be colorized, or what is missing."""
-    import subprocess
-
     from hashigo.errors import MissingExtraError
-    from hashigo.video.film import program
+    from hashigo.video.film import check_ffmpeg, program
 
     try:
-        path = program("ffmpeg")
         program("ffprobe")
+        found = check_ffmpeg(program("ffmpeg"))
     except MissingExtraError as error:
         return str(error)
-    said = subprocess.run([path, "-version"], capture_output=True, text=True, check=False).stdout
-    words = said.split()
-    return (
-        f"ffmpeg {words[2] if len(words) > 2 else 'of an unknown version'}, {_extra('opencv-python-headless', 'video')}"
-    )
+    return f"ffmpeg {found}, {_extra('opencv-python-headless', 'video')}"
 
 
 def _colorizing() -> tuple[str, bool]:

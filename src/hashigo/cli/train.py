@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hashigo.cli.console import say
+from hashigo.cli.console import OUTPUT, say
 from hashigo.cli.recipe_flags import as_field, help_text, with_hint
 from hashigo.errors import DataError, MissingExtraError, RecipeError
 
@@ -95,6 +95,7 @@ def _parsed(parser: ArgumentParser, words: list[str]) -> Namespace:
 def run(args: argparse.Namespace) -> int:
     """Trains with a progress bar and says where the model is."""
     recipe: Recipe = args.recipe
+    OUTPUT.first_only = True
     try:
         from hashigo.training.run import train
     except ModuleNotFoundError as error:

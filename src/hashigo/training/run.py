@@ -312,7 +312,7 @@ def _prepare(recipe: Recipe, training: PictureSet, validation: PictureSet) -> tu
     setup = choose(recipe.machine, recipe.epochs * (len(training) // recipe.batch_size))
     device = setup.accelerator if setup.accelerator in ("cuda", "mps") else "cpu"
     if device == "cuda":
-        device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"  # each process keeps the pictures on its own GPU
+        device = f"cuda:{os.environ.get('LOCAL_RANK') or os.environ.get('SLURM_LOCALID') or 0}"  # each process keeps the pictures on its own GPU
     batch_size, crop = recipe.batch_size, recipe.data.crop
     loaders = (
         Loader(

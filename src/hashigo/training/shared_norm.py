@@ -19,7 +19,7 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         if not self.training or not dist.is_initialized():
             return super().forward(x)
         count = x.numel() // x.shape[1] * dist.get_world_size()
-        values = x.float()
+        values = x.double()  # a small variance around a large mean is lost in float32
         sums = all_reduce(torch.stack([values.sum(dim=(0, 2, 3)), values.square().sum(dim=(0, 2, 3))]))  # type: ignore[no-untyped-call]
         mean = sums[0] / count
         variance = (sums[1] / count - mean.square()).clamp(min=0)
@@ -29,6 +29,7 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
                 share = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
                 self.running_mean.lerp_(mean.to(self.running_mean.dtype), share)
                 self.running_var.lerp_((variance * (count / max(1, count - 1))).to(self.running_var.dtype), share)
+        values, mean, variance = x.float(), mean.float(), variance.float()
         scale = torch.rsqrt(variance + self.eps)
         shift = -mean * scale
         if self.affine:

@@ -19,14 +19,14 @@ import numpy as np
 from hashigo.apply.call import Call
 from hashigo.apply.model import Model
 from hashigo.apply.record import options_of, source_of
-from hashigo.errors import RecipeError, StorageError
-from hashigo.files import atomic_path, locked
+from hashigo.errors import PictureError, RecipeError, StorageError
+from hashigo.files import atomic_path, clear_leftovers, locked
 from hashigo.image.photo import Photo
 from hashigo.machine import cores
 from hashigo.tasks.capabilities import TakesHints
 from hashigo.tasks.hints import Hint, TimedHint, hint_text
 from hashigo.video.chroma import chroma_planes
-from hashigo.video.film import Film, probe, program
+from hashigo.video.film import Film, check_ffmpeg, probe, program
 from hashigo.video.frames import Encoder, Frame, Plane, read_frames
 from hashigo.video.steady import AHEAD, Floats, Look, Motion, State, steadied
 from hashigo.video.tracking import tracked
@@ -82,37 +82,48 @@ def colorize_film(
         raise RecipeError(f"films: expected a colorizer, got a model of the task {model.task.name!r}")
     if model.first is not None:
         raise RecipeError("--restore: expected photos, got a film; films cannot be restored")
+    check_ffmpeg(program("ffmpeg"))
     film = probe(source)
     call = model.call(whole=True)
     about = source_of(source)
-    key = [
-        options_of(model.folder, call, quality),
-        about.size,
-        about.crc,
-        *(f"{hint_text(hint)}@{seconds:g}" for hint, seconds in hints),
-    ]
+    known = tracked(film, hints, Motion()) if hints else {}
+    texts = [f"{hint_text(hint)}@{seconds:g}" for hint, seconds in hints]
+    key = [options_of(model.folder, call, quality), about.size, about.crc, *texts]
     folder = target.parent / f".{target.name}.parts"
+    clear_leftovers(target.parent)
     with locked(folder / "lock", f"{target}: another process is working on this film"):
         parts = _Parts(folder, key)
-        with ThreadPoolExecutor(cores(), thread_name_prefix="hashigo-frame") as pool:
-            known = tracked(film, hints, Motion()) if hints else {}
-            _Run(model, call, film, parts, quality, known, pool, progress).finish()
-        notes = _join(film, parts, source, target)
+        try:
+            with ThreadPoolExecutor(cores(), thread_name_prefix="hashigo-frame") as pool:
+                _Run(model, call, film, parts, quality, known, pool, progress).finish()
+            notes = _join(film, parts, source, target)
+        except BaseException:
+            if not parts.done:
+                _empty(folder)  # nothing to go on with
+            raise
         frames = parts.frames
-        for path in folder.iterdir():
-            if path.name != "lock":  # which goes, with the folder, when it is released
-                path.unlink()
-    return FilmReport(target, frames, (*_notes(film, source, target), *notes))
+        _empty(folder)
+    return FilmReport(target, frames, (*_notes(film, source, target, frames), *notes))
 
 
-def _notes(film: Film, source: Path, target: Path) -> Iterator[str]:
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.name != "lock":  # which goes, with the folder, when it is released
+            path.unlink()
+
+
+def _notes(film: Film, source: Path, target: Path, frames: int) -> Iterator[str]:
     if film.stored_size != (film.height, film.width):
         height, width = film.stored_size
-        yield f"{film.width} × {film.height} pixels became {width} × {height}, because H.264 needs even numbers; the last row or column is repeated"
+        yield f"{film.width} × {film.height} pixels became {width} × {height}, because H.264 needs even numbers; the last rows or columns are repeated"
     if film.fields:
         yield "its frames are interlaced; both fields of a frame are coloured together"
-    if target.suffix.lower() != source.suffix.lower():
-        yield f"{source.suffix} cannot hold the result, so it is a {target.suffix} file"
+    if film.reduced:
+        yield f"{film.reduced} bits per value became 10, the most that H.264 has"
+    if film.counted and frames < 0.98 * film.frames:
+        yield f"the file says that it has {film.frames:,} frames, and {frames:,} can be read: it is damaged"
+    if source.suffix.lower() not in CONTAINERS and target.suffix.lower() == ".mkv":
+        yield f"{source.suffix} cannot hold the result, so it is a .mkv file"
 
 
 # --- parts ------------------------------------------------------------------------------------------
@@ -252,9 +263,7 @@ class _Run:
     def _chunk(self, chunk: Sequence[_Seen], ahead: Sequence[_Seen], writer: _PartWriter) -> None:
         outputs = steadied([seen.look for seen in chunk], [seen.look for seen in ahead], self.state, self.motion)
         pairs = zip(chunk, outputs, strict=True)
-        planes = self.pool.map(
-            lambda pair: chroma_planes(self.film, pair[0].luma, self.call.task.answer(pair[1])), pairs
-        )
+        planes = self.pool.map(lambda pair: chroma_planes(self.film, pair[0].luma, self._answer(*pair)), pairs)
         for seen, chroma in zip(chunk, planes, strict=True):
             writer.write(seen.frame, chroma)
             self.done += 1
@@ -328,34 +337,108 @@ class _PartWriter:
 # --- the result -------------------------------------------------------------------------------------
 
 
+TEXT = {"subrip", "srt", "ass", "ssa", "webvtt", "mov_text", "text"}
+"""Subtitles that are text, by ffmpeg's names of codecs."""
+
+_IN_MP4 = {"aac", "mp3", "mp2", "ac3", "eac3", "alac", "opus", "flac", "dts"}
+"""Sound that `.mp4` can hold; `.mov` also holds PCM, and `.mkv` nearly everything."""
+
+
+def stream_options(film: Film, container: str) -> tuple[list[str], list[str]]:
+    """ffmpeg's options that keep all sound and subtitles, converted where the container cannot hold them, and notes about what changes or is lost.
+
+    The options are for a second input, the film's file.
+    """
+    words: list[str] = []
+    notes: list[str] = []
+    numbers = {"audio": 0, "subtitle": 0}
+    places = {"audio": 0, "subtitle": 0}
+    for kind, codec in film.streams:
+        if kind in numbers:
+            option = _sound(codec, container) if kind == "audio" else _subtitles(codec, container)
+            letter = kind[0]
+            if option:
+                words += ["-map", f"1:{letter}:{places[kind]}", f"-c:{letter}:{numbers[kind]}", option]
+                numbers[kind] += 1
+                if option != "copy":
+                    notes.append(f"{'sound' if kind == 'audio' else 'subtitles'} of the kind {codec} became {option}")
+            else:
+                notes.append(
+                    f"{'sound' if kind == 'audio' else 'subtitles'} of the kind {codec} cannot be stored in this file and were left out"
+                )
+            places[kind] += 1
+        elif kind == "attachment" and container == "matroska":
+            words += [] if "1:t" in words else ["-map", "1:t", "-c:t", "copy"]
+        elif codec not in ("tmcd", "bin_data"):
+            notes.append(f"a stream of the kind {kind} ({codec}) was left out")
+    return words, list(dict.fromkeys(notes))
+
+
+def _sound(codec: str, container: str) -> str:
+    if codec.startswith("pcm_"):
+        if container == "mp4":
+            return "alac"
+        return "pcm_s24le" if codec in ("pcm_bluray", "pcm_dvd") else "copy"
+    return "copy" if container != "mp4" or codec in _IN_MP4 else "aac"
+
+
+def _subtitles(codec: str, container: str) -> str:
+    if container == "matroska":
+        return "srt" if codec == "mov_text" else "" if codec.startswith("eia_") else "copy"
+    return "copy" if codec == "mov_text" else "mov_text" if codec in TEXT else ""
+
+
 def _join(film: Film, parts: _Parts, source: Path, target: Path) -> list[str]:
-    """The parts as one film, with everything but the picture of the original."""
+    """The parts as one film, with everything but the picture of the original.
+
+    Raises:
+        StorageError: ffmpeg could not write it, or not all of it; the parts stay.
+    """
     if not parts.done:
-        raise StorageError(f"{source}: expected frames, got none")
+        raise PictureError(f"{source}: expected frames, got none")
     lines = ["ffconcat version 1.0"]
     for number, part in enumerate(parts.done):
         length = Fraction(str(part["end"])) - Fraction(str(part["start"]))
         lines += [f"file {number:05d}.mp4", f"duration {float(length):.6f}"]
-    listed = parts.folder / "parts.txt"
-    listed.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (parts.folder / "parts.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     offset = float(Fraction(str(parts.done[0]["start"])))
-    streams = ["-map", "0:v", "-map", "1:a?", "-map", "1:s?", "-map_metadata", "1", "-map_chapters", "1"]
-    notes: list[str] = []
+    container = CONTAINERS[target.suffix.lower()]
+    streams, notes = stream_options(film, container)
+    flags = [] if container == "matroska" else ["-movflags", "+faststart+use_metadata_tags"]
     with atomic_path(target) as temporary:
-        for kept, note in ((streams, ""), (streams[:4], "its subtitles cannot be stored in this format and are left out"),
-                           (streams[:2], "its sound and subtitles cannot be stored in this format and are left out; try -o with a name that ends in .mkv")):  # fmt: skip
-            command = [
-                program("ffmpeg"), "-hide_banner", "-nostats", "-v", "error", "-y", "-itsoffset", f"{offset:.6f}", "-f", "concat", "-i", str(listed),
-                "-copyts", "-i", f"file:{source}", *kept, "-c", "copy", "-movflags", "+faststart", "-avoid_negative_ts", "disabled",
-                "-f", CONTAINERS[target.suffix.lower()], f"file:{temporary}",
-            ]  # fmt: skip
-            done = subprocess.run(command, capture_output=True, check=False)
-            if done.returncode == 0:
-                notes += [note] if note else []
-                break
-        else:
-            said = done.stderr.decode(errors="replace").strip().splitlines()
+        # in the parts' folder, because ffmpeg takes the list's own path for an address in which ? and # mean something
+        command = [
+            program("ffmpeg"), "-hide_banner", "-nostdin", "-nostats", "-v", "error", "-y", "-itsoffset", f"{offset:.6f}", "-f", "concat", "-i", "parts.txt",
+            "-copyts", "-i", f"file:{source.absolute()}", "-map", "0:v", "-c:v", "copy", *streams, "-map_metadata", "1", "-map_chapters", "1",
+            "-map_metadata:s:v:0", "1:s:v:0", *flags, "-avoid_negative_ts", "disabled", "-f", container, f"file:{temporary.absolute()}",
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, cwd=parts.folder, check=False)
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        if done.returncode:
             raise StorageError(
                 f"{target}: ffmpeg could not write the film: {said[-1] if said else 'no reason was given'}"
             )
+        _check_whole(temporary, parts.frames, target)
     return notes
+
+
+def _check_whole(path: Path, frames: int, target: Path) -> None:
+    """Raises StorageError where a file does not have as many frames as were made."""
+    asked = [
+        "-v",
+        "error",
+        "-select_streams",
+        "V:0",
+        "-count_packets",
+        "-show_entries",
+        "stream=nb_read_packets",
+        "-of",
+        "csv=p=0",
+    ]
+    command = [program("ffprobe"), *asked, f"file:{path.absolute()}"]
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    found = done.stdout.strip().strip(",")
+    if found != str(frames):
+        raise StorageError(
+            f"{target}: expected a film of {frames:,} frames from ffmpeg, got {found or 'none'}; the parts stay, run again"
+        )

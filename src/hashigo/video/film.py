@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,11 @@ class Film:
         time_base: Duration of a tick.
         rate: Frames per second on average.
         frames: How many, about; 0 if unknown.
+        counted: Whether the file says so itself.
         duration: In seconds, about; 0 if unknown.
-        audio: Audio streams.
-        subtitles: Subtitle streams.
+        streams: All other streams, in the file's order: (kind, codec).
+        is_rgb: Whether the file has red, green and blue in place of luma and chroma; frames then travel as luma and chroma of BT.709.
+        reduced: Bits per value in the file, if they are more than the result can have.
         fields: Of an interlaced film, which field comes first: "tff" or "bff"; else "".
     """
 
@@ -63,9 +66,11 @@ class Film:
     time_base: Fraction = Fraction(1, 90_000)
     rate: Fraction = Fraction(25)
     frames: int = 0
+    counted: bool = False
     duration: float = 0.0
-    audio: int = 0
-    subtitles: int = 0
+    streams: tuple[tuple[str, str], ...] = ()
+    is_rgb: bool = False
+    reduced: int = 0
     fields: str = ""
 
     @property
@@ -77,9 +82,10 @@ class Film:
 
     @property
     def stored_size(self) -> tuple[int, int]:
-        """(height, width) of the result: even where chroma planes are reduced, as H.264 needs it."""
+        """(height, width) of the result: even where chroma planes are reduced, as H.264 needs it, also in each field."""
         across, down = self.subsampling
-        return -(-self.height // down) * down, -(-self.width // across) * across
+        rows = 2 * down if self.fields else down
+        return -(-self.height // rows) * rows, -(-self.width // across) * across
 
     @property
     def chroma_size(self) -> tuple[int, int]:
@@ -96,15 +102,38 @@ def program(name: str) -> str:
     """
     path = shutil.which(name)
     if path is None:
-        raise MissingProgramError(name)
+        raise MissingProgramError(f"films need the program '{name}', which was not found; {HOW_TO_INSTALL}")
     return path
 
 
-class MissingProgramError(MissingExtraError):
-    """The program `ffmpeg` is not installed."""
+@lru_cache(maxsize=4)
+def check_ffmpeg(path: str) -> str:
+    """The version of this ffmpeg.
 
-    def __init__(self, name: str) -> None:
-        ImportError.__init__(self, f"films need the program '{name}', which was not found; {HOW_TO_INSTALL}")
+    Raises:
+        MissingExtraError: it is too old, or cannot write H.264.
+    """
+    version = subprocess.run(
+        [path, "-version"], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+    ).stdout
+    number = re.match(r"ffmpeg version n?(\d+)\.(\d+)", version)
+    if number and (int(number[1]), int(number[2])) < (5, 1):
+        raise MissingProgramError(f"films need ffmpeg 5.1 or newer, found {number[1]}.{number[2]}; {HOW_TO_INSTALL}")
+    listed = [path, "-hide_banner", "-encoders"]
+    if (
+        "libx264"
+        not in subprocess.run(listed, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False).stdout
+    ):
+        raise MissingProgramError(f"films need an ffmpeg with the encoder libx264, found one without; {HOW_TO_INSTALL}")
+    words = version.split()
+    return words[2] if len(words) > 2 else "of an unknown version"
+
+
+class MissingProgramError(MissingExtraError):
+    """The program `ffmpeg` is not installed, or cannot be used."""
+
+    def __init__(self, message: str) -> None:
+        ImportError.__init__(self, message)
         self.extra = "ffmpeg"
 
 
@@ -115,12 +144,14 @@ def probe(path: Path) -> Film:
         PictureError: it is no film, or one with a high dynamic range. MissingExtraError: ffmpeg is not installed.
     """
     asked = ["-v", "error", "-of", "json", "-show_format", "-show_streams"]
-    done = subprocess.run([program("ffprobe"), *asked, f"file:{path}"], capture_output=True, check=False)
+    done = subprocess.run(
+        [program("ffprobe"), *asked, f"file:{path}"], capture_output=True, stdin=subprocess.DEVNULL, check=False
+    )
     try:
         about = json.loads(done.stdout or b"{}")
         streams = about.get("streams", [])
         video = next(
-            stream for stream in streams if stream["codec_type"] == "video" and not stream.get("disposition", {}).get("attached_pic")
+            stream for stream in streams if stream.get("codec_type") == "video" and not stream.get("disposition", {}).get("attached_pic")
         )  # fmt: skip
         return _film(path, video, streams, about.get("format", {}))
     except PictureError:
@@ -139,27 +170,40 @@ def _film(path: Path, video: dict[str, Any], streams: list[dict[str, Any]], cont
         raise PictureError(
             f"{path}: expected a film with a standard dynamic range, got {kind}; convert it first, for instance with ffmpeg's filter tonemap"
         )
+    matrix = str(video.get("color_space", "unknown"))
+    name = video.get("pix_fmt", "")
+    is_rgb = name.startswith(RGB)
+    if not is_rgb and matrix not in (*MATRICES, "unknown", "reserved", "gbr"):
+        raise PictureError(
+            f"{path}: expected a film whose colour matrix is one of {', '.join(MATRICES)}, got {matrix}; convert it first"
+        )
     width, height = int(video["width"]), int(video["height"])
     if _turned(video):
         width, height = height, width
-    depth, subsampling = _format(video.get("pix_fmt", ""))
+    bits, subsampling = _format(name)
+    matrix = "bt709" if is_rgb else matrix if matrix in MATRICES else _usual_matrix(width, height)
     return Film(
-        path, width, height, depth, subsampling,
-        full_range=video["color_range"] == "pc" if "color_range" in video else video.get("pix_fmt", "").startswith(("yuvj", "gray")),
-        matrix=_matrix(video, height),
-        colour=tuple(
+        path, width, height, min(bits, 10), subsampling,
+        full_range=video["color_range"] == "pc" if video.get("color_range") in ("pc", "tv") and not is_rgb else name.startswith(("yuvj", "gray")),
+        matrix=matrix,
+        colour=("-colorspace", matrix, *(
             word
-            for option, key in (("-colorspace", "color_space"), ("-color_primaries", "color_primaries"), ("-color_trc", "color_transfer"))
-            if video.get(key, "unknown") not in ("unknown", "reserved", "gbr")
-            for word in (option, str(video[key]))
-        ),
+            for option, key in (("-color_primaries", "color_primaries"), ("-color_trc", "color_transfer"))
+            if video.get(key, "unknown") not in ("unknown", "reserved")
+            for word in (option, TRANSFERS.get(str(video[key]), str(video[key])) if key == "color_transfer" else str(video[key]))
+        )),
         aspect=_fraction(video.get("sample_aspect_ratio", "1:1").replace(":", "/"), Fraction(1)) ** (-1 if _turned(video) else 1),
         time_base=_fraction(video["time_base"], Fraction(1, 90_000)),
         rate=_fraction(video.get("avg_frame_rate", ""), Fraction(25)),
         frames=_count(video, container),
+        counted=str(video.get("nb_frames", "")).isdigit(),
         duration=float(video.get("duration") or container.get("duration") or 0),
-        audio=sum(stream["codec_type"] == "audio" for stream in streams),
-        subtitles=sum(stream["codec_type"] == "subtitle" for stream in streams),
+        streams=tuple(
+            ("attached picture" if stream.get("disposition", {}).get("attached_pic") else stream.get("codec_type", "unknown"), stream.get("codec_name", "unknown"))
+            for stream in streams if stream is not video
+        ),
+        is_rgb=is_rgb,
+        reduced=bits if bits > 10 else 0,
         fields={"tt": "tff", "bt": "tff", "bb": "bff", "tb": "bff"}.get(video.get("field_order", ""), ""),
     )  # fmt: skip
 
@@ -171,20 +215,35 @@ def _turned(video: dict[str, Any]) -> bool:
     return any(round(float(turn)) % 180 == 90 for turn in turns)
 
 
+RGB = ("rgb", "bgr", "gbr", "argb", "abgr", "0rgb", "0bgr", "x2rgb", "x2bgr", "pal8")
+"""Beginnings of ffmpeg's names of formats with red, green and blue."""
+
+TRANSFERS = {"bt470m": "gamma22", "bt470bg": "gamma28"}
+"""Transfer functions that ffmpeg's options call otherwise than ffprobe does."""
+
+
 def _format(name: str) -> tuple[int, tuple[int, int]]:
     """Bits per value, and how much smaller the chroma planes are. Formats that are rare in films travel as 4:2:0 or 4:4:4."""
-    depth = 10 if re.search(r"(p|gray|rgb)\d*(9|10|12|14|16)|p0|v210", name) else 8  # H.264 has no more
-    if "422" in name or name in ("yuyv422", "uyvy422"):
-        return depth, (2, 1)
-    if "444" in name or name.startswith(("rgb", "bgr", "gbr", "argb", "abgr", "pal8")):
-        return depth, (1, 1)
-    return depth, (2, 2)
+    found = re.search(r"(?:p|gray|rgb|p0|p2|p4)(9|10|12|14|16)(?:le|be)?$", name)
+    bits = (
+        int(found[1])
+        if found
+        else 16
+        if re.search(r"(48|64)(le|be)$", name)
+        else 10
+        if name.startswith(("x2", "v210"))
+        else 8
+    )
+    if "422" in name or name.startswith("p2") or name in ("yuyv422", "uyvy422"):
+        return bits, (2, 1)
+    if "444" in name or name.startswith((*RGB, "p4")):
+        return bits, (1, 1)
+    return bits, (2, 2)
 
 
-def _matrix(video: dict[str, Any], height: int) -> str:
-    """The colour matrix; where a file says nothing, players take that of its size."""
-    named = str(video.get("color_space", ""))
-    return named if named in MATRICES else "bt709" if height >= 720 else "smpte170m"
+def _usual_matrix(width: int, height: int) -> str:
+    """The colour matrix that players take where a file says nothing; the result says it."""
+    return "bt709" if width >= 1280 or height > 576 else "smpte170m"
 
 
 def _count(video: dict[str, Any], container: dict[str, Any]) -> int:

@@ -62,9 +62,14 @@ def read_frames(film: Film, first: int = 0) -> Iterator[Frame]:
     height, width = film.height, film.width
     down, across = film.chroma_size
     wide = 2 if film.depth > 8 else 1
-    chosen = f",select='gte(n\\,{first})'" if first else ""
     size = (height * width + 2 * down * across) * wide
-    for time, content in _raw(film, f"showinfo=checksum=0{chosen}", film.pixel_format, size, first):
+    told = "pc" if film.full_range else "tv"
+    matrix = ":out_color_matrix=bt709" if film.is_rgb else ""
+    # frames of other sizes or formats in the middle of a film become like the others
+    filters = f"scale={width}:{height}:out_range={told}{matrix},format={film.pixel_format},showinfo=checksum=0"
+    for number, (time, content) in enumerate(_raw(film, filters, film.pixel_format, size)):
+        if number < first:
+            continue
         values = np.frombuffer(content, np.uint16 if wide == 2 else np.uint8)
         luma = values[: height * width].reshape(height, width)
         yield Frame(time, luma, values[height * width :].reshape(2, down, across))
@@ -74,18 +79,18 @@ def read_small(film: Film, size: tuple[int, int]) -> Iterator[tuple[Fraction, ND
     """The time and luma (h, w) of all frames, reduced to `size`. Raises as `read_frames` does."""
     height, width = size
     filters = f"scale={width}:{height}:flags=area,format=gray,showinfo=checksum=0"
-    for time, content in _raw(film, filters, "gray", height * width, 0):
+    for time, content in _raw(film, filters, "gray", height * width):
         yield time, np.frombuffer(content, np.uint8).reshape(size)
 
 
-def _raw(film: Film, filters: str, pixel_format: str, size: int, first: int) -> Iterator[tuple[Fraction, bytes]]:
-    """The time and the `size` bytes of each frame that leaves the filters. first: so many frames have a time, but do not leave them."""
+def _raw(film: Film, filters: str, pixel_format: str, size: int) -> Iterator[tuple[Fraction, bytes]]:
+    """The time and the `size` bytes of each frame that leaves the filters."""
     command = [
-        program("ffmpeg"), "-hide_banner", "-nostats", "-v", "info", "-i", f"file:{film.path}", "-map", "0:v:0", "-an", "-sn", "-dn",
+        program("ffmpeg"), "-hide_banner", "-nostdin", "-nostats", "-v", "info", "-i", f"file:{film.path}", "-map", "0:V:0", "-an", "-sn", "-dn",
         "-copyts", "-fps_mode", "passthrough", "-vf", filters, "-f", "rawvideo", "-pix_fmt", pixel_format, "pipe:1",
     ]  # fmt: skip
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    told = _Told(process.stderr, film.time_base)
+    told = _Told(process.stderr, film)
     frames: queue.Queue[bytes | None] = queue.Queue(QUEUED)
     ended = threading.Event()
 
@@ -100,8 +105,6 @@ def _raw(film: Film, filters: str, pixel_format: str, size: int, first: int) -> 
     thread = threading.Thread(target=fetch, name="hashigo-film", daemon=True)
     thread.start()
     try:
-        for _ in range(first):
-            told.next()
         while (content := frames.get()) is not None:
             yield told.next(), content
         if process.wait() != 0:
@@ -120,27 +123,25 @@ def _raw(film: Film, filters: str, pixel_format: str, size: int, first: int) -> 
 class _Told:
     """What ffmpeg says on standard error: the frames' times."""
 
-    _FRAME = re.compile(rb"showinfo.*\bn: *\d+ +pts: *(-?\d+)")
-    _NO_TIME = re.compile(rb"showinfo.*\bn: *\d+ +pts: *NOPTS")
+    _FRAME = re.compile(rb"showinfo.*\bn: *\d+ +pts: *(-?\d+|NOPTS)")
 
-    def __init__(self, stream: IO[bytes] | None, time_base: Fraction) -> None:
-        self._stream, self._time_base = stream, time_base
-        self._times: queue.Queue[Fraction | None] = queue.Queue()
-        self._before = Fraction(0)
+    def __init__(self, stream: IO[bytes] | None, film: Film) -> None:
+        self._stream, self._film = stream, film
+        self._times: queue.Queue[Fraction | str | None] = queue.Queue()
+        self._before: Fraction | None = None
+        self._shift = Fraction(0)
         self._lines: deque[str] = deque(maxlen=1)
         threading.Thread(target=self._listen, name="hashigo-film", daemon=True).start()
 
     def _listen(self) -> None:
-        if self._stream is None:
-            return
-        with self._stream:
-            for line in self._stream:
-                if match := self._FRAME.search(line):
-                    self._times.put(int(match[1]) * self._time_base)
-                elif self._NO_TIME.search(line):
-                    self._times.put(None)
-                elif b"showinfo" not in line and line.strip():
-                    self._lines.append(line.decode(errors="replace").strip())
+        if self._stream is not None:
+            with self._stream:
+                for line in self._stream:
+                    if match := self._FRAME.search(line):
+                        self._times.put(None if match[1] == b"NOPTS" else int(match[1]) * self._film.time_base)
+                    elif b"showinfo" not in line and line.strip():
+                        self._lines.append(line.decode(errors="replace").strip())
+        self._times.put("end")
 
     @property
     def last(self) -> str:
@@ -148,10 +149,26 @@ class _Told:
         return self._lines[-1] if self._lines else "no reason was given"
 
     def next(self) -> Fraction:
-        """The next frame's time."""
-        time = self._times.get(timeout=60)
-        self._before = self._before + self._time_base if time is None else time
-        return self._before
+        """The next frame's time. Where the film's clock jumps back, as after a cut on a DVD, it goes on from there.
+
+        Raises:
+            PictureError: ffmpeg has ended without it.
+        """
+        time = self._times.get()
+        if isinstance(time, str):
+            raise PictureError(
+                f"{self._film.path}: expected a whole film, got one that ffmpeg cannot read to its end ({self.last})"
+            )
+        step = 1 / self._film.rate
+        if time is None:
+            time = Fraction(0) if self._before is None else self._before + step
+        else:
+            time += self._shift
+            if self._before is not None and time < self._before:
+                self._shift += self._before + step - time
+                time = self._before + step
+        self._before = time
+        return time
 
 
 class Encoder:
@@ -166,6 +183,7 @@ class Encoder:
 
     def __init__(self, film: Film, path: Path, start: Fraction, quality: int = 17) -> None:
         self.path, self._film, self._start = path, film, start
+        path.unlink(missing_ok=True)  # an encoder of a run that was killed may still be writing it
         about = ["-color_range", "pc" if film.full_range else "tv", *film.colour]
         ticks = film.time_base.denominator
         scale = ticks if ticks >= 1_000 else ticks * (1_000 // ticks + 1)
@@ -183,29 +201,39 @@ class Encoder:
         self._thread.start()
 
     def _write(self) -> None:
-        stream = self._process.stdin
-        film = self._film
-        broken = False
+        """Passes frames on; after an error, only takes them, so that nobody waits for room."""
+        film, stream = self._film, self._process.stdin
         try:
             writer = FrameWriter(stream, FOURCC[film.depth, film.subsampling], film.stored_size, float(1 / film.rate))  # type: ignore[arg-type]
-        except OSError:
-            broken = True
-        while (item := self._frames.get()) is not None:
-            if broken:
-                continue
-            try:
+            while (item := self._frames.get()) is not None:
                 writer.write(float(item[0] - self._start), item[1])  # type: ignore[arg-type]
-            except OSError:
-                broken = True
+            with suppress(OSError):
+                stream.close()  # type: ignore[union-attr]
+            return
+        except Exception as error:  # a broken pipe, if ffmpeg has ended
+            self._problem = f"{type(error).__name__}: {error}"
+        while self._frames.get() is not None:
+            pass
         with suppress(OSError):
             stream.close()  # type: ignore[union-attr]
 
     def write(self, time: Fraction, planes: Sequence[Plane]) -> None:
-        """Adds a frame: its planes Y, Cb and Cr, as stored. The luma's last row and column are repeated where the format needs even numbers of them."""
+        """Adds a frame: its planes Y, Cb and Cr, as stored. The last rows and columns are repeated where the format needs more of them.
+
+        Raises:
+            StorageError: ffmpeg could not write it.
+        """
+        if self._problem:
+            self.close()
         luma, *chroma = planes
         height, width = self._film.stored_size
         if luma.shape != (height, width):
             luma = np.pad(luma, ((0, height - luma.shape[0]), (0, width - luma.shape[1])), mode="edge")
+        across, down = self._film.subsampling
+        chroma = [
+            np.pad(plane, ((0, height // down - plane.shape[0]), (0, width // across - plane.shape[1])), mode="edge")
+            for plane in chroma
+        ]
         self._frames.put((time, [luma.tobytes(), *(plane.tobytes() for plane in chroma)]))
 
     def close(self) -> None:
@@ -218,7 +246,8 @@ class Encoder:
         self._thread.join()
         said = self._process.stderr.read().decode(errors="replace").strip() if self._process.stderr else ""
         self._end()
-        if self._process.returncode:
+        if self._process.returncode or self._problem:
+            said = said or self._problem
             raise StorageError(
                 f"{self.path}: ffmpeg could not write the film: {said.splitlines()[-1] if said else 'no reason was given'}"
             )

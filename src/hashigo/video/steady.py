@@ -78,7 +78,13 @@ class Mean:
     def add(self, look: Look, motion: Motion, *, starts: bool) -> Floats:
         """Takes in a frame, and returns the mean as it is for this frame: (h', w', C). starts: whether the mean begins anew with it."""
         now = np.ascontiguousarray(look.output.transpose(1, 2, 0))
-        if starts or self.values is None or self.luma is None or self.luma.shape != look.luma.shape:
+        if (
+            starts
+            or self.values is None
+            or self.luma is None
+            or self.luma.shape != look.luma.shape
+            or self.values.shape != now.shape
+        ):
             self.frames, mean = 1, now
         else:
             self.frames += 1
