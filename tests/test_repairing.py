@@ -93,6 +93,19 @@ def test_reducing_takes_means_over_areas(height: int, width: int) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_training_has_areas_of_pure_white_and_black(name: str) -> None:
+    rgb = np.repeat(batch(32, 32), 50, axis=0)
+    task, rng = make_task(name), PictureRng(0, 0, np.arange(len(rgb)))
+    made = task.drawn(rgb, rng)
+    assert made.shape == rgb.shape
+    assert 0 <= made.min() <= made.max() <= 1
+    changed = (made != rgb).any(axis=(1, 2, 3)).mean()
+    assert 0.3 < changed < 0.5
+    assert (made == 1).all(axis=1).mean() > (rgb == 1).all(axis=1).mean() + 0.01
+    assert (made == 0).all(axis=1).mean() > (rgb == 0).all(axis=1).mean() + 0.01
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_model_of_each_works_on_photos_of_any_size(name: str, tmp_path: Path) -> None:
     folder = tiny.model(tmp_path, name, add_input=True, size=0)
     model = load(folder, engine="torch")

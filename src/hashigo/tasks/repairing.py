@@ -19,6 +19,9 @@ from hashigo.tasks.enlarging import enlarged, shrunk
 FACTORS = (2, 3, 4)
 """Factors by which `SuperResolve` enlarges."""
 
+STRETCHED = 0.4
+"""Share of training pictures whose contrast is changed."""
+
 WIDEST_BLUR = 6.0
 """Largest standard deviation of a blur, in pixels."""
 
@@ -29,6 +32,15 @@ class Repair(Task):
 
     loss: ClassVar[str] = "l1"
     output_activation: ClassVar[str] = "linear"
+
+    def drawn(self, rgb: Array, rng: PictureRng) -> Array:
+        """The batch, with `STRETCHED` of its pictures in higher or lower contrast around a random brightness, clipped: so that there are areas of pure black
+        and white. Without any in training, networks answer nonsense there."""
+        xp = array_namespace(rgb)
+        given = rng.uniform(1, 1, 1) < STRETCHED
+        gain = xp.exp(math.log(4.0) * rng.uniform(1, 1, 1, low=-0.5, high=1.0))
+        middle = rng.uniform(1, 1, 1)
+        return xp.where(given, xp.clip(middle + gain * (rgb - middle), 0.0, 1.0), rgb)
 
 
 @dataclass(frozen=True)
