@@ -19,3 +19,22 @@ def own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     folder = tmp_path_factory.mktemp("state")
     monkeypatch.setenv("HASHIGO_STATE", str(folder))
     return folder
+
+
+LONG = (
+    "test_vit",
+    "test_readme",
+    "test_several_processes",
+    "test_interrupted",
+    "test_page",
+    "test_video",
+    "test_service",
+    "test_export",
+    "test_clustering",
+)
+"""Modules that take longest. They go first, so that no process is left with one of them while the other has nothing to do."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the tests of long modules before all others."""
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))

@@ -20,9 +20,9 @@ from hashigo.training.shared_norm import SharedBatchNorm2d, share_batch_norms
 
 RECIPE = {
     "task": {"name": "autoencode-grey"}, "network": {"name": "unet", "options": {"width": 4, "depth": 2}},
-    "data": {"train": "digits", "limit": 200, "validation_share": 0.1},
-    "optimizer": {"name": "sgd", "lr": 0.001, "momentum": 0.9}, "machine": {"accelerator": "cpu", "compile": "off", "precision": "fp32", "threads": 1},
-    "epochs": 3, "batch_size": 20, "panels": 0, "checkpoint_minutes": 0,
+    "data": {"train": "digits", "limit": 400, "validation_share": 0.1},
+    "optimizer": {"name": "sgd", "lr": 0.0001, "momentum": 0.9}, "machine": {"accelerator": "cpu", "compile": "off", "precision": "fp32", "threads": 1},
+    "epochs": 5, "batch_size": 20, "panels": 0, "checkpoint_minutes": 0,
 }  # fmt: skip
 
 
@@ -68,39 +68,32 @@ def close(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
         torch.testing.assert_close(value, other[name], rtol=1e-3, atol=1e-4, msg=name)
 
 
-def test_any_number_of_processes_learns_the_same(recipe: Path, tmp_path: Path) -> None:
+def test_any_number_of_processes_learns_the_same_also_if_one_is_killed(recipe: Path, tmp_path: Path) -> None:
     subprocess.run([sys.executable, *command(recipe, tmp_path / "one")], check=True, capture_output=True)
-    subprocess.run(
-        [sys.executable, *command(recipe, tmp_path / "two", "--machine.devices", "2")], check=True, capture_output=True
-    )
+    two = command(recipe, tmp_path / "two", "--machine.devices", "2")
+    subprocess.run([sys.executable, *two], check=True, capture_output=True)
     close(weights(tmp_path / "one"), weights(tmp_path / "two"))
-    assert not torch.equal(next(iter(weights(tmp_path / "one").values())), torch.zeros(()))
-
-
-def test_several_computers_and_one_that_is_killed(recipe: Path, tmp_path: Path) -> None:
-    whole = command(recipe, tmp_path / "whole", "--epochs", "15", "--machine.devices", "2")
-    subprocess.run([sys.executable, *whole], check=True, capture_output=True)
     run = tmp_path / "nodes"
-    nodes = on_two_nodes(recipe, run, "--epochs", "15")
+    nodes = on_two_nodes(recipe, run)
     deadline = time.monotonic() + 120
     while not (run / "checkpoints" / "last.ckpt").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
+        time.sleep(0.01)
     os.kill(nodes[1].pid, signal.SIGKILL)
-    for child in _children(nodes[1].pid):
+    for child in _children():
         os.kill(child, signal.SIGKILL)
     nodes[0].terminate()
     for node in nodes:
         node.communicate()
     assert not (run / "model").exists()
-    for node in on_two_nodes(recipe, run, "--epochs", "15", "--resume"):
+    for node in on_two_nodes(recipe, run, "--resume"):
         error = node.communicate()[1]
         assert node.returncode == 0, error.decode()
-    expected = weights(tmp_path / "whole")
+    expected = weights(tmp_path / "two")
     assert all(torch.equal(value, expected[name]) for name, value in weights(run).items())
 
 
-def _children(process: int) -> list[int]:
-    """Processes whose parent was this one; it may have ended."""
+def _children() -> list[int]:
+    """The second computer's processes, whose parent may have ended."""
     found = []
     for path in Path("/proc").glob("[0-9]*/environ"):
         try:
