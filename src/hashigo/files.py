@@ -57,6 +57,12 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         _remove(temporary)
 
 
+def copy_date(source: str | Path, target: str | Path) -> None:
+    """Gives a file the date of another. Raises OSError."""
+    status = Path(source).stat()
+    os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
 def check_output(path: str | Path, option: str, endings: Sequence[str] = (), inputs: Iterable[str | Path] = ()) -> None:
     """Makes sure that a result can be written to `path` before any work is done. Leaves nothing behind, not even a folder.
 

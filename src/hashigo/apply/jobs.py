@@ -18,7 +18,7 @@ from hashigo.apply.planning import Job
 from hashigo.apply.record import Records, Source, State, options_of, source_of
 from hashigo.apply.views import GUESS
 from hashigo.errors import PictureError, RecipeError, plural
-from hashigo.files import atomic_path, clear_leftovers
+from hashigo.files import atomic_path, clear_leftovers, copy_date
 from hashigo.image.metadata import has_unread_pages
 from hashigo.image.photo import MAX_PIXELS, Pages, Photo, losses, pixels_in, read, write
 from hashigo.tasks.capabilities import hint_taker
@@ -116,12 +116,37 @@ class _Plan:
     notes: list[str] = field(default_factory=list)
 
 
-REASONS = {
+_REASONS = {
     "current": "up to date",
     "edited": "changed by hand since they were made",
     "unknown": "made without a record of how",
 }
-AGAIN = {"photo": "made again: the photo has changed", "options": "made again: the options have changed"}
+AGAIN = {
+    "photo": "made again: the photo has changed",
+    "options": "made again: the options have changed",
+    "unknown": "made again: the photo is newer",
+}
+"""Why a result is made again, by its state."""
+
+
+def reason_to_stay(job: Job, state: State) -> str:
+    """Why a result in this state is not made again with `--existing newer`; "" if it is. Raises OSError."""
+    if state == "unknown" and job.source.stat().st_mtime_ns > job.target.stat().st_mtime_ns:
+        return ""
+    return _REASONS.get(state, "")
+
+
+def recorded(
+    records: Records, job: Job, source: Source, described: str, hints: tuple[str, ...], options: Options
+) -> str:
+    """Gives a result its photo's date, and records how it was made; returns what people should know if that is not possible."""
+    try:
+        if options.keep_date:
+            copy_date(job.source, job.target)
+        records.add(job.source, source, job.target, described, hints)
+    except OSError as error:
+        return f"its date or record could not be written ({error.strerror}); a later run makes it again"
+    return ""
 
 
 @dataclass
@@ -187,12 +212,9 @@ class _FileWork:
         elif plan.state in ("options", "photo") and hints and not (self.alone or own):
             plan.call = replace(self.treated, hints=tuple(map(parse_hint, hints)))
             plan.notes.append(f"keeps its hints: {' '.join(hints)}")
-        if plan.state in AGAIN:
+        plan.skipped = reason_to_stay(job, plan.state)
+        if not plan.skipped and plan.state in AGAIN:
             plan.notes.insert(0, AGAIN[plan.state])
-        elif plan.state == "unknown" and job.source.stat().st_mtime_ns > job.target.stat().st_mtime_ns:
-            plan.notes.append("made again: the photo is newer")
-        else:
-            plan.skipped = REASONS.get(plan.state, "")
 
     def call(self, job: Job) -> Call:
         """The options: the same for all, except for hints given in earlier runs."""
@@ -208,19 +230,10 @@ class _FileWork:
         notes = [*plan.notes, *map(advised, result.warnings)]
         if lost := losses(result, job.target.suffix):
             notes.append(lost)
-        try:
-            self._note(job, plan, call)
-        except OSError as error:
-            notes.append(f"its date or record could not be written ({error.strerror}); a later run makes it again")
-        return Outcome(job, "done", warnings=tuple(notes), was_coloured=plan.was_coloured)
-
-    def _note(self, job: Job, plan: _Plan, call: Call) -> None:
-        if plan.source is None:
-            return
-        if self.options.keep_date:
-            status = job.source.stat()
-            os.utime(job.target, ns=(status.st_atime_ns, status.st_mtime_ns))
-        self.records.add(job.source, plan.source, job.target, self.described, tuple(map(hint_text, call.hints)))
+        if plan.source is not None:
+            hints = tuple(map(hint_text, call.hints))
+            notes.append(recorded(self.records, job, plan.source, self.described, hints, self.options))
+        return Outcome(job, "done", warnings=tuple(note for note in notes if note), was_coloured=plan.was_coloured)
 
     def skip(self, job: Job) -> Outcome:
         """The outcome of a skipped file."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import io
-import os
 import tarfile
 import threading
 import time
@@ -24,6 +23,7 @@ from hashigo.bulk.reports import PhotoReport, ShardReport, State, read_photos, r
 from hashigo.bulk.settings import BulkSettings, key_of
 from hashigo.bulk.storage import STOPPING, Folder, Place, place_of
 from hashigo.errors import DataError, PictureError, StorageError
+from hashigo.files import copy_date
 from hashigo.image.photo import Photo, encode, losses, pixels_in, read, write
 from hashigo.models.folder import open_model
 from hashigo.tasks.capabilities import vivid_task
@@ -307,8 +307,7 @@ class _Work:
         if not self.settings.keep_date or source is None:
             return ""
         try:
-            status = source.stat()
-            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+            copy_date(source, path)
         except OSError as error:
             return f"its result could not get its date ({error.strerror})"
         return ""

@@ -227,7 +227,7 @@ class _Run:
                 writer.abandon()
                 raise
             finally:
-                frames.close()  # type: ignore[attr-defined]  # it is a generator
+                frames.close()
 
     def _seen(self, frames: Iterator[Frame]) -> Iterator[list[_Seen]]:
         """The frames as the network sees them, some at a time."""

@@ -19,7 +19,7 @@ SUFFIXES = frozenset(
 )  # fmt: skip
 """Suffixes of films, lower case with dot."""
 
-HOW_TO_INSTALL = "install it with 'apt install ffmpeg' (Debian, Ubuntu), 'dnf install ffmpeg-free' (Fedora), 'brew install ffmpeg' (macOS) or 'winget install ffmpeg' (Windows)"
+HOW_TO_INSTALL = "install it with 'apt install ffmpeg' (Debian, Ubuntu), 'dnf install ffmpeg' from RPM Fusion (Fedora), 'brew install ffmpeg' (macOS) or 'winget install ffmpeg' (Windows)"
 
 HDR = {"smpte2084": "HDR10 (PQ)", "arib-std-b67": "HLG"}
 """Transfer functions of films with a high dynamic range."""

@@ -7,7 +7,7 @@ import re
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -53,7 +53,7 @@ class Frame:
         return table[self.luma]
 
 
-def read_frames(film: Film, first: int = 0) -> Iterator[Frame]:
+def read_frames(film: Film, first: int = 0) -> Generator[Frame, None, None]:
     """The film's frames, upright, from number `first`. Closing the generator ends ffmpeg.
 
     Raises:
@@ -75,7 +75,7 @@ def read_frames(film: Film, first: int = 0) -> Iterator[Frame]:
         yield Frame(time, luma, values[height * width :].reshape(2, down, across))
 
 
-def read_small(film: Film, size: tuple[int, int]) -> Iterator[tuple[Fraction, NDArray[np.uint8]]]:
+def read_small(film: Film, size: tuple[int, int]) -> Generator[tuple[Fraction, NDArray[np.uint8]], None, None]:
     """The time and luma (h, w) of all frames, reduced to `size`. Raises as `read_frames` does."""
     height, width = size
     filters = f"scale={width}:{height}:flags=area,format=gray,showinfo=checksum=0"
@@ -83,7 +83,7 @@ def read_small(film: Film, size: tuple[int, int]) -> Iterator[tuple[Fraction, ND
         yield time, np.frombuffer(content, np.uint8).reshape(size)
 
 
-def _raw(film: Film, filters: str, pixel_format: str, size: int) -> Iterator[tuple[Fraction, bytes]]:
+def _raw(film: Film, filters: str, pixel_format: str, size: int) -> Generator[tuple[Fraction, bytes], None, None]:
     """The time and the `size` bytes of each frame that leaves the filters."""
     command = [
         program("ffmpeg"), "-hide_banner", "-nostdin", "-nostats", "-v", "info", "-i", f"file:{film.path}", "-map", "0:V:0", "-an", "-sn", "-dn",

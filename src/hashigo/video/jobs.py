@@ -7,17 +7,22 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from hashigo.apply.call import Output
-from hashigo.apply.jobs import AGAIN, REASONS, Options, Outcome, advised
+from hashigo.apply.jobs import AGAIN, Options, Outcome, advised, reason_to_stay, recorded
 from hashigo.apply.model import Model
 from hashigo.apply.planning import Job, without_collisions
 from hashigo.apply.record import Records, options_of, source_of
-from hashigo.apply.views import Seen
+from hashigo.apply.record import State as Existing
+from hashigo.apply.views import Seen as Views
 from hashigo.errors import HashigoError, PictureError, RecipeError
 from hashigo.image.photo import Photo, losses, read, write
 from hashigo.image.resizing import block_means
@@ -26,7 +31,7 @@ from hashigo.tasks.hints import TimedHint, hint_text
 from hashigo.video.colorize import CHUNK, colorize_film, result_suffix
 from hashigo.video.film import SUFFIXES, Film, probe
 from hashigo.video.frames import read_frames
-from hashigo.video.steady import AHEAD, Look, Motion, Scenes, State, steadied
+from hashigo.video.steady import AHEAD, Floats, Look, Motion, Scenes, State, steadied
 
 Progress = Callable[[int], object]
 
@@ -85,72 +90,55 @@ def run_film(
     """Makes the result of a film, unless it is up to date."""
     texts = tuple(f"{hint_text(hint)}@{seconds:g}" for hint, seconds in hints)
     described = options_of(model.folder, model.call(whole=True), rate_factor(options.quality), "film", texts)
-    notes = [job.note] if job.note else []
     try:
         state = records.state(job.source, job.target, described)
-        if options.existing == "skip" and state != "new":
-            return Outcome(job, "skipped", reason="there already")
-        if options.existing == "newer" and state in REASONS and not (state == "unknown" and _is_newer(job)):
-            return Outcome(job, "skipped", reason=REASONS[state])
-        if options.existing == "newer" and state != "new":
-            notes.append(AGAIN.get(state, "made again: the film is newer"))
+        if reason := _stays(job, state, options):
+            return Outcome(job, "skipped", reason=reason)
         film = probe(job.source)
         if film.width * film.height > options.max_pixels:
             raise PictureError(
                 f"{job.source}: expected at most {options.max_pixels / 1e6:g} megapixels, got {film.width} × {film.height}; raise --max-megapixels"
             )
-        was_coloured = is_coloured_film(film)
+        was_coloured = is_coloured(film)
         if was_coloured and options.only_grey:
             return Outcome(job, "skipped", reason="in colour already", was_coloured=True)
         source = source_of(job.source)
         report = colorize_film(
             model, job.source, job.target, hints=hints, quality=rate_factor(options.quality), progress=progress
         )
-        if options.keep_date:
-            status = job.source.stat()
-            os.utime(job.target, ns=(status.st_atime_ns, status.st_mtime_ns))
-        records.add(job.source, source, job.target, described)
     except RecipeError:
         raise
     except (HashigoError, OSError, MemoryError) as error:
         return Outcome(job, "failed", str(error) or f"{job.source}: out of memory")
-    return Outcome(job, "done", warnings=(*notes, *report.notes), was_coloured=was_coloured)
+    again = AGAIN.get(state, "") if options.existing == "newer" else ""
+    notes = [again, *report.notes, recorded(records, job, source, described, (), options)]
+    return Outcome(job, "done", warnings=tuple(note for note in notes if note), was_coloured=was_coloured)
 
 
-def _is_newer(job: Job) -> bool:
-    return job.source.stat().st_mtime_ns > job.target.stat().st_mtime_ns
+def _stays(job: Job, state: Existing, options: Options) -> str:
+    """Why an existing result is not made again; "" if it is, or there is none. Raises OSError."""
+    if options.existing == "newer":
+        return reason_to_stay(job, state)
+    return "there already" if options.existing == "skip" and state != "new" else ""
 
 
-def is_coloured_film(film: Film) -> bool:
-    """Whether a film is in colour already, by its first frames that are not black."""
-    frames = read_frames(film)
+def is_coloured(film: Film) -> bool:
+    """Whether a film is in colour already, by its first frames."""
     grey = 1 << (film.depth - 1)
-    for number, frame in enumerate(frames):
-        seen = float(np.abs(frame.chroma.astype(np.int32) - grey).mean()) / grey
-        if seen > COLOURED:
-            frames.close()  # type: ignore[attr-defined]  # it is a generator
-            return True
-        if number >= LOOKED_AT:
-            break
-    frames.close()  # type: ignore[attr-defined]
-    return False
+    with closing(read_frames(film)) as frames:
+        return any(
+            float(np.abs(frame.chroma.astype(np.int32) - grey).mean()) / grey > COLOURED
+            for frame in islice(frames, LOOKED_AT)
+        )
 
 
 # --- a folder of frames -----------------------------------------------------------------------------
 
 
-@dataclass
-class _Frame:
-    job: Job
-    photo: Photo
-    seen: Seen
-    look: Look
-
-
 def run_frames(model: Model, jobs: Sequence[Job], options: Options, records: Records) -> Iterator[Outcome]:
     """Colorizes photos as the frames of a film, in the order of their names, with numbers in the names taken as numbers.
 
-    Frames at the beginning that are up to date stay as they are. A frame that cannot be read is listed, and the next one follows the one before it.
+    Results that are up to date stay as they are. A frame that cannot be read is listed, and the next one follows the one before it.
 
     Raises:
         RecipeError: the model is no colorizer.
@@ -158,87 +146,101 @@ def run_frames(model: Model, jobs: Sequence[Job], options: Options, records: Rec
     if not (model.task.adds_colour and model.task.reduces):
         raise RecipeError(f"--frames: expected a colorizer, got a model of the task {model.task.name!r}")
     jobs = sorted(jobs, key=lambda job: _natural(str(job.source)))
-    call = model.call(whole=True)
-    first_folder = None if model.first is None else model.first.folder
-    described = options_of(model.folder, call, options.quality, "frames", first=first_folder)
-    reasons = [_kept(job, options, records, described) for job in jobs]
+    frames = _Frames(model, options, records)
+    reasons = [frames.reason_to_stay(job) for job in jobs]
     yield from (Outcome(job, "skipped", reason=reason) for job, reason in zip(jobs, reasons, strict=True) if reason)
     numbers = [number for number, reason in enumerate(reasons) if not reason]
-    if not numbers:
-        return
-    wanted = {jobs[number].source for number in numbers}
-    first, end = max(0, numbers[0] - WARM_UP), numbers[-1] + 1 + AHEAD
-    motion, scenes, state = Motion(), Scenes(), State()
-    buffer: deque[_Frame] = deque()
-    failed: list[Outcome] = []
+    if numbers:
+        frames.wanted = {jobs[number].source for number in numbers}
+        yield from frames.run(jobs[max(0, numbers[0] - WARM_UP) : numbers[-1] + 1 + AHEAD])
 
-    def finished(count: int) -> Iterator[Outcome]:
-        chunk = [buffer.popleft() for _ in range(min(count, len(buffer)))]
-        outputs = steadied([frame.look for frame in chunk], [frame.look for frame in buffer], state, motion)
+
+@dataclass
+class _Seen:
+    """A frame as the network saw it."""
+
+    job: Job
+    photo: Photo
+    views: Views
+    look: Look
+
+
+class _Frames:
+    """Frames on their way: seen one at a time, averaged in chunks.
+
+    wanted: the photos whose results are to be made; the others are only looked at, because their neighbours' colours follow from theirs.
+    """
+
+    def __init__(self, model: Model, options: Options, records: Records) -> None:
+        self.model, self.options, self.records = model, options, records
+        self.call = model.call(whole=True)
+        first = None if model.first is None else model.first.folder
+        self.described = options_of(model.folder, self.call, options.quality, "frames", first=first)
+        self.wanted: set[Path] = set()
+        self.motion, self.scenes, self.state = Motion(), Scenes(), State()
+        self.waiting: deque[_Seen] = deque()
+
+    def reason_to_stay(self, job: Job) -> str:
+        """Why a frame's result is not made again; "" if it is."""
+        try:
+            return _stays(job, self.records.state(job.source, job.target, self.described), self.options)
+        except OSError:
+            return ""  # reading it says why
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+        """The outcomes of the frames that are wanted."""
         with ThreadPoolExecutor(cores()) as pool:
-            yield from pool.map(
-                written, [pair for pair in zip(chunk, outputs, strict=True) if pair[0].job.source in wanted]
-            )
+            for job in jobs:
+                outcome = self._look(job)
+                if outcome is not None and job.source in self.wanted:
+                    self.wanted.discard(job.source)
+                    yield outcome
+                while len(self.waiting) >= CHUNK + AHEAD:
+                    yield from self._finished(CHUNK, pool)
+            yield from self._finished(len(self.waiting), pool)
 
-    def written(pair: tuple[_Frame, np.ndarray]) -> Outcome:
-        frame, output = pair
+    def _look(self, job: Job) -> Outcome | None:
+        """Lets the network see a frame; the outcome, if there will be no result."""
         try:
-            source = source_of(frame.job.source)
-            result = model.finish(frame.photo, [Output(output)], frame.seen, call)
-            write(result, frame.job.target, quality=options.quality)
-            if options.keep_date:
-                status = frame.job.source.stat()
-                os.utime(frame.job.target, ns=(status.st_atime_ns, status.st_mtime_ns))
-            records.add(frame.job.source, source, frame.job.target, described)
-        except (HashigoError, OSError, MemoryError) as error:
-            return Outcome(frame.job, "failed", str(error))
-        notes = [*map(advised, result.warnings), losses(result, frame.job.target.suffix)]
-        return Outcome(
-            frame.job, "done", warnings=tuple(note for note in notes if note), was_coloured=model.recolours(frame.photo)
-        )
-
-    for job in jobs[first:end]:
-        try:
-            photo = model.start(read(job.source, max_pixels=options.max_pixels), call)
-            if options.only_grey and model.recolours(photo) and job.source in wanted:
-                yield Outcome(job, "skipped", reason="in colour already", was_coloured=True)
-                wanted.discard(job.source)
-            seen = model.prepare(photo, call)
-            (output,) = model.each_output(seen, call)
+            photo = self.model.start(read(job.source, max_pixels=self.options.max_pixels), self.call)
+            views = self.model.prepare(photo, self.call)
+            (output,) = self.model.each_output(views, self.call)
         except (HashigoError, MemoryError) as error:
-            if job.source in wanted:
-                failed.append(Outcome(job, "failed", str(error) or f"{job.source}: out of memory"))
-            continue
-        luma = _luma(photo, motion)
-        is_cut = scenes.begins(luma)
-        buffer.append(_Frame(job, photo, seen, Look(luma, output.values, is_cut, scenes.change)))
-        while len(buffer) >= CHUNK + AHEAD:
-            yield from finished(CHUNK)
-        yield from failed
-        failed.clear()
-    yield from finished(len(buffer))
+            return Outcome(job, "failed", str(error) or f"{job.source}: out of memory")
+        luma = _luma(photo, self.motion)
+        look = Look(luma, output.values, self.scenes.begins(luma), self.scenes.change)
+        self.waiting.append(_Seen(job, photo, views, look))
+        if self.options.only_grey and self.model.recolours(photo):
+            return Outcome(job, "skipped", reason="in colour already", was_coloured=True)
+        return None
+
+    def _finished(self, count: int, pool: ThreadPoolExecutor) -> Iterator[Outcome]:
+        chunk = [self.waiting.popleft() for _ in range(min(count, len(self.waiting)))]
+        outputs = steadied([seen.look for seen in chunk], [seen.look for seen in self.waiting], self.state, self.motion)
+        pairs = zip(chunk, outputs, strict=True)
+        yield from pool.map(self._written, [pair for pair in pairs if pair[0].job.source in self.wanted])
+
+    def _written(self, pair: tuple[_Seen, Floats]) -> Outcome:
+        seen, output = pair
+        job = seen.job
+        try:
+            source = source_of(job.source)
+            result = self.model.finish(seen.photo, [Output(output)], seen.views, self.call)
+            write(result, job.target, quality=self.options.quality)
+        except (HashigoError, OSError, MemoryError) as error:
+            return Outcome(job, "failed", str(error) or f"{job.source}: out of memory")
+        notes = [
+            *map(advised, result.warnings), losses(result, job.target.suffix),
+            recorded(self.records, job, source, self.described, (), self.options),
+        ]  # fmt: skip
+        recoloured = self.model.recolours(seen.photo)
+        return Outcome(job, "done", warnings=tuple(note for note in notes if note), was_coloured=recoloured)
 
 
-def _luma(photo: Photo, motion: Motion) -> np.ndarray:
+def _luma(photo: Photo, motion: Motion) -> NDArray[np.uint8]:
     """A frame's luma, small, for motion; large ones are first reduced by whole steps."""
     step = max(1, min(photo.size) // 512)
-    pixels = block_means(photo.on_white(), step, step) if step > 1 else photo.on_white()
-    if pixels.ndim == 3:
-        pixels = np.asarray(pixels @ np.array([0.299, 0.587, 0.114], np.float32)).astype(np.uint8)
-    return motion.reduced(np.ascontiguousarray(pixels))
-
-
-def _kept(job: Job, options: Options, records: Records, described: str) -> str:
-    """Why a frame's result stays as it is; "" if it is to be made."""
-    if options.existing == "overwrite":
-        return ""
-    try:
-        state = records.state(job.source, job.target, described)
-        if options.existing == "skip":
-            return "" if state == "new" else "there already"
-        return "" if state == "unknown" and _is_newer(job) else REASONS.get(state, "")
-    except OSError:
-        return ""  # reading it says why
+    return motion.reduced(np.asarray(Image.fromarray(block_means(photo.on_white(), step, step)).convert("L")))
 
 
 def _natural(text: str) -> list[tuple[int, int, str]]:

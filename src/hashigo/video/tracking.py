@@ -48,7 +48,7 @@ def tracked(film: Film, hints: Sequence[TimedHint], motion: Motion) -> Mapping[i
         scene.append((time, luma))
     else:
         waiting = _take(film, waiting, scene, scene[-1][0] + 1 if scene else Fraction(0), first, motion, found)
-    frames.close()  # type: ignore[attr-defined]  # it is a generator
+    frames.close()
     if waiting:
         raise RecipeError(f"expected a hint within the film, got one at {waiting[0].seconds:g} s, after its end")
     return found
