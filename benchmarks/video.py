@@ -31,7 +31,7 @@ from hashigo.tasks.enlarging import enlarged
 from hashigo.video.colorize import CHUNK
 from hashigo.video.steady import AHEAD, SHARE, Look, Mean, Motion, Scenes, State, steadied
 
-LUMA = np.array([0.299, 0.587, 0.114])
+LUMA = np.array(color.LUMA_WEIGHTS)
 
 
 class Film:
@@ -78,7 +78,7 @@ def steady(args: argparse.Namespace) -> None:
             some = range(2, len(rgb), 5)
             rows.setdefault(name, []).append(
                 (
-                    film.flicker(chroma), consistency(rgb), float(np.mean([colourfulness(rgb[t]) for t in some])),
+                    film.flicker(chroma), consistency(rgb), float(np.mean([colourfulness(true[t], rgb[t]) for t in some])),
                     float(np.mean([color.ciede2000(color.lab(rgb[t]), color.lab(true[t])).mean() for t in some])),
                 )
             )  # fmt: skip

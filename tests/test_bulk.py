@@ -28,6 +28,7 @@ from hashigo.bulk import plan as planning
 from hashigo.bulk import worker as working
 from hashigo.bulk.engines.base import Lost
 from hashigo.bulk.engines.local import LocalEngine
+from hashigo.bulk.naming import Names
 from hashigo.bulk.plan import STATE, Shard, make_plan, read_manifest, read_plan, read_shards
 from hashigo.bulk.reports import read_photos, read_report
 from hashigo.bulk.run import read_status, run_bulk
@@ -192,7 +193,7 @@ def test_folders_with_odd_names(album: Path, tmp_path: Path) -> None:
 
 
 def test_many_photos_of_one_name_are_planned_quickly(tmp_path: Path) -> None:
-    names = planning._Names()
+    names = Names()
     with names:
         found = [names.free("a.*.jpg", ".jpg")[0] for _ in range(3000)]
     assert len(set(found)) == 3000

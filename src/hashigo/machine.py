@@ -171,10 +171,10 @@ def limit_memory(megabytes: float) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (data + int(megabytes * 1e6), hard))
 
 
-def held_memory() -> float:
-    """The process's resident memory now, in MB; NaN where the system has no /proc."""
+def held_memory(unknown: float = math.nan) -> float:
+    """The process's resident memory now, in MB; `unknown` where the system has no /proc."""
     held = _of_status("VmRSS")
-    return math.nan if held is None else held
+    return unknown if held is None else held
 
 
 def _of_status(key: str) -> float | None:

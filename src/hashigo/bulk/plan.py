@@ -10,10 +10,6 @@ leaves all other shards as they were: they count as done.
 
 from __future__ import annotations
 
-import glob
-import json
-import os
-import sqlite3
 import tempfile
 import time
 import zlib
@@ -21,16 +17,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import blake2b
-from itertools import pairwise
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
-from hashigo.bulk.storage import Entry, Folder, Place, is_store, place_of
-from hashigo.data.tars import pictures_in
-from hashigo.errors import DataError, PictureError, RecipeError, StorageError, plural
-from hashigo.files import Others, locked, suffix_of
-from hashigo.image.formats import FORMATS, SUFFIXES, suffix_for_output
+from hashigo.bulk.inputs import Root, check_apart, roots_of
+from hashigo.bulk.lines import line_of, parsed
+from hashigo.bulk.naming import Names, target_of
+from hashigo.bulk.storage import Folder, Place, absolute, place_of
+from hashigo.errors import DataError, PictureError, StorageError, plural
+from hashigo.files import Others, locked
+from hashigo.image.formats import SUFFIXES
 
 STATE = ".hashigo"
 """The folder in OUT for plan, reports and attempts; hidden, so that no walk takes it for photos."""
@@ -38,10 +35,10 @@ STATE = ".hashigo"
 PHOTOS, MOST_PHOTOS, MOST_BYTES = 200, 400, 64_000_000
 """Photos per shard on average, and at most; bytes per shard."""
 
-KINDS = SUFFIXES | {".tar"}
-"""Endings of what is planned: photos, and tar files of them."""
-
 VERSION = 1
+
+AGAIN = "run 'hashigo bulk plan' again"
+"""What to do about a damaged plan."""
 
 Say = Callable[[str], object]
 
@@ -79,24 +76,6 @@ class Item:
         """The result's name with the model's word."""
         stem, _, ending = self.target.rpartition("*")
         return f"{stem}{word}{ending}"
-
-    def line(self) -> str:
-        """The item as a line of a manifest."""
-        values = asdict(self)
-        for name, usual in (("start", -1), ("tar", 0), ("note", "")):
-            if values[name] == usual:
-                del values[name]
-        return json.dumps(values) + "\n"
-
-    @classmethod
-    def of(cls, line: str) -> Item:
-        """The item of a line. Raises DataError."""
-        try:
-            return cls(**json.loads(line))
-        except (TypeError, ValueError) as error:
-            raise DataError(
-                f"expected a line of a manifest, got {line[:100]!r}; run 'hashigo bulk plan' again"
-            ) from error
 
 
 @dataclass(frozen=True)
@@ -150,8 +129,8 @@ def make_plan(
         StorageError: an input or `output` cannot be used now. BusyError: a run works on `output`.
     """
     out = place_of(absolute(output))
-    roots = [root for given in inputs for root in _roots(given)]
-    _check_apart(roots, out)
+    roots = [root for given in inputs for root in roots_of(given)]
+    check_apart(roots, out)
     with alone(out):
         return _make(roots, out, format, say, progress)
 
@@ -167,15 +146,15 @@ def alone(out: Place) -> AbstractContextManager[None]:
     return locked(out.root / STATE / "run.lock", busy)
 
 
-def _make(roots: Sequence[_Root], out: Place, format: str, say: Say, progress: Callable[[int], object]) -> Plan:
+def _make(roots: Sequence[Root], out: Place, format: str, say: Say, progress: Callable[[int], object]) -> Plan:
     others: Others = Counter()
     twice = len(roots) > 1 or any(root.only is not None for root in roots)  # then a photo may be found again
-    with _Manifests(out, roots) as manifests, _Names() as names:
+    with _Manifests(out, roots) as manifests, Names() as names:
         for number, root in enumerate(roots):
             for found in root.photos(others, out):
                 if twice and not names.take_source(f"{root.text}/{found.name}"):
                     continue
-                target, note = names.free(_target(found.relative, format), PurePosixPath(found.relative).suffix)
+                target, note = names.free(target_of(found.relative, format), PurePosixPath(found.relative).suffix)
                 manifests.add(Item(number, found.name, found.size, found.version, target, found.start, found.tar, note))
                 if manifests.photos % 1000 == 0:
                     progress(manifests.photos)
@@ -196,14 +175,12 @@ def read_plan(output: str) -> Plan:
     Raises:
         DataError: there is none, or one of another version. StorageError: `output` cannot be used now.
     """
-    out = place_of(absolute(output))
+    remedy = f"run 'hashigo bulk plan IN… -o {output}' first"
     try:
-        values = json.loads(out.read(f"{STATE}/plan.json"))
-        plan = Plan(**{**values, "inputs": tuple(values["inputs"])})
-    except (PictureError, ValueError, TypeError, KeyError) as error:
-        raise DataError(
-            f"{output}: expected a plan that this version of hashigo made, got none; run 'hashigo bulk plan IN… -o {output}' first"
-        ) from error
+        content = place_of(absolute(output)).read(f"{STATE}/plan.json")
+    except PictureError as error:
+        raise DataError(f"{output}: expected a plan, got none; {remedy}") from error
+    plan = parsed(Plan, content, remedy)
     if plan.version != VERSION:
         raise DataError(
             f"{output}: expected a plan of version {VERSION}, got {plan.version}; run 'hashigo bulk plan' again"
@@ -218,13 +195,7 @@ def read_shards(out: Place) -> Iterator[Shard]:
     except PictureError as error:
         raise DataError(f"{out.text}: expected a list of shards, got none; run 'hashigo bulk plan' again") from error
     with file:
-        for line in file:
-            try:
-                yield Shard(**json.loads(line))
-            except (TypeError, ValueError) as error:
-                raise DataError(
-                    f"{out.text}: expected a list of shards, got {line[:100]!r}; run 'hashigo bulk plan' again"
-                ) from error
+        yield from (parsed(Shard, line, AGAIN) for line in file)
 
 
 def read_manifest(out: Place, shard: Shard) -> list[Item]:
@@ -239,195 +210,7 @@ def read_manifest(out: Place, shard: Shard) -> list[Item]:
         raise StorageError(f"{out.text}: {error}; run 'hashigo bulk plan' again") from error
     if hash_of(content) != shard.digest:
         raise StorageError(f"{out.text}: the plan has changed since this run began; run 'hashigo bulk run' again")
-    return [Item.of(line) for line in content.decode().splitlines()]
-
-
-# --- inputs -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Found:
-    """A photo of an input. relative: its path in the mirrored tree."""
-
-    name: str
-    relative: str
-    size: int
-    version: str
-    start: int = -1
-    tar: int = 0
-
-
-@dataclass
-class _Root:
-    """An input: a folder or an address, or single names below it."""
-
-    text: str
-    only: Sequence[str] | None = None
-    problems: list[str] = field(default_factory=list)
-
-    def photos(self, others: Others, out: Place) -> Iterator[_Found]:
-        """Its photos, by name; nothing that is in `out`."""
-        place = place_of(self.text)
-        within = _within(out.text, self.text)
-        entries = place.entries(KINDS, others) if self.only is None else self._single(place, others)
-        for entry in entries:
-            if within and entry.name.startswith(within):
-                continue
-            if suffix_of(entry.name) == ".tar" and entry.size >= 0:
-                yield from self._of_tar(place, entry)
-            else:
-                yield _Found(entry.name, entry.name, entry.size, entry.version)
-
-    def _single(self, place: Place, others: Others) -> Iterator[Entry]:
-        for name in self.only or ():
-            if isinstance(place, Folder) and os.path.isdir(place.full(name)):  # noqa: PTH112 (of a pattern)
-                for entry in Folder(Path(place.full(name))).entries(KINDS, others):
-                    yield replace(entry, name=f"{name}/{entry.name}")
-            else:
-                yield place.entry(name) or Entry(name, -1, "")
-
-    def _of_tar(self, place: Place, entry: Entry) -> Iterator[_Found]:
-        folder, length = entry.name[: -len(".tar")], len(entry.name)
-        try:
-            with place.open(entry.name) as stream:
-                for member in pictures_in(stream, place.full(entry.name), links=True):
-                    name = member.name.removeprefix("./").replace("\0", "␀")
-                    if not member.isreg() or member.issparse() or "\0" in member.name:  # it will be listed as failed
-                        self.problems.append(
-                            f"{place.full(entry.name)}!{name}: a link or a sparse file in a tar file cannot be read; unpack it"
-                        )
-                        yield _Found(f"{entry.name}!{name}", f"{folder}/{name}", -1, entry.version)
-                        continue
-                    version = f"{entry.version}@{member.offset_data}"
-                    yield _Found(
-                        f"{entry.name}!{name}", f"{folder}/{name}", member.size, version, member.offset_data, length
-                    )
-        except (DataError, PictureError) as error:
-            self.problems.append(str(error))
-            yield _Found(entry.name, entry.name, -1, entry.version)  # it will be listed as failed
-
-
-def _roots(given: str) -> Iterator[_Root]:
-    """What an input stands for.
-
-    Raises:
-        PictureError: there is nothing.
-    """
-    text = absolute(given)
-    if is_store(text):
-        folder, _, name = text.rpartition("/")
-        if suffix_of(name) in KINDS and folder.count("/") > 1:
-            yield _Root(folder, [name])
-        else:
-            yield _Root(text.rstrip("/"))
-    elif os.path.isdir(text):  # noqa: PTH112 (Path.is_dir raises for a name that is too long)
-        yield _Root(text)
-    elif os.path.lexists(text):
-        yield _Root(str(Path(text).parent), [Path(text).name])
-    elif glob.has_magic(given):
-        yield from _pattern(given)
-    else:
-        raise PictureError(
-            f"{given}: expected a folder, a pattern, a photo, a tar file or an address such as s3://bucket/folder, but nothing is there"
-        )
-
-
-def _pattern(given: str) -> Iterator[_Root]:
-    parts = Path(given).expanduser().parts
-    fixed = next(number for number, part in enumerate(parts) if glob.has_magic(part))
-    parent = absolute(str(Path(*parts[:fixed])))
-    matches = sorted(glob.glob(str(Path(*parts[fixed:])), root_dir=parent, recursive=True))  # noqa: PTH207 (Path.glob matches hidden files)
-    names = [
-        Path(match).as_posix()
-        for match in matches
-        if suffix_of(match) in KINDS or os.path.isdir(os.path.join(parent, match))  # noqa: PTH112, PTH118
-    ]
-    if not names:
-        raise PictureError(f"{given}: expected a pattern that matches photos, folders or tar files; it matches none")
-    yield _Root(parent, names)
-
-
-def absolute(text: str) -> str:
-    """A path without its dots and relative parts; an address as it is."""
-    return text if is_store(text) else os.path.abspath(os.path.expanduser(text))  # noqa: PTH100, PTH111 (links stay as they are)
-
-
-def _within(inner: str, outer: str) -> str:
-    """The name of `inner` below `outer`, with "/" at its end; "" if it is not there."""
-    if is_store(inner) != is_store(outer):
-        return ""
-    if not is_store(inner):
-        inner, outer = os.path.realpath(inner), os.path.realpath(outer)
-    outer = outer.rstrip("/") + "/"
-    return f"{inner.rstrip('/')}/".removeprefix(outer) if inner.startswith(outer) else ""
-
-
-def _check_apart(roots: Sequence[_Root], out: Place) -> None:
-    for root in roots:
-        if root.text == out.text or _within(root.text, out.text):
-            raise RecipeError(
-                f"-o {out.text}: expected a folder other than the photos' own, got one that contains {root.text}"
-            )
-    texts = sorted((_real(root.text), root.text) for root in roots if root.only is None)
-    for (outer, shown), (inner, other) in pairwise(texts):  # sorted, an outer folder comes right before those in it
-        if inner.startswith(outer):
-            raise RecipeError(f"expected inputs that lie apart, got {shown} and {other}; give the outer one only")
-
-
-def _real(text: str) -> str:
-    return (text if is_store(text) else os.path.realpath(text)).rstrip("/") + "/"
-
-
-# --- names ------------------------------------------------------------------------------------------
-
-
-def _target(relative: str, format: str) -> str:
-    path = PurePosixPath(
-        relative if PurePosixPath(relative).name else "folder"
-    )  # "." is an input that cannot be listed
-    ending = FORMATS[format][0] if format else suffix_for_output(path.suffix)
-    return str(path.with_name(f"{path.stem}.*{ending}"))
-
-
-class _Names:
-    """The results' names so far, in a temporary database on disk. A name that is taken gets its photo's own ending: `x.png` becomes `x.png.color.png`."""
-
-    def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="hashigo-")
-        self._base = sqlite3.connect(Path(self._folder.name) / "names.sqlite", isolation_level=None)
-        self._base.executescript(
-            "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-65536; "
-            "CREATE TABLE names (name TEXT PRIMARY KEY, next INTEGER) WITHOUT ROWID; CREATE TABLE sources (name TEXT PRIMARY KEY) WITHOUT ROWID; BEGIN"
-        )
-
-    def __enter__(self) -> _Names:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._base.close()
-        self._folder.cleanup()
-
-    def take_source(self, name: str) -> bool:
-        """Whether a photo is found for the first time."""
-        return self._base.execute("INSERT OR IGNORE INTO sources VALUES (?)", (_text(name),)).rowcount == 1
-
-    def free(self, target: str, own: str) -> tuple[str, str]:
-        """A free name like `target`, and a note if that is another one."""
-        if self._take(target):
-            return target, ""
-        stem, _, ending = target.rpartition(".*")
-        (number,) = self._base.execute("SELECT next FROM names WHERE name = ?", (_text(target),)).fetchone()
-        while not self._take(name := f"{stem}{own}{'' if number == 1 else f'-{number}'}.*{ending}"):
-            number += 1
-        self._base.execute("UPDATE names SET next = ? WHERE name = ?", (number + 1, _text(target)))
-        return name, f"{target} is the result of another photo, so this one becomes {PurePosixPath(name).name}"
-
-    def _take(self, name: str) -> bool:
-        return self._base.execute("INSERT OR IGNORE INTO names VALUES (?, 1)", (_text(name),)).rowcount == 1
-
-
-def _text(name: str) -> str:
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return [parsed(Item, line, AGAIN) for line in content.splitlines()]
 
 
 # --- shards -----------------------------------------------------------------------------------------
@@ -436,7 +219,7 @@ def _text(name: str) -> str:
 class _Manifests:
     """Writes manifests, some at a time in threads, because a store takes its time for each."""
 
-    def __init__(self, out: Place, roots: Sequence[_Root]) -> None:
+    def __init__(self, out: Place, roots: Sequence[Root]) -> None:
         self._out, self._roots = out, roots
         self._pool = ThreadPoolExecutor(16, thread_name_prefix="hashigo-plan")
         self._writing: list[Future[None]] = []
@@ -462,7 +245,7 @@ class _Manifests:
             self._end()
         if not self._lines:
             self._first = f"{self._roots[item.input].text}/{item.name}"
-        self._lines.append(item.line())
+        self._lines.append(line_of(item, short=True) + "\n")
         self._shard_bytes += max(0, item.size)
         self.photos += 1
         self.bytes += max(0, item.size)
@@ -477,7 +260,7 @@ class _Manifests:
             self._shard_bytes,
             hash_of(content),
         )
-        self._index.write(json.dumps(asdict(shard)).encode() + b"\n")
+        self._index.write(line_of(shard).encode() + b"\n")
         self._writing = [future for future in self._writing if not future.done() or future.result()]
         while len(self._writing) >= 64:
             self._writing.pop(0).result()
@@ -494,7 +277,7 @@ class _Manifests:
         self._index.seek(0)
         self._out.write(f"{STATE}/shards.jsonl", self._index.read())
         plan = Plan(inputs, self.photos, self.bytes, self.shards, left_out, format, time.time())
-        self._out.write(f"{STATE}/plan.json", json.dumps(asdict(plan), indent=1).encode())
+        self._out.write(f"{STATE}/plan.json", line_of(plan).encode())
         return plan
 
 

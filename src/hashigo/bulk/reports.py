@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
+from hashigo.bulk.lines import line_of, parsed
 from hashigo.bulk.plan import STATE
 from hashigo.bulk.storage import Place
 from hashigo.errors import DataError, PictureError
@@ -73,17 +73,8 @@ def report_of(shard: str, key: str, photos: Sequence[PhotoReport], made: int, se
 
 def write_report(out: Place, report: ShardReport, photos: Sequence[PhotoReport]) -> None:
     """Writes a report. Raises StorageError."""
-    lines = [json.dumps(asdict(report)), *(_line(photo) for photo in photos)]
+    lines = [line_of(report), *(line_of(photo, short=True) for photo in photos)]
     out.write(_name(report.shard), ("\n".join(lines) + "\n").encode())
-
-
-def photo_report(values: Mapping[str, Any]) -> PhotoReport:
-    """A report from plain values."""
-    return PhotoReport(**{**values, "notes": tuple(values.get("notes", ()))})
-
-
-def _line(photo: PhotoReport) -> str:
-    return json.dumps({key: value for key, value in asdict(photo).items() if value})
 
 
 def _name(shard: str) -> str:
@@ -94,19 +85,15 @@ def read_report(out: Place, shard: str) -> ShardReport | None:
     """A shard's report; None if there is none. Raises StorageError."""
     try:
         line = out.read(_name(shard), 0, FIRST_LINE).partition(b"\n")[0]
-        return ShardReport(**json.loads(line))
-    except (PictureError, ValueError, TypeError):
+        return parsed(ShardReport, line, "")
+    except (PictureError, DataError):
         return None
 
 
 def read_photos(out: Place, shard: str) -> Iterator[PhotoReport]:
     """The reports of a shard's photos; none if there is no report. Raises StorageError, and DataError for a damaged report."""
     try:
-        lines = out.read(_name(shard)).decode().splitlines()[1:]
+        lines = out.read(_name(shard)).splitlines()[1:]
     except PictureError:
         return
-    for line in lines:
-        try:
-            yield photo_report(json.loads(line))
-        except (TypeError, ValueError) as error:
-            raise DataError(f"{out.text}: expected a report of shard {shard}, got {line[:100]!r}; delete it") from error
+    yield from (parsed(PhotoReport, line, f"delete {out.full(_name(shard))}") for line in lines)

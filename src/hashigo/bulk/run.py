@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from hashigo.bulk.plan import STATE, Shard, absolute, alone, read_plan, read_shards
+from hashigo.bulk.lines import line_of, parsed
+from hashigo.bulk.plan import STATE, Shard, alone, read_plan, read_shards
 from hashigo.bulk.reports import ShardReport, read_photos, read_report
 from hashigo.bulk.settings import BulkSettings
-from hashigo.bulk.storage import Folder, Place, is_store, place_of
+from hashigo.bulk.storage import Folder, Place, absolute, is_store, place_of
 from hashigo.errors import DataError, HashigoError, ModelError, PictureError, StorageError, plural
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Totals:
         shards: Shards with reports.
         lost: Why shards could not be done.
         seconds: Duration of this run.
+        treated: Photos of the shards that this run has done.
     """
 
     photos: int
@@ -94,7 +96,7 @@ def run_bulk(
     plan = read_plan(output)
     options = options_key(settings)
     with alone(out):
-        out.write(f"{STATE}/run.json", settings.line().encode())
+        out.write(f"{STATE}/run.json", line_of(settings).encode())
         totals, start = Totals(plan.photos), time.perf_counter()
         noted = 0.0
 
@@ -184,11 +186,12 @@ def read_settings(output: str) -> BulkSettings:
         DataError: there was none.
     """
     try:
-        return BulkSettings.of(place_of(output).read(f"{STATE}/run.json").decode())
+        content = place_of(absolute(output)).read(f"{STATE}/run.json")
     except PictureError as error:
         raise DataError(
             f"{output}: expected an earlier bulk run, got none; use 'hashigo bulk run -o {output}'"
         ) from error
+    return parsed(BulkSettings, content, f"use 'hashigo bulk run -o {output}'")
 
 
 @dataclass(frozen=True)
@@ -211,7 +214,7 @@ def read_status(output: str) -> Status:
     Raises:
         DataError: there is no plan. StorageError.
     """
-    out, plan = place_of(output), read_plan(output)
+    out, plan = place_of(absolute(output)), read_plan(output)
     totals = Totals(plan.photos)
     for shard in read_shards(out):
         report = read_report(out, shard.id)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
 
-from hashigo.errors import DataError, RecipeError
+from hashigo.errors import RecipeError
 
 ModelEngine = Literal["auto", "openvino", "torch"]
 
@@ -57,20 +56,6 @@ class BulkSettings:
         for name in ("photo_seconds", "photo_mb", "max_megapixels"):
             if not getattr(self, name) > 0:
                 raise RecipeError(f"{name}: expected a number above 0, got {getattr(self, name)}")
-
-    def line(self) -> str:
-        """The settings as JSON."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def of(cls, text: str) -> BulkSettings:
-        """The settings of a JSON text. Raises DataError."""
-        try:
-            return cls(**json.loads(text))
-        except (TypeError, ValueError) as error:
-            raise DataError(
-                f"expected the settings of a bulk run, got {text[:100]!r}; run 'hashigo bulk run' again"
-            ) from error
 
 
 def key_of(settings: BulkSettings, described: str) -> str:

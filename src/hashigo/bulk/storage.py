@@ -103,9 +103,6 @@ class Place(Protocol):
         listed is an entry of size -1. Raises StorageError.
         """
 
-    def names(self, folder: str) -> Iterator[str]:
-        """Names of the files directly in a sub-folder, hidden ones too, in any order; none if there is no such folder. Raises StorageError."""
-
     def open(self, name: str) -> BinaryIO:
         """A seekable stream of a file. Raises as `read` does."""
 
@@ -113,6 +110,11 @@ class Place(Protocol):
 def is_store(text: str | os.PathLike[str]) -> bool:
     """Whether this is the address of an object store."""
     return os.fspath(text).startswith(SCHEMES)
+
+
+def absolute(text: str) -> str:
+    """A path without its dots and relative parts; an address as it is."""
+    return text if is_store(text) else os.path.abspath(os.path.expanduser(text))  # noqa: PTH100, PTH111 (links stay as they are)
 
 
 @lru_cache(maxsize=64)
@@ -212,12 +214,6 @@ class Folder:
             else:
                 regular = stat.S_ISREG(status.st_mode)
                 yield Entry(name, status.st_size if regular else 0, str(status.st_mtime_ns))
-
-    def names(self, folder: str) -> Iterator[str]:
-        """See `Place`."""
-        with self._writing(folder), contextlib.suppress(FileNotFoundError), os.scandir(self.root / folder) as entries:
-            for entry in entries:
-                yield entry.name
 
 
 class Store:
@@ -329,7 +325,7 @@ class Store:
 
     def entries(self, suffixes: frozenset[str] | None, others: Others) -> Iterator[Entry]:
         """See `Place`."""
-        for meta in self._listed(""):
+        for meta in self._listed():
             name = meta["path"].removeprefix(self._prefix)
             if any(is_clutter(part) for part in name.split("/")):
                 continue
@@ -339,21 +335,11 @@ class Store:
             else:
                 others[suffix] += 1
 
-    def names(self, folder: str) -> Iterator[str]:
-        """See `Place`."""
-        start = f"{self._prefix}{folder}/"
-        for meta in self._listed(f"{folder}/"):
-            name = meta["path"].removeprefix(start)
-            if "/" not in name:
-                yield name
-
-    def _listed(self, folder: str) -> Iterator[Any]:
+    def _listed(self) -> Iterator[Any]:
         import obstore
 
-        pages = iter(
-            self._call(folder, lambda: obstore.list(self._store, self._prefix + folder or None, chunk_size=PAGE))
-        )
-        while page := self._call(folder, lambda: next(pages, None)):
+        pages = iter(self._call("", lambda: obstore.list(self._store, self._prefix or None, chunk_size=PAGE)))
+        while page := self._call("", lambda: next(pages, None)):
             yield from page
 
 

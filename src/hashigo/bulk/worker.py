@@ -18,8 +18,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import IO, Any
 
+from hashigo.bulk.lines import made
 from hashigo.bulk.plan import STATE, Item, Shard, read_manifest, read_plan
-from hashigo.bulk.reports import PhotoReport, ShardReport, photo_report
+from hashigo.bulk.reports import PhotoReport, ShardReport
 from hashigo.bulk.settings import BulkSettings
 from hashigo.bulk.storage import Folder, is_store, place_of
 from hashigo.errors import HashigoError, ModelError, StorageError
@@ -62,18 +63,18 @@ def main() -> None:
         from hashigo.image.messages import quieten
 
         quieten()
-        chosen = BulkSettings.of(settings)
+        chosen = made(BulkSettings, settings)
         shards = Shards(output, chosen, threads=1)
     except (HashigoError, OSError) as error:
         tell(refused=f"{error}")
         return
-    tell(ready=_held())
+    tell(ready=held_memory(0.0))
     limit_memory(chosen.photo_mb)
     questions: queue.Queue[bytes] = queue.Queue()
     threading.Thread(target=_read_questions, args=(questions,), daemon=True).start()
     while True:
         answer = _answer(shards, json.loads(questions.get()), lambda: tell(alive=True))
-        tell(**answer, memory=_held())
+        tell(**answer, memory=held_memory(0.0))
 
 
 def _read_questions(questions: queue.Queue[bytes]) -> None:
@@ -86,19 +87,14 @@ def _read_questions(questions: queue.Queue[bytes]) -> None:
 def _answer(shards: Any, question: Mapping[str, Any], alive: Callable[[], object]) -> dict[str, object]:
     try:
         if "photo" in question:
-            return {"outcome": asdict(shards.process_one(Item.of(question["photo"])))}
-        known = {int(number): photo_report(values) for number, values in question["known"].items()}
-        report = shards.process(Shard(**question["shard"]), known=known, alone=question["alone"], alive=alive)
+            return {"outcome": asdict(shards.process_one(made(Item, question["photo"])))}
+        known = {int(number): made(PhotoReport, values) for number, values in question["known"].items()}
+        report = shards.process(made(Shard, question["shard"]), known=known, alone=question["alone"], alive=alive)
         return {"report": asdict(report)}
     except StorageError as error:
         return {"storage": str(error)}
     except Exception as error:  # one odd photo must not take the others' worker away
         return {"problem": f"{type(error).__name__}: {error}"}
-
-
-def _held() -> float:
-    held = held_memory()
-    return held if held == held else 0.0
 
 
 # --- the one that watches it ------------------------------------------------------------------------
@@ -156,7 +152,7 @@ class Worker:
     def _report(self, shard: Shard, known: Mapping[int, object], *, alone: bool) -> ShardReport:
         numbered = {str(number): photo for number, photo in known.items()}
         answer = self._ask({"shard": asdict(shard), "known": numbered, "alone": alone})
-        return ShardReport(**answer["report"])
+        return made(ShardReport, answer["report"])
 
     def _careful(self, shard: Shard) -> ShardReport:
         """Tries each photo alone, and lists those that end the process."""
@@ -172,7 +168,7 @@ class Worker:
             if before[number] is not None:
                 continue
             try:
-                outcome = self._ask({"photo": item.line()})["outcome"]
+                outcome = self._ask({"photo": asdict(item)})["outcome"]
             except _Ended as ended:
                 source = source_of(plan, item)
                 error = f"{source}: {ended}; the file may be damaged, or too large for this computer"
@@ -269,7 +265,7 @@ class Worker:
         self._process, self._lines = process, queue.Queue()
         threading.Thread(target=_read_lines, args=(process.stdout, self._lines), daemon=True).start()
         with contextlib.suppress(OSError):
-            _input(process).write(json.dumps([self.output, self.settings.line()]).encode() + b"\n")
+            _input(process).write(json.dumps([self.output, asdict(self.settings)]).encode() + b"\n")
             _input(process).flush()
         return process
 

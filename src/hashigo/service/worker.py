@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hashigo.errors import HashigoError, ModelError, PictureError
-from hashigo.machine import limit_memory
+from hashigo.machine import held_memory, limit_memory
 from hashigo.service.job import Answer, Job
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def work(connection: Connection, models: Mapping[str, str | Path], max_pixels: i
         except HashigoError as error:
             Answer(500, detail=str(error)).send(connection)
             return
-        Answer(memory_mb=_held()).send(connection)
+        Answer(memory_mb=held_memory(0.0)).send(connection)
         if not connection.poll():
             _warm_up(loaded)
         limit_memory(memory_mb)
@@ -69,13 +69,6 @@ def _warm_up(models: Mapping[str, Model]) -> None:
         encode(model.apply(photo_of(np.zeros((256, 256), np.uint8))), "JPEG")
 
 
-def _held() -> float:
-    from hashigo.machine import held_memory
-
-    held = held_memory()
-    return held if held == held else 0.0
-
-
 def _answer(job: Job, models: Mapping[str, Model], max_pixels: int) -> Answer:
     try:
         answer = _process(job, models[job.model], max_pixels)
@@ -90,7 +83,7 @@ def _answer(job: Job, models: Mapping[str, Model], max_pixels: int) -> Answer:
         answer = Answer(422, detail=str(error))
     except Exception as error:  # one odd photo must not take the others' worker away
         answer = Answer(500, detail=f"the photo could not be processed ({type(error).__name__}: {error})")
-    return replace(answer, memory_mb=_held())
+    return replace(answer, memory_mb=held_memory(0.0))
 
 
 class _Refused(Exception):

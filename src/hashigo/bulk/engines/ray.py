@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from hashigo.bulk.engines.base import Lost
+from hashigo.bulk.lines import made
 from hashigo.bulk.plan import Shard
 from hashigo.bulk.reports import ShardReport
 from hashigo.bulk.settings import BulkSettings
@@ -35,7 +36,7 @@ WAIT_SECONDS = 1.0
 class RayWorker:
     """A worker as an actor; what it returns are plain values."""
 
-    def __init__(self, output: str, settings: str) -> None:
+    def __init__(self, output: str, settings: dict[str, Any]) -> None:
         self._of = output, settings
         self._worker: Worker | None = None
 
@@ -48,9 +49,9 @@ class RayWorker:
         from hashigo.bulk.worker import Worker
 
         if self._worker is None:
-            self._worker = Worker(self._of[0], BulkSettings.of(self._of[1]))
+            self._worker = Worker(self._of[0], made(BulkSettings, self._of[1]))
         try:
-            return {"report": asdict(self._worker.process(Shard(**shard)))}
+            return {"report": asdict(self._worker.process(made(Shard, shard)))}
         except HashigoError as error:
             return {"lost": str(error), "fatal": isinstance(error, ModelError)}
         except Exception as error:  # one odd shard never stops the rest
@@ -99,7 +100,7 @@ class RayEngine:
         in_vain = 0
 
         def start() -> None:
-            actor = make.remote(output, settings.line())
+            actor = make.remote(output, asdict(settings))
             starting[actor.ready.remote()] = actor
 
         def give(actor: Any) -> None:
@@ -174,5 +175,5 @@ class _Todo:
 
 def _result(answer: dict[str, Any], shard: Shard) -> ShardReport | Lost:
     if "report" in answer:
-        return ShardReport(**answer["report"])
+        return made(ShardReport, answer["report"])
     return Lost(shard, answer["lost"], answer["fatal"])
