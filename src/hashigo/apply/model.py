@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import overload
+from typing import Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -438,7 +438,7 @@ def load(
     threads: int = 0,
     vivid: float | None = None,
     whole: bool = False,
-    restore: bool | str | Path | ModelFolder = False,
+    restore: str | Path | ModelFolder | Literal[False] = False,
 ) -> Model:
     """A model by name ("colorizer"), or from the folder of a model or training run, ready to be called on pictures.
 
@@ -450,10 +450,10 @@ def load(
         threads: most CPU threads of the engine and for finishing a photo; 0 takes all.
         vivid: from 0 (muted) to 1 (saturated), for models with this option; None takes the model's own.
         whole: see all of a photo as one picture. Otherwise, of a page with photos each is coloured by itself, and paper stays grey.
-        restore: undo the damage of old photos first, with the bundled restorer or the model named.
+        restore: a model that photos go through first, such as one that undoes the damage of old photos.
 
     Raises:
-        ModelError: no such model. RecipeError: no such precision. MissingExtraError: the engine's packages are missing.
+        ModelError: no such model. RecipeError: no such precision, or `restore` enlarges photos. MissingExtraError: the engine's packages are missing.
     """
     check_precision(precision)
     folder = name_or_path if isinstance(name_or_path, ModelFolder) else open_model(name_or_path)
@@ -465,11 +465,11 @@ def load(
     made = makers[choose_engine(engine, folder.onnx.is_file())]()
     if isinstance(made, OpenVinoEngine):
         _check_channels(made, folder)
-    first = (
-        load("restorer" if restore is True else restore, engine=engine, precision=precision, threads=threads)
-        if restore
-        else None
-    )
+    first = load(restore, engine=engine, precision=precision, threads=threads) if restore else None
+    if first is not None and first.task.result_scale != 1:
+        raise RecipeError(
+            f"restore: expected a model whose results are as large as the photo, got one that enlarges them ({first.task.name})"
+        )
     return Model(folder, made, size, vivid, threads, whole, first)
 
 

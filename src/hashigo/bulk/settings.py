@@ -21,7 +21,7 @@ class BulkSettings:
         vivid: 0 to 1, or None for the model's own.
         size: Short side that the network sees; 0 takes the model's.
         whole: See all of a photo as one picture.
-        restore: Undo the damage of old photos first.
+        restore: A model that photos go through first; "" for none.
         only_grey: Leave photos alone that are in colour.
         pages: Whether further pages and frames are treated as well.
         quality: Of JPEG, WebP and AVIF, 1 to 100.
@@ -38,7 +38,7 @@ class BulkSettings:
     vivid: float | None = None
     size: int = 0
     whole: bool = False
-    restore: bool = False
+    restore: str = ""
     only_grey: bool = False
     pages: Literal["first", "all"] = "first"
     quality: int = 92

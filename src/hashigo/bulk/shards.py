@@ -48,7 +48,7 @@ def options_key(settings: BulkSettings) -> str:
     folder = open_model(settings.model)
     task = folder.task if settings.vivid is None else vivid_task(folder.task, settings.vivid)
     call = Call(task, settings.size or folder.size, whole=settings.whole)
-    first = open_model("restorer") if settings.restore else None
+    first = open_model(settings.restore) if settings.restore else None
     return key_of(settings, options_of(folder, call, settings.quality, settings.pages, first=first))
 
 
@@ -69,7 +69,7 @@ class Shards:
         self.options = options_key(settings)
         self.model = load(
             settings.model, engine=settings.backend, size=settings.size, vivid=settings.vivid, whole=settings.whole, threads=threads,
-            restore=settings.restore,
+            restore=settings.restore or False,
         )  # fmt: skip
         self.word = settings.suffix or self.model.task.suffix
 

@@ -4,23 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hashigo.cli.arguments import (
-    above_zero,
-    add_engine,
-    add_model,
-    add_size,
-    add_vivid,
-    hint,
-    name_part,
-    picture_format,
-    whole_number,
-)
+from hashigo.cli import films
+from hashigo.cli.arguments import add_engine, add_model, add_treatment, hint, picture_format
 from hashigo.cli.commands import parse_words
 from hashigo.cli.console import progress, say, show
 from hashigo.errors import ModelError, PictureError, RecipeError
@@ -29,10 +19,8 @@ if TYPE_CHECKING:
     from hashigo.apply.jobs import Options, Outcome
     from hashigo.apply.model import Model
     from hashigo.apply.planning import Job
-    from hashigo.apply.record import Records
     from hashigo.models.folder import ModelFolder
     from hashigo.tasks import Task
-    from hashigo.tasks.hints import Hint, TimedHint
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,40 +50,18 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also write album.html, with every photo before and after, and every failure",
     )
-    add_vivid(parser)
     parser.add_argument(
         "--hint", type=hint, action="append", default=[], metavar="X,Y,#RRGGBB",
         help="the colour at x pixels from the left and y from the top; similar areas nearby follow; repeatable; for a single photo, or with @SECONDS at its "
         "end for that frame of a single film and the rest of its scene",
     )  # fmt: skip
     parser.add_argument(
-        "--whole", action="store_true", help="colour all of a photo as one picture, also borders, pages around photos and empty sheets"
-    )  # fmt: skip
-    parser.add_argument(
         "--frames", action="store_true", help="take the photos for the frames of a film, in the order of their names, and keep their colours steady"
     )  # fmt: skip
-    parser.add_argument("--only-grey", action="store_true", help="skip photos that already have colour")
-    parser.add_argument(
-        "--pages", choices=["first", "all"], default="first", help="which pages or frames of a file to process"
-    )
     parser.add_argument(
         "--format", type=picture_format, metavar="EXT", help="write all results in this format, for instance png; by default each photo's own, or JPEG or PNG where that is not possible (GIF, HEIC, …)"
     )  # fmt: skip
-    parser.add_argument(
-        "--suffix", type=name_part, metavar="WORD", help="name results photo.WORD.jpg; by default the model's own word, such as color"
-    )  # fmt: skip
-    parser.add_argument(
-        "--keep-date", action=argparse.BooleanOptionalAction, default=True, help="give each result the date of its photo"
-    )  # fmt: skip
-    parser.add_argument(
-        "--quality", type=whole_number(1, 100), default=92, metavar="Q", help="quality of JPEG, WebP and AVIF files, 1 to 100"
-    )  # fmt: skip
-    add_size(
-        parser, "the network works on a copy reduced to this short side, in pixels (the result keeps the photo's size)"
-    )
-    parser.add_argument(
-        "--max-megapixels", type=above_zero, default=178, metavar="MP", help="refuse photos of more than MP megapixels"
-    )
+    add_treatment(parser)
     add_engine(parser)
 
 
@@ -115,25 +81,25 @@ def run(args: argparse.Namespace) -> int:
     from hashigo.models.folder import open_model
 
     folder, records = open_model(args.model), Records()
-    films, photos = _films(args.inputs)
+    given, photos = films.films_in(args.inputs)
     others: Counter[str] = Counter()
     suffix = args.suffix or folder.task.suffix
     jobs = (
-        plan(photos, _photos_output(args, films), suffix, others, format=args.format or "", records=records)
+        plan(photos, films.photos_output(args, given), suffix, others, format=args.format or "", records=records)
         if photos
         else []
     )
-    film_jobs = _plan_films(films, args, suffix, records)
+    film_jobs = films.plan_jobs(given, args, suffix, records)
     if args.dry_run:
         return _show([*jobs, *film_jobs], others)
-    hints, timed = _hints(args.hint, jobs, film_jobs)
+    hints, timed = films.sorted_hints(args.hint, jobs, film_jobs)
     model = _load(args, folder)
     tally, outcomes = Tally(), []
     try:
         if jobs:
             with progress("photos", len(jobs)) as bar:
                 run_all = (
-                    _frames(model, jobs, args, records)
+                    films.run_frames(model, jobs, _options(args), records, args.hint)
                     if args.frames
                     else run_jobs(model, jobs, _options(args), hints=hints, records=records)
                 )
@@ -144,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
                         bar.line(line)
                     bar.step(note=outcome.job.source.name)
         for job in film_jobs:
-            outcome = _film(model, job, args, records, timed)
+            outcome = films.run_film(model, job, _options(args), records, timed)
             tally.add(outcome)
             outcomes.append(outcome)
             for line in _lines(outcome):
@@ -154,111 +120,13 @@ def run(args: argparse.Namespace) -> int:
             say(
                 f"up-to-date results are recognized by date only, because the record of results cannot be used: {records.problem}"
             )
-        say(f"{tally.summary()}{_left_out(others)}; {_where(args, outcomes)}")
-        failures = failures_path(args.inputs, [*jobs, *film_jobs], _failures_output(args, film_jobs))
+        say(f"{tally.summary()}{films.left_out(others)}; {_where(args, outcomes)}")
+        failures = failures_path(args.inputs, [*jobs, *film_jobs], films.failures_output(args, film_jobs))
         _list_failures(outcomes, failures)
     if args.page:
         shown = [outcome for outcome in outcomes if outcome.job in jobs]
         _write_sheet(args, folder.task, shown, failures.parent)
     return 1 if tally.failed else 0
-
-
-def _films(inputs: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """The inputs that are films, and the others."""
-    from hashigo.video.jobs import is_film
-
-    films = [Path(given) for given in inputs if is_film(given)]
-    return films, [given for given in inputs if not is_film(given)]
-
-
-def _photos_output(args: argparse.Namespace, films: Sequence[Path]) -> str | None:
-    if films and args.output is not None and Path(args.output).suffix and not Path(args.output).is_dir():
-        raise RecipeError(f"expected a folder with -o for photos and films together, got {args.output}")
-    output: str | None = args.output
-    return output
-
-
-def _failures_output(args: argparse.Namespace, films: Sequence[Job]) -> str | None:
-    """Where failures are listed: beside the result of a single film."""
-    if len(films) == 1 and args.output is not None and films[0].target == Path(args.output):
-        return str(films[0].target.parent)
-    output: str | None = args.output
-    return output
-
-
-def _plan_films(films: Sequence[Path], args: argparse.Namespace, suffix: str, records: Records) -> list[Job]:
-    """The films' jobs.
-
-    Raises:
-        RecipeError: see `plan_films`; a result exists and must not; or films are to be restored.
-    """
-    from hashigo.video.jobs import plan_films
-
-    jobs = plan_films(films, args.inputs, args.output, suffix, records)
-    there = [job.target for job in jobs if job.target.exists()] if args.existing == "error" else []
-    if there:
-        raise RecipeError(f"{there[0]} already exists ({len(there)} in all); use --existing newer, skip or overwrite")
-    if jobs and getattr(args, "restore", False):
-        raise RecipeError("--restore: expected photos, got a film; films cannot be restored")
-    ignored = [f"--{name}" for name in ("format", "page") if getattr(args, name)] if jobs else []
-    if ignored:
-        say(f"{', '.join(ignored)}: of no effect for films")
-    return jobs
-
-
-def _hints(
-    given: Sequence[Hint | TimedHint], jobs: Sequence[Job], films: Sequence[Job]
-) -> tuple[list[Hint], list[TimedHint]]:
-    """Hints for a photo, and for a film.
-
-    Raises:
-        RecipeError: a hint for the one where there is only the other, or for one of several films.
-    """
-    from hashigo.tasks.hints import Hint, TimedHint
-
-    plain = [hint for hint in given if isinstance(hint, Hint)]
-    timed = [hint for hint in given if isinstance(hint, TimedHint)]
-    if timed and len(films) != 1:
-        raise RecipeError(f"--hint with @SECONDS: expected one film, got {len(films)}; colorize them one at a time")
-    if plain and films and not jobs:
-        raise RecipeError('--hint: expected a time for a film, such as "120,80,#c03020@12.5", got none')
-    return plain, timed
-
-
-def _film(model: Model, job: Job, args: argparse.Namespace, records: Records, hints: Sequence[TimedHint]) -> Outcome:
-    from hashigo.errors import PictureError
-    from hashigo.video.film import probe
-    from hashigo.video.jobs import run_film
-
-    try:
-        frames = probe(job.source).frames
-    except PictureError:
-        frames = 0  # running it says why
-    with progress(job.source.name, frames) as bar:
-        start, before = time.monotonic(), 0
-
-        def count(done: int) -> None:
-            nonlocal before
-            bar.step(done - before, f"{done / max(1e-9, time.monotonic() - start):.1f} frames/s" if before else "")
-            before = done
-
-        return run_film(model, job, _options(args), records, hints, count)
-
-
-def _frames(model: Model, jobs: Sequence[Job], args: argparse.Namespace, records: Records) -> Iterator[Outcome]:
-    from hashigo.video.jobs import run_frames
-
-    if args.hint:
-        raise RecipeError("--frames: expected no hints, which are for a single photo or film; got some")
-    return run_frames(model, jobs, _options(args), records)
-
-
-def _left_out(others: Counter[str]) -> str:
-    from hashigo.apply.planning import left_out
-    from hashigo.video.film import SUFFIXES
-
-    films = others.keys() & SUFFIXES
-    return f"{left_out(others)}{' (name films one by one to colorize them)' if films else ''}"
 
 
 def _write_sheet(args: argparse.Namespace, task: Task, outcomes: Sequence[Outcome], folder: Path) -> None:
@@ -281,7 +149,7 @@ def _same_command(args: argparse.Namespace) -> list[str]:
     words += [] if args.vivid is None else ["--vivid", f"{args.vivid:g}"]
     words += ["--size", str(args.size)] if args.size else []
     words += ["--whole"] if args.whole else []
-    words += ["--restore"] if getattr(args, "restore", False) else []
+    words += ["--restore-with", args.restore_with] if args.restore_with else []
     return words + (["--quality", str(args.quality)] if args.quality != 92 else [])
 
 
@@ -298,7 +166,7 @@ def _show(jobs: Sequence[Job], others: Counter[str]) -> int:
     """Prints what a run would do."""
     for job in jobs:
         show(f"{job.source} → {job.target}")
-    say(f"{len(jobs)} to do{_left_out(others)}; nothing was written")
+    say(f"{len(jobs)} to do{films.left_out(others)}; nothing was written")
     return 0
 
 
@@ -329,7 +197,7 @@ def _through(args: argparse.Namespace) -> int:
         photo = read(
             sys.stdin.buffer.read() if source == "-" else source, max_pixels=_max_pixels(args), pages=args.pages
         )
-        result = with_pages(model, photo, model.call(_hints(args.hint, [], [])[0]))
+        result = with_pages(model, photo, model.call(films.sorted_hints(args.hint, [], [])[0]))
         kind = args.format or (format_for_output(photo.format) if target == "-" else format_of(Path(target).suffix))
         for line in [*map(advised, result.warnings), losses(result, kind)]:
             if line:
@@ -380,7 +248,7 @@ def _load(args: argparse.Namespace, folder: ModelFolder | None = None) -> Model:
     from hashigo.apply.model import load
 
     return load(
-        folder or args.model, engine=args.engine, size=args.size, vivid=args.vivid, whole=args.whole, restore=getattr(args, "restore", False)
+        folder or args.model, engine=args.engine, size=args.size, vivid=args.vivid, whole=args.whole, restore=args.restore_with or False
     )  # fmt: skip
 
 

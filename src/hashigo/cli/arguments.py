@@ -119,6 +119,43 @@ def add_vivid(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_treatment(parser: argparse.ArgumentParser) -> None:
+    """Adds what is done with photos, and how results are written, for one photo or millions."""
+    add_vivid(parser)
+    parser.add_argument(
+        "--whole", action="store_true", help="colour all of a photo as one picture, also borders, pages around photos and empty sheets"
+    )  # fmt: skip
+    parser.add_argument(
+        "--restore-with", metavar="MODEL", help="first run photos through this model, for instance one trained with the recipe restore"
+    )  # fmt: skip
+    parser.add_argument("--only-grey", action="store_true", help="skip photos that already have colour")
+    parser.add_argument(
+        "--pages", choices=["first", "all"], default="first", help="which pages or frames of a file to process"
+    )
+    parser.add_argument(
+        "--suffix", type=name_part, metavar="WORD", help="name results photo.WORD.jpg; by default the model's own word, such as color"
+    )  # fmt: skip
+    parser.add_argument(
+        "--keep-date", action=argparse.BooleanOptionalAction, default=True, help="give each result the date of its photo"
+    )  # fmt: skip
+    parser.add_argument(
+        "--quality", type=whole_number(1, 100), default=92, metavar="Q", help="quality of JPEG, WebP and AVIF files, 1 to 100"
+    )  # fmt: skip
+    add_size(
+        parser, "the network works on a copy reduced to this short side, in pixels (the result keeps the photo's size)"
+    )
+    parser.add_argument(
+        "--max-megapixels", type=above_zero, default=178, metavar="MP", help="refuse photos of more than MP megapixels"
+    )
+
+
+def add_workers(parser: argparse.ArgumentParser, most: int, what: str) -> None:
+    """Adds the number of workers."""
+    parser.add_argument(
+        "--workers", type=whole_number(0, most), default=0, metavar="N", help=f"{what}; 0 takes one per core"
+    )
+
+
 def add_engine(parser: argparse.ArgumentParser, flag: str = "--engine") -> None:
     """Adds the engine."""
     parser.add_argument(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from hashigo.cli.arguments import above_zero, add_engine, add_size, add_vivid, name_part, picture_format, whole_number
+from hashigo.cli.arguments import above_zero, add_engine, add_treatment, add_workers, picture_format
 from hashigo.cli.colorize import DEFAULT_MODEL
 from hashigo.cli.commands import parse_words
 from hashigo.cli.console import progress, say, show
@@ -36,75 +36,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     running = kinds.add_parser(
         "run", help="process all shards that are not done yet; continues where an earlier run stopped"
     )
-    running.add_argument("--model", "-m", default=DEFAULT_MODEL, help="a model's name or folder")
-    add_vivid(running)
-    running.add_argument(
-        "--whole", action="store_true", help="colour all of a photo as one picture, also borders and paper"
-    )
-    running.add_argument(
-        "--restore",
-        action="store_true",
-        help="first undo the damage of old photos: grain, fading, scratches, dust and JPEG artefacts",
-    )
-    running.add_argument("--only-grey", action="store_true", help="leave photos alone that already have colour")
-    running.add_argument(
-        "--pages", choices=["first", "all"], default="first", help="which pages or frames of a file to process"
-    )
-    running.add_argument(
-        "--suffix",
-        type=name_part,
-        metavar="WORD",
-        help="name results photo.WORD.jpg; by default the model's own word",
-    )
-    running.add_argument(
-        "--keep-date",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="give each result the date of its photo",
-    )
-    running.add_argument(
-        "--quality",
-        type=whole_number(1, 100),
-        default=92,
-        metavar="Q",
-        help="quality of JPEG, WebP and AVIF files, 1 to 100",
-    )
-    add_size(running, "the network works on a copy reduced to this short side, in pixels")
-    running.add_argument(
-        "--max-megapixels", type=above_zero, default=178, metavar="MP", help="refuse photos of more than MP megapixels"
-    )
-    running.add_argument("--tars", action="store_true", help="write one tar file per shard instead of single files")
-    running.add_argument(
-        "--photo-seconds",
-        type=above_zero,
-        default=300,
-        metavar="S",
-        help="stop a photo that takes longer, and list it as failed",
-    )
-    running.add_argument(
-        "--photo-mb", type=above_zero, default=4000, metavar="MB", help="memory that photos may take, per worker"
-    )
-    add_engine(running, "--backend")
+    _add_run(running)
     retrying = kinds.add_parser("retry", help="try the failed photos again, with the options of the last run")
     for command in (running, retrying):
         command.add_argument(
-            "--engine",
-            choices=["local", "ray"],
-            default="local",
-            help="where workers run: on this computer, or on a Ray cluster",
-        )
-        command.add_argument(
-            "--workers",
-            type=whole_number(0, 4096),
-            default=0,
-            metavar="N",
-            help="photos processed at a time; 0 takes one per processor",
-        )
+            "--engine", choices=["local", "ray"], default="local", help="where workers run: on this computer, or on a Ray cluster"
+        )  # fmt: skip
+        add_workers(command, 4096, "photos processed at a time")
     status = kinds.add_parser("status", help="show what is done, failed and remaining, the rate and the time left")
     for command in (planning, running, status, retrying):
         command.add_argument(
             "-o", "--output", metavar="OUT", required=True, help="the folder or address for results, where the plan is"
         )
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", "-m", default=DEFAULT_MODEL, help="a model's name or folder")
+    add_treatment(parser)
+    parser.add_argument("--tars", action="store_true", help="write one tar file per shard instead of single files")
+    parser.add_argument(
+        "--photo-seconds", type=above_zero, default=300, metavar="S", help="stop a photo that takes longer, and list it as failed"
+    )  # fmt: skip
+    parser.add_argument(
+        "--photo-mb", type=above_zero, default=4000, metavar="MB", help="memory that photos may take, per worker"
+    )
+    add_engine(parser, "--backend")
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
@@ -199,7 +155,7 @@ def _settings(args: argparse.Namespace) -> BulkSettings:
     from hashigo.bulk.settings import BulkSettings, absolute_model
 
     return BulkSettings(
-        model=absolute_model(args.model), vivid=args.vivid, size=args.size, whole=args.whole, restore=args.restore, only_grey=args.only_grey, pages=args.pages,
+        model=absolute_model(args.model), vivid=args.vivid, size=args.size, whole=args.whole, restore="" if args.restore_with is None else absolute_model(args.restore_with), only_grey=args.only_grey, pages=args.pages,
         quality=args.quality, max_megapixels=args.max_megapixels, suffix=args.suffix or "", keep_date=args.keep_date, tars=args.tars,
         backend=args.backend, photo_seconds=args.photo_seconds, photo_mb=args.photo_mb,
     )  # fmt: skip

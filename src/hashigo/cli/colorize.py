@@ -15,9 +15,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments: the model is an option."""
     parser.add_argument("--model", "-m", default=DEFAULT_MODEL, help="a model's name or folder")
     apply.add_shared_arguments(parser)
-    parser.add_argument(
-        "--restore", action="store_true", help="first undo the damage of old photos: grain, fading, scratches, dust and JPEG artefacts"
-    )  # fmt: skip
     parser.set_defaults(command="colorize")
 
 

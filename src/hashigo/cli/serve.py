@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import fields
 
-from hashigo.cli.arguments import whole_number
+from hashigo.cli.arguments import add_workers, whole_number
 from hashigo.cli.commands import parse_words
 from hashigo.cli.console import say
 from hashigo.errors import RecipeError
@@ -33,9 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-m", "--model", action="append", metavar="MODEL", help="a model's name or folder; repeatable, the first is the default; by default colorizer"
     )  # fmt: skip
-    parser.add_argument(
-        "--workers", type=whole_number(0, 256), default=0, metavar="N", help="worker processes; 0 starts one per core"
-    )
+    add_workers(parser, 256, "worker processes")
     parser.add_argument(
         "--allow-host", action="append", default=[], metavar="NAME", help="a further host name by which browsers may reach the service; repeatable"
     )  # fmt: skip

@@ -8,28 +8,21 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import threading
 import time
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import torch
 import yaml
-from lightning.pytorch import Callback, Trainer, seed_everything
-from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.trainer.states import TrainerStatus
+from lightning.pytorch import Callback, seed_everything
 from torch import Tensor
 
 from hashigo.data import PictureSet, open_dataset
 from hashigo.data.loader import Loader, ResidentPictures
 from hashigo.data.splitting import colourful, split_off
-from hashigo.errors import RecipeError, Terminated, plural
+from hashigo.errors import RecipeError, plural
 from hashigo.files import atomic_path, clear_leftovers, locked
 from hashigo.machine import process_rank
 from hashigo.models.folder import ModelFolder, load_network, open_model, save_model
@@ -39,16 +32,11 @@ from hashigo.networks.growing import start_from
 from hashigo.tasks import Task, make_task
 from hashigo.tasks.capabilities import fitted_task
 from hashigo.training.callbacks import (
-    BestCheckpoint,
-    MetricsCsv,
-    Panels,
-    RunningMean,
     animate,
     read_metrics,
 )
 from hashigo.training.card import begun_card, model_card
 from hashigo.training.checkpoints import (
-    AtomicCheckpoints,
     check_same,
     checked_pictures,
     checkpoint_to_resume,
@@ -56,6 +44,7 @@ from hashigo.training.checkpoints import (
     read_checkpoint,
 )
 from hashigo.training.features import StoredFeatures
+from hashigo.training.lightning_trainer import interruptible, make_trainer, processes, quiet
 from hashigo.training.module import Restorer
 from hashigo.training.recipe import DataRecipe, Recipe
 from hashigo.training.setup import Setup, choose
@@ -146,7 +135,7 @@ def _train(
         compiled=setup.compile, channels_last=setup.channels_last, about=str(setup), teachers=_teachers(recipe, task, loaders[0]),
     )  # fmt: skip
     stored = _stored_features(recipe, folder, network, loaders, noted, say)
-    trainer = _trainer(recipe, folder, setup, callbacks if stored is None else [stored, *callbacks])
+    trainer = make_trainer(recipe, folder, setup, callbacks if stored is None else [stored, *callbacks])
     for loader in loaders:
         loader.shard(trainer.global_rank, trainer.world_size)
     if trainer.world_size > 1 and setup.accelerator == "cpu":
@@ -156,7 +145,7 @@ def _train(
         temporary.write_text(json.dumps(noted) + "\n", encoding="utf-8")
     module.steps = recipe.epochs * len(loaders[0])
     start = time.perf_counter()
-    with _quiet(), _interruptible(trainer):
+    with quiet(), interruptible(trainer):
         trainer.fit(module, *loaders, ckpt_path=last, weights_only=True)
     seconds = time.perf_counter() - start
     if not trainer.is_global_zero:  # the first process writes the model
@@ -335,7 +324,7 @@ def _stored_features(
     """Keeps the features of the network's backbone and its teachers' opinions, if there are only `data.variants` versions of each picture."""
     if not recipe.data.variants or (network.backbone is None and not recipe.teachers):
         return None
-    if _processes(recipe) != 1:
+    if processes(recipe) != 1:
         raise RecipeError(
             f"machine: expected 1 device and 1 node with data.variants, got {recipe.machine.devices} and {recipe.machine.nodes}"
         )
@@ -351,42 +340,6 @@ def _teachers(recipe: Recipe, task: Task, loader: Loader) -> tuple[Teachers, flo
         return None
     folders = [(open_model(name), share) for name, share in recipe.taught_by]
     return Teachers(folders, task, _trained_size(recipe, loader)), recipe.teacher_share
-
-
-def _trainer(recipe: Recipe, folder: Path, setup: Setup, callbacks: Sequence[Callback]) -> Trainer:
-    checkpoints = folder / "checkpoints"
-    ours: list[Callback] = [MetricsCsv(folder / "metrics.csv")]
-    if recipe.panels:
-        ours.append(Panels(folder / "panels", recipe.panels))
-    best = BestCheckpoint(
-        checkpoints, "best", monitor="val_loss", save_top_k=1, save_on_train_epoch_end=True,
-        enable_version_counter=False, save_weights_only=False,
-    )  # fmt: skip
-    # Lightning's save_last would write it only if the epoch was also the best
-    last = ModelCheckpoint(
-        checkpoints, "last", every_n_epochs=1, save_on_train_epoch_end=True, enable_version_counter=False
-    )
-    between: list[Callback] = []
-    if recipe.ema:
-        ours.append(RunningMean(recipe.ema))  # after the panels, because it removes the average again after validation
-    if recipe.checkpoint_minutes:
-        interval = timedelta(minutes=recipe.checkpoint_minutes)
-        between = [ModelCheckpoint(checkpoints, "last", train_time_interval=interval, enable_version_counter=False)]
-    with _quiet():
-        return Trainer(
-            accelerator=setup.accelerator, devices=recipe.machine.devices, num_nodes=recipe.machine.nodes, max_epochs=recipe.epochs,
-            sync_batchnorm=setup.accelerator == "cuda" and _processes(recipe) > 1,
-            precision="bf16-mixed" if setup.precision == "bf16" else "32-true",
-            callbacks=[*ours, *callbacks, best, last, *between], plugins=[AtomicCheckpoints()],
-            logger=TensorBoardLogger(folder, name="", version="tensorboard"),
-            gradient_clip_val=recipe.optimizer.clip or None, num_sanity_val_steps=0,
-            enable_progress_bar=False, enable_model_summary=False, log_every_n_steps=50, use_distributed_sampler=False,
-        )  # fmt: skip
-
-
-def _processes(recipe: Recipe) -> int:
-    """How many processes take part; 0 devices or -1 stand for all of a computer."""
-    return (recipe.machine.devices if recipe.machine.devices > 0 else 2) * recipe.machine.nodes
 
 
 def _restore_best(network: torch.nn.Module, folder: Path) -> None:
@@ -405,44 +358,3 @@ def save_recipe(recipe: Recipe, path: Path) -> None:
     """Writes the resolved recipe as YAML."""
     with atomic_path(path) as temporary:
         temporary.write_text(yaml.safe_dump(recipe.as_dict(), sort_keys=False, allow_unicode=True), encoding="utf-8")
-
-
-@contextmanager
-def _interruptible(trainer: Trainer) -> Iterator[None]:
-    """Passes on Ctrl-C and SIGTERM, which Lightning swallows: it exits with 1, or returns as if training had ended.
-
-    Raises KeyboardInterrupt, or for SIGTERM its kind `Terminated`.
-    """
-    main_thread = threading.current_thread() is threading.main_thread()
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    except SystemExit as stop:
-        if trainer.state.status != TrainerStatus.INTERRUPTED:
-            raise
-        kind = Terminated if isinstance(stop.__context__, Terminated) else KeyboardInterrupt
-        raise kind from stop
-    finally:
-        if main_thread and before is not None:
-            signal.signal(signal.SIGINT, before)  # Lightning leaves it ignored
-    if trainer.received_sigterm:
-        raise Terminated
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silences Lightning's advice about things that hashigo does on purpose (no worker processes, its own resuming)."""
-    import logging
-
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="lightning.*")
-            warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -28,9 +28,10 @@ from hashigo.image.photo import Photo, losses, read, write
 from hashigo.image.resizing import block_means
 from hashigo.machine import cores
 from hashigo.tasks.hints import TimedHint, hint_text
-from hashigo.video.colorize import CHUNK, colorize_film, result_suffix
+from hashigo.video.colorize import CHUNK, colorize_film
 from hashigo.video.film import SUFFIXES, Film, probe
 from hashigo.video.frames import read_frames
+from hashigo.video.joining import result_suffix
 from hashigo.video.steady import AHEAD, Floats, Look, Motion, Scenes, State, steadied
 
 Progress = Callable[[int], object]
