@@ -29,10 +29,10 @@ from pathlib import Path
 from PIL import Image
 
 from hashigo.bulk import plan as planning
-from hashigo.bulk.plan import STATE, read_manifest, read_shards
+from hashigo.bulk.plan import STATE, read_manifest, read_plan, read_shards
 from hashigo.bulk.reports import PhotoReport, report_of, write_report
 from hashigo.bulk.settings import BulkSettings
-from hashigo.bulk.shards import options_key, shard_key
+from hashigo.bulk.shards import options_key, shard_key, source_of
 from hashigo.bulk.storage import Folder
 from hashigo.data import open_dataset
 
@@ -73,9 +73,12 @@ def names(args: argparse.Namespace) -> None:
             print(f"{what}: {args.count:,} names in {seconds:.1f} s, {memory:.0f} MB")
         options = options_key(BulkSettings())
         place = Folder(out)
+        plan = read_plan(str(out))
         for shard in read_shards(place):
+            items = read_manifest(place, shard)
             photos = [
-                PhotoReport.of(item, "done", target=item.result("color")) for item in read_manifest(place, shard.id)
+                PhotoReport(source_of(plan, item), item.version, "done", item.size, item.result("color"))
+                for item in items
             ]
             write_report(place, report_of(shard.id, shard_key(shard, options), photos, len(photos), 1.0), photos)
         seconds, memory = timed("bulk", "run", "-o", out)

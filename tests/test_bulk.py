@@ -553,6 +553,16 @@ def test_a_killed_run_continues(album: Path, tmp_path: Path, model: Path, small_
     assert not [path for path in out.rglob(".*") if path.is_file()]
 
 
+def test_the_command_and_python_agree_about_what_is_done(
+    album: Path, tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    planned(album, out)
+    run_bulk(str(out), BulkSettings(model=str(model)), InProcess())
+    assert main(["bulk", "run", "-o", str(out), "-m", str(model)]) == 0
+    assert "8 done in" in capsys.readouterr().err  # none of them made now
+
+
 # --- the command ------------------------------------------------------------------------------------
 
 

@@ -60,7 +60,7 @@ class BulkSettings:
 
 def key_of(settings: BulkSettings, described: str) -> str:
     """A short text that differs when something that changes results does. described: of the model and its call, by `options_of`."""
-    about = (described, settings.only_grey, settings.suffix, settings.tars, settings.max_megapixels)
+    about = (described, settings.only_grey, settings.suffix, settings.tars, float(settings.max_megapixels))
     return blake2b(repr(about).encode(), digest_size=8).hexdigest()
 
 
