@@ -1,8 +1,8 @@
 """Steady colours: what the network says of a frame, averaged with what it said of the same things in the frames before and after.
 
-Frame by frame, a network's colours flicker, because film grain changes what it sees. What is averaged is its output before colours are decided, not the colours, so they
-stay as saturated as those of single photos; and it is averaged along the motion in the picture. Frames on both sides count: those before alone would say more
-about the things at the edge than about those in the middle (`benchmarks/video.py`).
+Frame by frame, a network's colours flicker, because film grain changes what it sees. What is averaged is its output before colours are decided, not the colours, which
+would lose saturation; and it is averaged along the motion in the picture. Frames on both sides count: they are twice as many, and those before alone would say more
+about things near the edge than about those in the middle (`benchmarks/video.py`).
 """
 
 from __future__ import annotations
