@@ -41,7 +41,7 @@ test: .venv/installed-dev
 	$(BIN)/python -m pytest
 
 docs-test: .venv/installed-dev
-	$(BIN)/python -m pytest -n 0 -m docs
+	$(BIN)/python -m pytest -n 0 -o timeout=0 -m docs
 
 check: .venv/installed-dev
 	$(BIN)/ruff check
