@@ -28,8 +28,11 @@ from hashigo.data.build import to_short_side
 from hashigo.image.photo import Photo
 from hashigo.metrics import colourfulness
 from hashigo.tasks.enlarging import enlarged
-from hashigo.video.colorize import CHUNK
-from hashigo.video.steady import AHEAD, SHARE, Look, Mean, Motion, Scenes, State, steadied
+from hashigo.video import jobs
+from hashigo.video import steady as steadying
+from hashigo.video.between import KeyFrames, Placed, coloured
+from hashigo.video.colorize import AHEAD, CHUNK
+from hashigo.video.steady import SHARE, Look, Mean, Motion, Scenes, State, steadied
 
 LUMA = np.array(color.LUMA_WEIGHTS)
 
@@ -105,20 +108,33 @@ def methods(model: Model, film: Film) -> dict[str, list[np.ndarray]]:
         mean.append(mean[-1] + SHARE * (answer - mean[-1]))
     past = Mean()
     before = [past.add(look, motion, starts=look.is_cut).transpose(2, 0, 1) for look in looks]
-    state = State()
-    both = [
-        output
-        for start in range(0, len(looks), CHUNK)
-        for output in steadied(
-            looks[start : start + CHUNK], looks[start + CHUNK : start + CHUNK + AHEAD], state, motion
-        )
-    ]
+    both = averaged(looks, motion, jobs.CHUNK, steadying.AHEAD)
     found = {
         "frame by frame": answers, f"running mean of colours ({SHARE:g})": mean,
         "outputs along motion, frames before": [model.task.answer(output) for output in before],
-        "outputs along motion, both sides (hashigo)": [model.task.answer(output) for output in both],
+        "outputs along motion, both sides": [model.task.answer(output) for output in both],
+        "the same of key frames, and colours between them (hashigo)": keyed(model, looks, motion),
     }  # fmt: skip
     return {name: [enlarged(answer, *film.size) for answer in values] for name, values in found.items()}
+
+
+def averaged(looks: Sequence[Look], motion: Motion, size: int, after: int) -> list[np.ndarray]:
+    """The looks' outputs along the motion, in chunks of `size`, each with `after` more."""
+    state = State()
+    starts = range(0, len(looks), size)
+    chunks = [(looks[start : start + size], looks[start + size : start + size + after]) for start in starts]
+    return [output for chunk, ahead in chunks for output in steadied(chunk, ahead, state, motion)]
+
+
+def keyed(model: Model, looks: Sequence[Look], motion: Motion) -> list[np.ndarray]:
+    """The chroma of all frames if the network sees the key frames only."""
+    keys = KeyFrames()
+    frames = [
+        Placed(look.luma, look.is_cut, keys.choose(look.luma, motion, is_cut=look.is_cut, hints=0)) for look in looks
+    ]
+    seen = [look for look, frame in zip(looks, frames, strict=True) if frame.match is None]
+    answers = [model.task.answer(output) for output in averaged(seen, motion, CHUNK, AHEAD)]
+    return list(coloured(frames, answers, None, motion))
 
 
 def consistency(rgb: Sequence[np.ndarray]) -> float:

@@ -20,6 +20,7 @@ from hashigo.errors import MissingExtraError, PictureError, RecipeError
 from hashigo.image.photo import read
 from hashigo.tasks.hints import Hint, TimedHint
 from hashigo.video import parts as parting
+from hashigo.video.between import Coloured, KeyFrames, filled, matched
 from hashigo.video.chroma import chroma_planes
 from hashigo.video.colorize import colorize_film
 from hashigo.video.film import MATRICES, Film, probe
@@ -312,7 +313,6 @@ def test_a_killed_run_continues_and_gives_the_same(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parting, "PART_SECONDS", 0.5)
-    monkeypatch.setattr("hashigo.video.steady.AHEAD", 4)
     source = film(tmp_path / "a.mp4", frames=70)
     colorize_film(model, source, tmp_path / "whole.mp4")
 
@@ -518,3 +518,56 @@ def test_times_are_fractions(tmp_path: Path) -> None:
     assert [frame.time for frame in read_frames(probe(source), 2)] == [
         Fraction(1001 * number, 30000) for number in (2, 3)
     ]
+
+
+# --- key frames, and the frames between them ---------------------------------------------------------
+
+
+def test_key_frames_are_those_that_the_ones_before_do_not_show() -> None:
+    motion = Motion()
+    chosen, number = [], 0
+    keys, scenes = KeyFrames(), Scenes()
+    for name, frames in (("astronaut", 10), ("coffee", 6)):
+        for frame in range(frames):
+            small = motion.reduced(grey(frame, (96, 144), 2, name))
+            hints = 1 if name == "astronaut" and frame >= 6 else 0
+            if keys.choose(small, motion, is_cut=scenes.begins(small), hints=hints) is None:
+                chosen.append(number)
+            number += 1
+    assert chosen == [0, 4, 6, 10, 14]  # every fourth, where hints begin, and the other scene
+    keys = KeyFrames()
+    picture = motion.reduced(grey(0, (96, 144)))
+    assert keys.choose(picture, motion, is_cut=True, hints=0) is None
+    covered = picture.copy()
+    covered[20:70, 30:110] = 255 - covered[20:70, 30:110]
+    assert keys.choose(picture, motion, is_cut=False, hints=0) is not None
+    assert keys.choose(covered, motion, is_cut=False, hints=0) is None
+
+
+def test_frames_between_have_the_colours_of_what_they_show() -> None:
+    """The chroma of a photo that moves: what is between two frames of it is known."""
+    motion = Motion()
+    photo = pixels("astronaut").astype(np.float32).transpose(2, 0, 1) / 255
+    frames = [photo[:, 40 + 3 * t : 168 + 3 * t, 60 + 5 * t : 252 + 5 * t] for t in range(5)]
+    lumas = [motion.reduced(np.rint(255 * color.luma(frame)[0]).astype(np.uint8)) for frame in frames]
+    chroma = [color.chroma(frame).astype(np.float32) for frame in frames]
+    before, after = Coloured(lumas[0], chroma[0]), Coloured(lumas[4], chroma[4])
+    standing = np.abs(chroma[0] - chroma[2]).mean()
+    for known, allowed in ((after, 0.25), (None, 0.4)):
+        match = matched(lumas[2], before.luma, motion)
+        answer = filled(lumas[2], match, before, known, 0.5, motion)
+        assert np.abs(answer - chroma[2]).mean() < allowed * standing
+
+
+def test_what_only_one_key_frame_shows_gets_its_colours() -> None:
+    """A square goes away at once: where it was, the key frame before says nothing of the ground."""
+    motion = Motion()
+    ground = motion.reduced(grey(0, (128, 192)))
+    square = ground.copy()
+    square[40:80, 60:120] = np.where(ground[40:80, 60:120] > 128, 0, 255)
+    red, green = np.zeros((2, 32, 48), np.float32), np.zeros((2, 32, 48), np.float32)
+    red[1, 10:20, 15:30] = 0.3
+    answer = filled(
+        ground, matched(ground, square, motion), Coloured(square, red), Coloured(ground, green), 0.25, motion
+    )
+    assert np.abs(answer[1, 12:18, 17:28]).max() < 0.1

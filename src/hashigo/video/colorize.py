@@ -22,19 +22,20 @@ from hashigo.image.photo import Photo
 from hashigo.machine import cores
 from hashigo.tasks.capabilities import TakesHints
 from hashigo.tasks.hints import Hint, TimedHint, hint_text
+from hashigo.video.between import EVERY, Coloured, KeyFrames, Placed, coloured
 from hashigo.video.chroma import chroma_planes
 from hashigo.video.film import Film, check_ffmpeg, probe, program
 from hashigo.video.frames import Frame, read_frames
 from hashigo.video.joining import CONTAINERS, join
 from hashigo.video.parts import Parts, PartWriter
-from hashigo.video.steady import AHEAD, Floats, Look, Motion, steadied
+from hashigo.video.steady import Floats, Look, Motion, steadied
 from hashigo.video.tracking import tracked
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-CHUNK, BATCH = 16, 4
-"""Frames that are averaged at a time, and frames that the network sees at a time."""
+CHUNK, AHEAD, BATCH = 4, 4, 4
+"""Key frames that are averaged at a time, those after them that they are averaged with, and key frames that the network sees at a time."""
 
 Progress = Callable[[int], object]
 
@@ -109,14 +110,20 @@ def _notes(film: Film, source: Path, target: Path, frames: int) -> Iterator[str]
 
 
 @dataclass
-class _Seen:
-    """A frame on its way. luma: 8 bits. x, features: the network's input, and what it tells besides its output, if there are hints."""
+class _Seen(Placed):
+    """A frame on its way.
+
+    luma: 8 bits. change: see `Scenes`. call: with its hints. Of key frames only: look; x, the network's input; features, what the network tells besides its output, if
+    there are hints.
+    """
 
     frame: Frame
     luma: NDArray[np.uint8]
-    look: Look
-    x: Floats
-    features: Floats | None
+    change: float
+    call: Call
+    look: Look | None = None
+    x: Floats | None = None
+    features: Floats | None = None
 
 
 class _Run:
@@ -128,10 +135,11 @@ class _Run:
     ) -> None:  # fmt: skip
         self.model, self.call, self.film, self.parts, self.quality = model, call, film, parts, quality
         self.hints, self.pool, self.progress = hints, pool, progress
-        self.motion = Motion()
+        self.motion, self.key_motion = Motion(), Motion()  # for one thread each
         self.state = parts.state()
         self.scenes = self.state.scenes()
         self.done = self.seen = parts.frames
+        self.keys = KeyFrames(self.state.mean.luma, len(hints.get(self.done - 1, ())))
 
     def finish(self) -> None:
         """Goes through the rest of the film.
@@ -146,11 +154,11 @@ class _Run:
             try:
                 for seen in self._seen(frames):
                     buffer += seen
-                    while len(buffer) >= CHUNK + AHEAD:
-                        finishing = _after(
-                            finishing, steady.submit(self._chunk, buffer[:CHUNK], buffer[CHUNK:], writer)
-                        )
-                        buffer = buffer[CHUNK:]
+                    while len(keys := [at for at, one in enumerate(buffer) if one.look]) >= CHUNK + AHEAD:
+                        end = keys[CHUNK - 1] + 1
+                        ahead = [buffer[at] for at in keys[CHUNK : CHUNK + AHEAD]]
+                        finishing = _after(finishing, steady.submit(self._chunk, buffer[:end], ahead, writer))
+                        buffer = buffer[end:]
                 finishing = _after(finishing, steady.submit(self._chunk, buffer, [], writer))
                 _after(finishing, None)
                 writer.close()
@@ -162,40 +170,52 @@ class _Run:
                 frames.close()
 
     def _seen(self, frames: Iterator[Frame]) -> Iterator[list[_Seen]]:
-        """The frames as the network sees them, some at a time."""
-        batch: list[Frame] = []
+        """The frames in order, some at a time, after the network has seen the key frames among them."""
+        waiting: list[_Seen] = []
         for frame in frames:
-            batch.append(frame)
-            if len(batch) == BATCH:
-                yield self._look(batch)
-                batch = []
-        if batch:
-            yield self._look(batch)
+            waiting.append(self._chosen(frame))
+            if sum(seen.match is None for seen in waiting) == BATCH or len(waiting) == BATCH * EVERY:
+                self._look([seen for seen in waiting if seen.match is None])
+                yield waiting
+                waiting = []
+        self._look([seen for seen in waiting if seen.match is None])
+        yield waiting
 
-    def _look(self, batch: Sequence[Frame]) -> list[_Seen]:
-        calls = [
-            replace(self.call, hints=tuple(self.hints.get(number, ())))
-            for number in range(self.seen, self.seen + len(batch))
-        ]
-        self.seen += len(batch)
-        lumas = list(self.pool.map(lambda frame: frame.luma_8(self.film), batch))
-        inputs = list(
-            self.pool.map(
-                lambda pair: self.model.prepare(Photo(pair[0]), pair[1]).inputs[0], zip(lumas, calls, strict=True)
-            )
-        )
-        outputs = self.model.outputs(np.stack(inputs), calls)
-        seen = []
-        for frame, luma, x, output in zip(batch, lumas, inputs, outputs, strict=True):
-            small = self.motion.reduced(luma)
-            is_cut = self.scenes.begins(small)
-            seen.append(_Seen(frame, luma, Look(small, output.values, is_cut, self.scenes.change), x, output.features))
-        return seen
+    def _chosen(self, frame: Frame) -> _Seen:
+        """The frame, and whether it is a key frame."""
+        hints = tuple(self.hints.get(self.seen, ()))
+        self.seen += 1
+        luma = frame.luma_8(self.film)
+        small = self.key_motion.reduced(luma)
+        is_cut = self.scenes.begins(small)
+        match = self.keys.choose(small, self.key_motion, is_cut=is_cut, hints=len(hints))
+        return _Seen(small, is_cut, match, frame, luma, self.scenes.change, replace(self.call, hints=hints))
+
+    def _look(self, keys: Sequence[_Seen]) -> None:
+        """Shows the network key frames."""
+        if not keys:
+            return
+        prepared = self.pool.map(lambda seen: self.model.prepare(Photo(seen.luma), seen.call).inputs[0], keys)
+        inputs = list(prepared)
+        outputs = self.model.outputs(np.stack(inputs), [seen.call for seen in keys])
+        for seen, x, output in zip(keys, inputs, outputs, strict=True):
+            seen.look = Look(seen.small, output.values, seen.is_cut, seen.change)
+            seen.x, seen.features = x, output.features
 
     def _chunk(self, chunk: Sequence[_Seen], ahead: Sequence[_Seen], writer: PartWriter) -> None:
-        outputs = steadied([seen.look for seen in chunk], [seen.look for seen in ahead], self.state, self.motion)
-        pairs = zip(chunk, outputs, strict=True)
-        planes = self.pool.map(lambda pair: chroma_planes(self.film, pair[0].luma, self._answer(*pair)), pairs)
+        """Colours frames and passes them on. The chunk ends with a key frame, or with the film. ahead: the next key frames."""
+        looks, following = ([seen.look for seen in part if seen.look] for part in (chunk, ahead))
+        previous = self.state.mean.luma
+        before = None if previous is None or self.state.answer is None else Coloured(previous, self.state.answer)
+        outputs = steadied(looks, following, self.state, self.motion)
+        keys = [seen for seen in chunk if seen.look]
+        answers = list(self.pool.map(self._answer, keys, outputs))
+        if answers:
+            self.state.answer = answers[-1]
+        colours = coloured(chunk, answers, before, self.motion)
+        planes = self.pool.map(
+            lambda pair: chroma_planes(self.film, pair[0].luma, pair[1]), zip(chunk, colours, strict=True)
+        )
         for seen, chroma in zip(chunk, planes, strict=True):
             writer.write(seen.frame, chroma)
             self.done += 1
@@ -205,7 +225,7 @@ class _Run:
     def _answer(self, seen: _Seen, output: Floats) -> Floats:
         task = self.call.task
         answer: Floats = task.answer(output)
-        if isinstance(task, TakesHints):
+        if isinstance(task, TakesHints) and seen.x is not None:
             answer = task.follow_hints(answer, seen.x, output, seen.features)
         return answer
 

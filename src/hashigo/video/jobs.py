@@ -28,7 +28,7 @@ from hashigo.image.photo import Photo, losses, read, write
 from hashigo.image.resizing import block_means
 from hashigo.machine import cores
 from hashigo.tasks.hints import TimedHint, hint_text
-from hashigo.video.colorize import CHUNK, colorize_film
+from hashigo.video.colorize import colorize_film
 from hashigo.video.film import SUFFIXES, Film, probe
 from hashigo.video.frames import read_frames
 from hashigo.video.joining import result_suffix
@@ -38,6 +38,9 @@ Progress = Callable[[int], object]
 
 LOOKED_AT, COLOURED = 100, 0.02
 """A film is in colour if, in one of so many frames, the chroma is so far from grey on average, relative to the farthest."""
+
+CHUNK = 16
+"""Frames that are averaged at a time."""
 
 WARM_UP = 16
 """Frames before the first one to be made that are looked at again, so that its colours follow from theirs."""

@@ -27,7 +27,7 @@ CUT = 10.0
 """A frame is the first of a scene from this score: the default of `scdet`."""
 
 AHEAD = 8
-"""Frames after a chunk that its frames are averaged with."""
+"""Frames of a folder after a chunk that its frames are averaged with."""
 
 MOTION_SIDE = 256
 """Motion is estimated on frames reduced to this width or height, whichever is longer."""
@@ -89,18 +89,19 @@ class Mean:
         else:
             self.frames += 1
             before, seen = motion.carried(self.values, motion.between(look.luma, self.luma))
-            share = max(SHARE, 1 / self.frames)
-            mean = np.where(seen[..., None], before + share * (now - before), now)
+            mean = motion.mixed(before, now, max(SHARE, 1 / self.frames))
+            mean[~seen] = now[~seen]
         self.luma, self.values = look.luma, mean
         return mean
 
 
 @dataclass
 class State:
-    """What the frames after some need to know of these. change: of the last one, see `Scenes`."""
+    """What the frames after some need to know of these. change: of the last one, see `Scenes`. answer: its colours, (2, h', w'), if those after it need them."""
 
     mean: Mean = field(default_factory=Mean)
     change: float = 0.0
+    answer: Floats | None = None
 
     def copy(self) -> State:
         """The state as it is now."""
@@ -114,6 +115,8 @@ class State:
         """Writes it into a file."""
         mean = self.mean
         arrays = {} if mean.luma is None or mean.values is None else {"luma": mean.luma, "values": mean.values}
+        if self.answer is not None:
+            arrays["answer"] = self.answer
         with path.open("wb") as file:
             np.savez(file, frames=np.array(mean.frames), change=np.array(self.change), **arrays)  # type: ignore[arg-type]
 
@@ -123,7 +126,8 @@ class State:
         with np.load(path) as stored:
             if "luma" not in stored:
                 return cls()
-            return cls(Mean(stored["luma"], stored["values"], int(stored["frames"])), float(stored["change"]))
+            mean = Mean(stored["luma"], stored["values"], int(stored["frames"]))
+            return cls(mean, float(stored["change"]), stored.get("answer"))
 
 
 class Motion:
@@ -157,6 +161,21 @@ class Motion:
         seen = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
         return carried.reshape(values.shape), seen
 
+    def mixed(self, one: Floats, other: Floats, share: float) -> Floats:
+        """one + share (other - one)."""
+        mixed: Floats = self._cv2.addWeighted(one, 1 - share, other, share, 0)
+        return mixed.reshape(one.shape)
+
+    def smoothed(self, values: Floats) -> Floats:
+        """Means of 5 × 5 values (h, w)."""
+        smoothed: Floats = self._cv2.blur(values, (5, 5))
+        return smoothed
+
+    def resized(self, values: Floats, size: tuple[int, int]) -> Floats:
+        """Values (h, w) at another size (height, width)."""
+        resized: Floats = self._cv2.resize(values, size[::-1], interpolation=self._cv2.INTER_AREA)
+        return resized
+
     def reduced(self, luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A frame's luma (H, W), reduced for estimating motion."""
         height, width = luma.shape
@@ -183,8 +202,7 @@ def steadied(chunk: Sequence[Look], ahead: Sequence[Look], past: State, motion: 
             backward.append(mean)
     results = []
     for look, before, after in zip(chunk, forward, reversed(backward), strict=True):
-        now = look.output.transpose(1, 2, 0)
         # the frame itself is in both means; where a mean is short, its share is larger, and what is said twice then counts a little more
-        both = (before + after - SHARE * now) / (2 - SHARE)
-        results.append(np.ascontiguousarray(both.transpose(2, 0, 1), np.float32))
+        both = np.ascontiguousarray(motion.mixed(before, after, 0.5).transpose(2, 0, 1))
+        results.append(motion.mixed(both, look.output, -SHARE / (2 - SHARE)))
     return results

@@ -1,0 +1,124 @@
+"""Key frames, which the network sees, and the frames between them, which get the colours of the key frames before and after, along the motion.
+
+The network takes most of the time that a film needs, and neighbouring frames show nearly the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hashigo.video.steady import Floats, Motion
+
+EVERY = 4
+"""At most so many frames from one key frame to the next."""
+
+UNLIKE, UNLIKE_SHARE = 20.0, 0.1
+"""A frame is a key frame if so large a share of it differs by more than so much luma (of 255) from the key frame before it, along the motion."""
+
+FALL = 8.0
+"""Where a key frame differs from a frame by so much luma more than the other one, its colours count e times less."""
+
+SURELY_NOT = 1000.0
+"""Difference where a key frame does not show a place at all."""
+
+Luma = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Coloured:
+    """A key frame with its colours. luma: uint8 (h, w), small, for motion. answer: chroma (2, h', w')."""
+
+    luma: Luma
+    answer: Floats
+
+
+@dataclass(frozen=True)
+class Match:
+    """Where a frame's places are in a key frame. flow: (h, w, 2), in pixels. difference: of the luma there, (h, w), of 255."""
+
+    flow: Floats
+    difference: Floats
+
+
+def matched(luma: Luma, key: Luma, motion: Motion) -> Match:
+    """Finds a frame's places in a key frame."""
+    flow = motion.between(luma, key)
+    there, seen = motion.carried(key.astype(np.float32)[..., None], flow)
+    difference = motion.smoothed(np.abs(there[..., 0] - luma))
+    return Match(flow, np.where(seen, difference, SURELY_NOT).astype(np.float32))
+
+
+@dataclass
+class Placed:
+    """A frame of a film. small: its luma, for motion. is_cut: whether a scene begins with it. match: its places in the key frame before it; None if it is a key frame."""
+
+    small: Luma
+    is_cut: bool
+    match: Match | None
+
+
+@dataclass
+class KeyFrames:
+    """Chooses the key frames: the first frame of each scene, each that differs much from the last key frame, and at least every `EVERY`-th.
+
+    luma: of the last key frame. hints: how many it has. age: how many frames ago it was.
+    """
+
+    luma: Luma | None = None
+    hints: int = 0
+    age: int = 0
+
+    def choose(self, luma: Luma, motion: Motion, *, is_cut: bool, hints: int) -> Match | None:
+        """Takes in the next frame: None if it is a key frame, or else where its places are in the last one.
+
+        is_cut: whether a scene begins with it. hints: how many it has; a frame in which they become more or fewer is a key frame.
+        """
+        self.age += 1
+        if self.luma is not None and not is_cut and hints == self.hints and self.age < EVERY:
+            match = matched(luma, self.luma, motion)
+            if float((match.difference > UNLIKE).mean()) <= UNLIKE_SHARE:
+                return match
+        self.luma, self.hints, self.age = luma, hints, 0
+        return None
+
+
+def filled(
+    luma: Luma, match: Match, before: Coloured, after: Coloured | None, position: float, motion: Motion
+) -> Floats:
+    """The colours of a frame between two key frames: (2, h', w').
+
+    luma: small. match: where its places are in the key frame before. after: None if a scene or the film ends before it. position: 0 at the one before, 1 at the
+    one after. A place that one of them does not show, or shows otherwise, gets its colours from the other.
+    """
+    first, _ = motion.carried(np.ascontiguousarray(before.answer.transpose(1, 2, 0)), match.flow)
+    if after is None:
+        return np.ascontiguousarray(first.transpose(2, 0, 1))
+    other = matched(luma, after.luma, motion)
+    second, _ = motion.carried(np.ascontiguousarray(after.answer.transpose(1, 2, 0)), other.flow)
+    # the share of the key frame after: (position e^-b/FALL) / (position e^-b/FALL + (1 - position) e^-a/FALL)
+    odds = (1 - position) / position * np.exp(np.clip((other.difference - match.difference) / FALL, -50, 50))
+    share = motion.resized(np.asarray(1 / (1 + odds), np.float32), first.shape[:2])[..., None]
+    return np.ascontiguousarray((first + share * (second - first)).transpose(2, 0, 1))
+
+
+def coloured(
+    frames: Sequence[Placed], answers: Sequence[Floats], before: Coloured | None, motion: Motion
+) -> Iterator[Floats]:
+    """The colours of successive frames, (2, h', w') each. answers: of the key frames among them. before: the key frame before them, if there is one."""
+    places = [at for at, frame in enumerate(frames) if frame.match is None]
+    start = -1
+    for end, answer in zip([*places, len(frames)], [*answers, None], strict=True):
+        key = None if answer is None else Coloured(frames[end].small, answer)
+        after = None if key is None or frames[end].is_cut else key
+        for at in range(start + 1, end):
+            match = frames[at].match
+            assert match is not None
+            assert before is not None
+            yield filled(frames[at].small, match, before, after, (at - start) / (end - start), motion)
+        if key is not None:
+            yield key.answer
+            before, start = key, end
