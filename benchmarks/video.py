@@ -40,10 +40,10 @@ LUMA = np.array(color.LUMA_WEIGHTS)
 class Film:
     """A window that moves over a photo. places: of its upper left corner."""
 
-    def __init__(self, photo: np.ndarray, frames: int, rng: np.random.Generator, grain: float) -> None:
+    def __init__(self, photo: np.ndarray, frames: int, rng: np.random.Generator, grain: float, path: float) -> None:
         height, width = min(160, photo.shape[0] - 30), min(224, photo.shape[1] - 50)
         self.places = [
-            (round((photo.shape[0] - height) * t / frames), round((photo.shape[1] - width) * t / frames))
+            (round((photo.shape[0] - height) * path * t / frames), round((photo.shape[1] - width) * path * t / frames))
             for t in range(frames)
         ]
         self.size = height, width
@@ -71,7 +71,7 @@ def steady(args: argparse.Namespace) -> None:
     photos = open_dataset(args.photos, limit=args.films)
     rows: dict[str, list[tuple[float, ...]]] = {}
     for number in range(len(photos)):
-        film = Film(photos.picture(number), args.frames, rng, args.grain)
+        film = Film(photos.picture(number), args.frames, rng, args.grain, args.path)
         for name, chroma in methods(model, film).items():
             rgb = [
                 color.merge(luma[None].astype(np.float32) / 255, planes)
@@ -200,6 +200,7 @@ def main() -> None:
     calm.add_argument("--films", type=int, default=12)
     calm.add_argument("--frames", type=int, default=24)
     calm.add_argument("--grain", type=float, default=8.0, help="standard deviation of the film grain, of 255")
+    calm.add_argument("--path", type=float, default=1.0, help="share of the photo that the window moves over")
     calm.add_argument("--model", default="colorizer")
     quick = kinds.add_parser("speed")
     quick.add_argument("--frames", type=int, default=480)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,11 @@ class Look:
     is_cut: bool = False
     change: float = 0.0
 
+    @cached_property
+    def values(self) -> Floats:
+        """The output with channels last, (h', w', C)."""
+        return np.ascontiguousarray(self.output.transpose(1, 2, 0))
+
 
 @dataclass
 class Scenes:
@@ -77,7 +83,7 @@ class Mean:
 
     def add(self, look: Look, motion: Motion, *, starts: bool) -> Floats:
         """Takes in a frame, and returns the mean as it is for this frame: (h', w', C). starts: whether the mean begins anew with it."""
-        now = np.ascontiguousarray(look.output.transpose(1, 2, 0))
+        now = look.values
         if (
             starts
             or self.values is None
@@ -144,6 +150,8 @@ class Motion:
             raise MissingExtraError("colorizing films", "video", error.name or "cv2") from error
         cv2 = self._cv2
         self._flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._flow.setFinestScale(1)  # finer than the preset's, which loses its way among stripes
+        self._flow.setVariationalRefinementIterations(0)
 
     def between(self, luma: NDArray[np.uint8], other: NDArray[np.uint8]) -> Floats:
         """Where each pixel of `luma` (h, w) is in `other`, relative to its own place: (h, w, 2), x and y in pixels."""
@@ -203,6 +211,6 @@ def steadied(chunk: Sequence[Look], ahead: Sequence[Look], past: State, motion: 
     results = []
     for look, before, after in zip(chunk, forward, reversed(backward), strict=True):
         # the frame itself is in both means; where a mean is short, its share is larger, and what is said twice then counts a little more
-        both = np.ascontiguousarray(motion.mixed(before, after, 0.5).transpose(2, 0, 1))
-        results.append(motion.mixed(both, look.output, -SHARE / (2 - SHARE)))
+        both = motion.mixed(motion.mixed(before, after, 0.5), look.values, -SHARE / (2 - SHARE))
+        results.append(np.ascontiguousarray(both.transpose(2, 0, 1)))
     return results
