@@ -116,9 +116,8 @@ def coloured(
         after = None if key is None or frames[end].is_cut else key
         for at in range(start + 1, end):
             match = frames[at].match
-            assert match is not None
-            assert before is not None
-            yield filled(frames[at].small, match, before, after, (at - start) / (end - start), motion)
+            if match is not None and before is not None:  # always so: the first frame of a film is a key frame
+                yield filled(frames[at].small, match, before, after, (at - start) / (end - start), motion)
         if key is not None:
             yield key.answer
             before, start = key, end
