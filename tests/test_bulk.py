@@ -520,6 +520,42 @@ def test_a_model_that_cannot_be_used_stops_the_run(album: Path, tmp_path: Path, 
     assert not list((tmp_path / "out" / STATE / "attempts").iterdir())
 
 
+def test_results_are_on_the_disk_before_their_report(
+    album: Path, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    (shard, *_) = planned(album, out)
+    settled: list[str] = []
+
+    def settle(self: Folder, names: list[str]) -> None:
+        assert not list((out / STATE).glob("reports/*"))
+        assert all((self.root / name).is_file() for name in names)
+        settled.extend(names)
+
+    monkeypatch.setattr(Folder, "settle", settle)
+    shards = Shards(str(out), settings(model))
+    report = shards.process(shard)
+    assert len(settled) == len(set(settled)) == report.done > 0
+
+
+def test_a_disk_that_fails_when_results_settle_leaves_no_report(
+    album: Path, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    (shard, *_) = planned(album, out)
+
+    def fsync(_handle: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    shards = Shards(str(out), settings(model))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        with pytest.raises(StorageError):
+            shards.process(shard)
+    assert read_report(Folder(out), shard.id) is None
+    assert shards.process(shard).done > 0
+
+
 def test_a_killed_run_continues(album: Path, tmp_path: Path, model: Path, small_shards: None) -> None:
     out = tmp_path / "out"
     for number in range(30):

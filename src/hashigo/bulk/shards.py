@@ -110,6 +110,9 @@ class Shards:
             )
         if self.settings.tars:
             self._write_tar(shard, work)
+        # a report that outlives a power failure which its results did not would lose them silently
+        new = [reports[number].target for number in {*todo, *(known or {})} if reports[number].state == "done"]
+        self.out.settle([f"{shard.id}.tar"] if self.settings.tars else new)
         report = report_of(shard.id, shard_key(shard, self.options), reports, made, time.perf_counter() - start)
         write_report(self.out, report, reports)
         return report

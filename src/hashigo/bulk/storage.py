@@ -10,7 +10,7 @@ import errno
 import io
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -106,6 +106,9 @@ class Place(Protocol):
     def open(self, name: str) -> BinaryIO:
         """A seekable stream of a file. Raises as `read` does."""
 
+    def settle(self, names: Iterable[str]) -> None:
+        """Makes sure that written files survive a power failure. Raises StorageError."""
+
 
 def is_store(text: str | os.PathLike[str]) -> bool:
     """Whether this is the address of an object store."""
@@ -190,6 +193,20 @@ class Folder:
             except FileExistsError:
                 return False
         return True
+
+    def settle(self, names: Iterable[str]) -> None:
+        """See `Place`. Drives that cannot do this are left alone."""
+        paths = {self.root / name for name in names}
+        for path in [*sorted(paths), *sorted({path.parent for path in paths})]:
+            try:
+                handle = os.open(path, os.O_RDONLY)
+                try:
+                    os.fsync(handle)
+                finally:
+                    os.close(handle)
+            except OSError as error:
+                if error.errno in STOPPING:
+                    raise StorageError(error.errno, error.strerror, str(path)) from error
 
     def remove(self, name: str) -> None:
         """See `Place`."""
@@ -305,6 +322,9 @@ class Store:
             return True
 
         return self._call(name, put)
+
+    def settle(self, names: Iterable[str]) -> None:
+        """See `Place`. A store has what it has taken."""
 
     def remove(self, name: str) -> None:
         """See `Place`."""
