@@ -21,6 +21,7 @@ from hashigo import color
 from hashigo.apply.engines import OpenVinoEngine
 from hashigo.errors import MissingExtraError, ModelError, RecipeError
 from hashigo.models import load_network, open_model, save_model
+from hashigo.models.folder import ModelFolder
 from hashigo.models.weights import Weights
 from hashigo.networks import UNet, make_network
 from hashigo.networks.encoders import vit
@@ -177,11 +178,15 @@ def test_networks_without_a_backbone_say_so() -> None:
         UNet(width=1, depth=1).backbone_features(torch.zeros(1, 3, 8, 8))
 
 
-def test_onnx_and_openvino_answer_as_torch_at_any_size(network: UNet, tmp_path: Path) -> None:
-    folder = save_model(tmp_path, network, make_task("colorize-bins"), weights="float16")
-    again = load_network(folder)
-    session = onnxruntime.InferenceSession(str(folder.onnx), providers=["CPUExecutionProvider"])
-    engine = OpenVinoEngine(folder.onnx, precision="fp32", threads=1)
+@pytest.fixture(scope="module")
+def saved(network: UNet, tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
+    return save_model(tmp_path_factory.mktemp("saved"), network, make_task("colorize-bins"), weights="float16")
+
+
+def test_onnx_and_openvino_answer_as_torch_at_any_size(saved: ModelFolder) -> None:
+    again = load_network(saved)
+    session = onnxruntime.InferenceSession(str(saved.onnx), providers=["CPUExecutionProvider"])
+    engine = OpenVinoEngine(saved.onnx, precision="fp32", threads=1)
     for height, width in ((64, 64), (50, 130), (161, 40)):
         x = torch.cat([seen("chelsea", height, width), seen("coffee", height, width)])
         with torch.no_grad():
@@ -194,10 +199,9 @@ def test_onnx_and_openvino_answer_as_torch_at_any_size(network: UNet, tmp_path: 
                 np.testing.assert_allclose(ours, theirs, atol=2e-3 * np.abs(theirs).max())
 
 
-def test_weights_are_stored_once(network: UNet, tmp_path: Path) -> None:
-    folder = save_model(tmp_path, network, make_task("colorize-bins"), weights="float16")
-    assert folder.weights.stat().st_size > 40e6
-    assert folder.onnx.stat().st_size < 1e6
+def test_weights_are_stored_once(saved: ModelFolder) -> None:
+    assert saved.weights.stat().st_size > 40e6
+    assert saved.onnx.stat().st_size < 1e6
 
 
 # --- the transformer by itself, and a U-Net that starts with it ------------------------------------------------
