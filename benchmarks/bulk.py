@@ -3,10 +3,12 @@
     .venv/bin/python benchmarks/bulk.py names --count 1000000
     .venv/bin/python benchmarks/bulk.py rate PHOTOS --count 2000 --rounds 2
     .venv/bin/python benchmarks/bulk.py soak PHOTOS --kills 20
+    .venv/bin/python benchmarks/bulk.py cost PHOTOS --rate 5
 
 `names`: files of one byte; planned, then planned again, and gone through again with a report for each shard, each in a process of its own whose peak memory is measured.
 `rate`: the same photos by `hashigo colorize`, `hashigo bulk run` and `hashigo bulk run --engine ray`, in turns.
 `soak`: runs that are killed at random moments (driver, worker, and with Ray actor and raylet), and continued until nothing is left; the results must be those of `hashigo colorize`, byte for byte.
+`cost`: requests to an object store (moto on this computer), counted; and what they, and computers that do `--rate` photos per second and core, would cost for many photos.
 """
 
 from __future__ import annotations
@@ -14,14 +16,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import random
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -166,6 +173,69 @@ def soak(args: argparse.Namespace) -> None:
             )  # fmt: skip
 
 
+@contextmanager
+def store(log: Path) -> Iterator[str]:
+    """An S3 server with an empty bucket; the environment leads to it. log: has a line for each request."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with log.open("wb") as file:
+        server = subprocess.Popen([sys.executable, "-m", "moto.server", "-p", str(port)], stdout=file, stderr=file)
+    address = f"http://127.0.0.1:{port}"
+    os.environ |= {
+        "AWS_ENDPOINT_URL": address, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_REGION": "us-east-1"
+    }  # fmt: skip
+    try:
+        while True:
+            try:
+                put(f"{address}/bucket", b"")
+                break
+            except urllib.error.URLError:
+                time.sleep(0.2)
+        yield address
+    finally:
+        server.kill()
+        server.wait()
+
+
+def put(address: str, content: bytes) -> None:
+    """Writes an object."""
+    urllib.request.urlopen(urllib.request.Request(address, content, method="PUT"))
+
+
+def requests(log: Path) -> Counter[str]:
+    """How many requests of each kind there have been: LIST, GET (with HEAD), PUT (with POST), DELETE."""
+    found: Counter[str] = Counter()
+    for method, query in re.findall(r'"(GET|HEAD|PUT|POST|DELETE) (\S+) HTTP', log.read_text(errors="replace")):
+        listing = method == "GET" and "list-type" in query
+        found["LIST" if listing else {"HEAD": "GET", "POST": "PUT"}.get(method, method)] += 1
+    return found
+
+
+def cost(args: argparse.Namespace) -> None:
+    """Counts requests, and multiplies."""
+    hours = args.photos_in_all / args.rate / args.cores / args.nodes / 3600
+    print(
+        f"{args.photos_in_all:,.0f} photos at {args.rate:g} per second and core on {args.nodes} computers with {args.cores} cores: {hours:.0f} hours, "
+        f"{hours * args.nodes * args.node_price:,.0f} $ at {args.node_price:g} $ per computer and hour"
+    )
+    prices = {"LIST": args.put_price, "PUT": args.put_price, "GET": args.get_price, "DELETE": 0.0}
+    with scratch(args.folder) as root:
+        album = album_of(args.photos, args.count, root / "album")
+        with store(root / "log") as address:
+            for path in album.iterdir():
+                put(f"{address}/bucket/album/{path.name}", path.read_bytes())
+            for name, words in (("results as files", ()), ("results as tar files", ("--tars",))):
+                before = requests(root / "log")
+                out = f"s3://bucket/{len(words)}"
+                timed("bulk", "plan", "s3://bucket/album", "-o", out)
+                timed("bulk", "run", "-o", out, "--model", "fast", *words)
+                made = requests(root / "log") - before
+                each = {kind: made[kind] / args.count for kind in prices}
+                dollars = sum(args.photos_in_all * each[kind] * price / 1000 for kind, price in prices.items())
+                counted = ", ".join(f"{1000 * number:.0f} {kind}" for kind, number in each.items())
+                print(f"{name}: per 1,000 photos {counted}; for all {dollars:,.0f} $", flush=True)
+
+
 def _missing(out: Path) -> Iterator[str]:
     place = Folder(out)
     yield from (
@@ -222,8 +292,18 @@ def main() -> None:
     stress.add_argument("--count", type=int, default=300)
     stress.add_argument("--kills", type=int, default=20)
     stress.add_argument("--seed", type=int, default=0)
+    price = kinds.add_parser("cost")
+    price.add_argument("photos")
+    price.add_argument("--count", type=int, default=1_000)
+    price.add_argument("--photos-in-all", type=float, default=1e8)
+    price.add_argument("--rate", type=float, required=True, help="photos per second and core, from `rate`")
+    price.add_argument("--nodes", type=int, default=100)
+    price.add_argument("--cores", type=int, default=16)
+    price.add_argument("--node-price", type=float, default=0.714, help="$ per hour (AWS c7i.4xlarge, us-east-1, 2025)")
+    price.add_argument("--put-price", type=float, default=0.005, help="$ per 1,000 PUT or LIST (S3 Standard)")
+    price.add_argument("--get-price", type=float, default=0.0004, help="$ per 1,000 GET (S3 Standard)")
     args = parser.parse_args()
-    {"names": names, "rate": rate, "soak": soak}[args.kind](args)
+    {"names": names, "rate": rate, "soak": soak, "cost": cost}[args.kind](args)
     print(f"highest memory of a child process: {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3:.0f} MB")
 
 
