@@ -527,7 +527,7 @@ def test_results_are_on_the_disk_before_their_report(
     (shard, *_) = planned(album, out)
     settled: list[str] = []
 
-    def settle(self: Folder, names: list[str]) -> None:
+    def settle(self: Folder, names: list[str], _alive: object) -> None:
         assert not list((out / STATE).glob("reports/*"))
         assert all((self.root / name).is_file() for name in names)
         settled.extend(names)
@@ -536,6 +536,27 @@ def test_results_are_on_the_disk_before_their_report(
     shards = Shards(str(out), settings(model))
     report = shards.process(shard)
     assert len(settled) == len(set(settled)) == report.done > 0
+
+
+def test_other_options_that_end_half_way_do_not_leave_the_old_report(
+    album: Path, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a run with the old options would take the new results for its own."""
+    out = tmp_path / "out"
+    (shard, *_) = planned(album, out)
+    Shards(str(out), settings(model)).process(shard)
+    expected = tree(out)
+
+    def full(*_: object) -> None:
+        raise StorageError(errno.ENOSPC, "No space left on device", "x")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Folder, "settle", full)
+        with pytest.raises(StorageError):
+            Shards(str(out), settings(model, size=16)).process(shard)
+    assert read_report(Folder(out), shard.id) is None
+    Shards(str(out), settings(model)).process(shard)
+    assert tree(out) == expected
 
 
 def test_a_disk_that_fails_when_results_settle_leaves_no_report(

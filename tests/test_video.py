@@ -530,18 +530,69 @@ def test_key_frames_are_those_that_the_ones_before_do_not_show() -> None:
     for name, frames in (("astronaut", 10), ("coffee", 6)):
         for frame in range(frames):
             small = motion.reduced(grey(frame, (96, 144), 2, name))
-            hints = 1 if name == "astronaut" and frame >= 6 else 0
+            hints = ["red"] if name == "astronaut" and frame >= 6 else []
             if keys.choose(small, motion, is_cut=scenes.begins(small), hints=hints) is None:
                 chosen.append(number)
             number += 1
     assert chosen == [0, 4, 6, 10, 14]  # every fourth, where hints begin, and the other scene
     keys = KeyFrames()
     picture = motion.reduced(grey(0, (96, 144)))
-    assert keys.choose(picture, motion, is_cut=True, hints=0) is None
+    assert keys.choose(picture, motion, is_cut=True) is None
     covered = picture.copy()
     covered[20:70, 30:110] = 255 - covered[20:70, 30:110]
-    assert keys.choose(picture, motion, is_cut=False, hints=0) is not None
-    assert keys.choose(covered, motion, is_cut=False, hints=0) is None
+    assert keys.choose(picture, motion, is_cut=False) is not None
+    assert keys.choose(covered, motion, is_cut=False) is None
+
+
+def test_outputs_of_any_number_of_channels_are_carried() -> None:
+    motion = Motion()
+    flow = np.zeros((32, 48, 2), np.float32)
+    for channels in (2, 118, 128, 129, 300):
+        values = np.random.default_rng(0).normal(size=(8, 12, channels)).astype(np.float32)
+        carried, seen = motion.carried(values, flow)
+        assert np.array_equal(carried, values)
+        assert seen.all()
+
+
+def test_a_chunk_that_fails_ends_the_film_and_the_rest_can_be_made_later(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parting, "PART_SECONDS", 0.5)
+    source = film(tmp_path / "a.mp4", frames=70)
+    colorize_film(model, source, tmp_path / "whole.mp4")
+    calls = 0
+
+    def steadied_until(*args: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise MemoryError("no room")
+        return steadied(*args)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hashigo.video.colorize.steadied", steadied_until)
+        with pytest.raises(MemoryError):
+            colorize_film(model, source, tmp_path / "b.mp4")
+    assert calls == 3
+    colorize_film(model, source, tmp_path / "b.mp4")
+    assert (tmp_path / "b.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+
+
+def test_parts_of_another_version_are_made_again(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parting, "PART_SECONDS", 0.5)
+    source = film(tmp_path / "a.mp4", frames=60)
+
+    def stop(done: int) -> None:
+        if done >= 32:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hashigo.video.colorize.VERSION", 0)
+        with pytest.raises(KeyboardInterrupt):
+            colorize_film(model, source, tmp_path / "b.mp4", progress=stop)
+    done: list[int] = []
+    colorize_film(model, source, tmp_path / "b.mp4", progress=done.append)
+    assert done[0] <= 16
 
 
 def test_frames_between_have_the_colours_of_what_they_show() -> None:

@@ -57,6 +57,21 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         _remove(temporary)
 
 
+def on_disk(path: str | Path) -> None:
+    """Waits until a file, or a folder's list of files, is on the disk and survives a power failure. Raises OSError.
+
+    Drives and systems that cannot do this are left alone.
+    """
+    handle = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF):
+            raise
+    finally:
+        os.close(handle)
+
+
 def copy_date(source: str | Path, target: str | Path) -> None:
     """Gives a file the date of another. Raises OSError."""
     status = Path(source).stat()

@@ -77,6 +77,11 @@ def write_report(out: Place, report: ShardReport, photos: Sequence[PhotoReport])
     out.write(_name(report.shard), ("\n".join(lines) + "\n").encode())
 
 
+def remove_report(out: Place, shard: str) -> None:
+    """Removes a shard's report, if there is one: the shard is to be done again. Raises StorageError."""
+    out.remove(_name(shard))
+
+
 def _name(shard: str) -> str:
     return f"{STATE}/reports/{shard}.jsonl"
 

@@ -19,7 +19,16 @@ from hashigo.apply.jobs import advised, with_further
 from hashigo.apply.model import Model, load
 from hashigo.apply.record import options_of
 from hashigo.bulk.plan import Item, Plan, Shard, read_manifest, read_plan
-from hashigo.bulk.reports import PhotoReport, ShardReport, State, read_photos, read_report, report_of, write_report
+from hashigo.bulk.reports import (
+    PhotoReport,
+    ShardReport,
+    State,
+    read_photos,
+    read_report,
+    remove_report,
+    report_of,
+    write_report,
+)
 from hashigo.bulk.settings import BulkSettings, key_of
 from hashigo.bulk.storage import STOPPING, Folder, Place, place_of
 from hashigo.errors import DataError, PictureError, StorageError
@@ -92,6 +101,10 @@ class Shards:
         start = time.perf_counter()
         items = read_manifest(self.out, shard)
         photos = earlier(self.out, self.plan, shard, items, self.options, self.settings, self.word)
+        if all(
+            photo is None for photo in photos
+        ):  # what it says is about to change: a run that ends half-way must not leave it
+            remove_report(self.out, shard.id)
         for number, photo in (known or {}).items():
             photos[number] = photo
         made = sum(photo.state == "done" for photo in (known or {}).values())
@@ -112,7 +125,7 @@ class Shards:
             self._write_tar(shard, work)
         # a report that outlives a power failure which its results did not would lose them silently
         new = [reports[number].target for number in {*todo, *(known or {})} if reports[number].state == "done"]
-        self.out.settle([f"{shard.id}.tar"] if self.settings.tars else new)
+        self.out.settle([f"{shard.id}.tar"] if self.settings.tars else new, alive)
         report = report_of(shard.id, shard_key(shard, self.options), reports, made, time.perf_counter() - start)
         write_report(self.out, report, reports)
         return report

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar
 
 from hashigo.errors import MissingExtraError, PictureError, RecipeError, StorageError
-from hashigo.files import Others, atomic_path, is_clutter, open_file, suffix_of, walk_entries
+from hashigo.files import Others, atomic_path, is_clutter, on_disk, open_file, suffix_of, walk_entries
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -106,8 +106,8 @@ class Place(Protocol):
     def open(self, name: str) -> BinaryIO:
         """A seekable stream of a file. Raises as `read` does."""
 
-    def settle(self, names: Iterable[str]) -> None:
-        """Makes sure that written files survive a power failure. Raises StorageError."""
+    def settle(self, names: Iterable[str], alive: Callable[[], object]) -> None:
+        """Makes sure that written files survive a power failure. alive: called after each. Raises StorageError."""
 
 
 def is_store(text: str | os.PathLike[str]) -> bool:
@@ -194,19 +194,14 @@ class Folder:
                 return False
         return True
 
-    def settle(self, names: Iterable[str]) -> None:
-        """See `Place`. Drives that cannot do this are left alone."""
+    def settle(self, names: Iterable[str], alive: Callable[[], object]) -> None:
+        """See `Place`."""
         paths = {self.root / name for name in names}
-        for path in [*sorted(paths), *sorted({path.parent for path in paths})]:
-            try:
-                handle = os.open(path, os.O_RDONLY)
-                try:
-                    os.fsync(handle)
-                finally:
-                    os.close(handle)
-            except OSError as error:
-                if error.errno in STOPPING:
-                    raise StorageError(error.errno, error.strerror, str(path)) from error
+        folders = {parent for path in paths for parent in path.parents if parent.is_relative_to(self.root)}
+        for path in [*sorted(paths), *([] if os.name == "nt" else sorted(folders, reverse=True))]:
+            with self._writing(path.relative_to(self.root).as_posix()):
+                on_disk(path)
+            alive()
 
     def remove(self, name: str) -> None:
         """See `Place`."""
@@ -323,7 +318,7 @@ class Store:
 
         return self._call(name, put)
 
-    def settle(self, names: Iterable[str]) -> None:
+    def settle(self, names: Iterable[str], alive: Callable[[], object]) -> None:
         """See `Place`. A store has what it has taken."""
 
     def remove(self, name: str) -> None:

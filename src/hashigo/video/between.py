@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from hashigo.video.steady import Floats, Motion
 
+VERSION = 1
+"""Goes up when films get other colours, so that no film is made half in one way and half in another."""
+
 EVERY = 4
 """At most so many frames from one key frame to the next."""
 
@@ -65,17 +68,17 @@ class Placed:
 class KeyFrames:
     """Chooses the key frames: the first frame of each scene, each that differs much from the last key frame, and at least every `EVERY`-th.
 
-    luma: of the last key frame. hints: how many it has. age: how many frames ago it was.
+    luma: of the last key frame. hints: the colours of its hints. age: how many frames ago it was.
     """
 
     luma: Luma | None = None
-    hints: int = 0
+    hints: Sequence[object] = ()
     age: int = 0
 
-    def choose(self, luma: Luma, motion: Motion, *, is_cut: bool, hints: int) -> Match | None:
+    def choose(self, luma: Luma, motion: Motion, *, is_cut: bool, hints: Sequence[object] = ()) -> Match | None:
         """Takes in the next frame: None if it is a key frame, or else where its places are in the last one.
 
-        is_cut: whether a scene begins with it. hints: how many it has; a frame in which they become more or fewer is a key frame.
+        is_cut: whether a scene begins with it. hints: the colours of its hints; a frame in which a hint begins or ends is a key frame.
         """
         self.age += 1
         if self.luma is not None and not is_cut and hints == self.hints and self.age < EVERY:
@@ -99,7 +102,7 @@ def filled(
         return np.ascontiguousarray(first.transpose(2, 0, 1))
     other = matched(luma, after.luma, motion)
     second, _ = motion.carried(np.ascontiguousarray(after.answer.transpose(1, 2, 0)), other.flow)
-    # the share of the key frame after: (position e^-b/FALL) / (position e^-b/FALL + (1 - position) e^-a/FALL)
+    # how much more the key frame before counts than the one after
     odds = (1 - position) / position * np.exp(np.clip((other.difference - match.difference) / FALL, -50, 50))
     share = motion.resized(np.asarray(1 / (1 + odds), np.float32), first.shape[:2])[..., None]
     return np.ascontiguousarray((first + share * (second - first)).transpose(2, 0, 1))
@@ -116,8 +119,9 @@ def coloured(
         after = None if key is None or frames[end].is_cut else key
         for at in range(start + 1, end):
             match = frames[at].match
-            if match is not None and before is not None:  # always so: the first frame of a film is a key frame
-                yield filled(frames[at].small, match, before, after, (at - start) / (end - start), motion)
+            if match is None or before is None:
+                raise ValueError("expected a key frame before all others, got none")
+            yield filled(frames[at].small, match, before, after, (at - start) / (end - start), motion)
         if key is not None:
             yield key.answer
             before, start = key, end

@@ -22,7 +22,7 @@ from hashigo.image.photo import Photo
 from hashigo.machine import cores
 from hashigo.tasks.capabilities import TakesHints
 from hashigo.tasks.hints import Hint, TimedHint, hint_text
-from hashigo.video.between import EVERY, Coloured, KeyFrames, Placed, coloured
+from hashigo.video.between import VERSION, Coloured, KeyFrames, Placed, coloured
 from hashigo.video.chroma import chroma_planes
 from hashigo.video.film import Film, check_ffmpeg, probe, program
 from hashigo.video.frames import Frame, read_frames
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CHUNK, AHEAD, BATCH = 4, 4, 4
-"""Key frames that are averaged at a time, those after them that they are averaged with, and key frames that the network sees at a time."""
+"""Key frames that are averaged at a time, those after them that they are averaged with, and key frames that the network sees at a time: a divisor of the first, so that a run that goes on after
+any chunk shows it the same frames together."""
 
 Progress = Callable[[int], object]
 
@@ -77,7 +78,7 @@ def colorize_film(
     about = source_of(source)
     known = tracked(film, hints, Motion()) if hints else {}
     texts = [f"{hint_text(hint)}@{seconds:g}" for hint, seconds in hints]
-    key = [options_of(model.folder, call, quality), about.size, about.crc, *texts]
+    key = [VERSION, options_of(model.folder, call, quality), about.size, about.crc, *texts]
     folder = target.parent / f".{target.name}.parts"
     clear_leftovers(target.parent)
     with locked(folder / "lock", f"{target}: another process is working on this film"):
@@ -139,7 +140,8 @@ class _Run:
         self.state = parts.state()
         self.scenes = self.state.scenes()
         self.done = self.seen = parts.frames
-        self.keys = KeyFrames(self.state.mean.luma, len(hints.get(self.done - 1, ())))
+        last = hints.get(self.done - 1, ())
+        self.keys = KeyFrames(self.state.mean.luma, [hint.rgb for hint in last])
 
     def finish(self) -> None:
         """Goes through the rest of the film.
@@ -157,10 +159,13 @@ class _Run:
                     while len(keys := [at for at, one in enumerate(buffer) if one.look]) >= CHUNK + AHEAD:
                         end = keys[CHUNK - 1] + 1
                         ahead = [buffer[at] for at in keys[CHUNK : CHUNK + AHEAD]]
-                        finishing = _after(finishing, steady.submit(self._chunk, buffer[:end], ahead, writer))
+                        if finishing is not None:
+                            finishing.result()  # nothing follows a chunk that failed
+                        finishing = steady.submit(self._chunk, buffer[:end], ahead, writer)
                         buffer = buffer[end:]
-                finishing = _after(finishing, steady.submit(self._chunk, buffer, [], writer))
-                _after(finishing, None)
+                if finishing is not None:
+                    finishing.result()
+                self._chunk(buffer, [], writer)
                 writer.close()
             except BaseException:
                 steady.shutdown(wait=True, cancel_futures=True)
@@ -174,7 +179,7 @@ class _Run:
         waiting: list[_Seen] = []
         for frame in frames:
             waiting.append(self._chosen(frame))
-            if sum(seen.match is None for seen in waiting) == BATCH or len(waiting) == BATCH * EVERY:
+            if sum(seen.match is None for seen in waiting) == BATCH:
                 self._look([seen for seen in waiting if seen.match is None])
                 yield waiting
                 waiting = []
@@ -188,7 +193,7 @@ class _Run:
         luma = frame.luma_8(self.film)
         small = self.key_motion.reduced(luma)
         is_cut = self.scenes.begins(small)
-        match = self.keys.choose(small, self.key_motion, is_cut=is_cut, hints=len(hints))
+        match = self.keys.choose(small, self.key_motion, is_cut=is_cut, hints=[hint.rgb for hint in hints])
         return _Seen(small, is_cut, match, frame, luma, self.scenes.change, replace(self.call, hints=hints))
 
     def _look(self, keys: Sequence[_Seen]) -> None:
@@ -228,10 +233,3 @@ class _Run:
         if isinstance(task, TakesHints) and seen.x is not None:
             answer = task.follow_hints(answer, seen.x, output, seen.features)
         return answer
-
-
-def _after(before: Future[None] | None, now: Future[None] | None) -> Future[None] | None:
-    """Waits for the one before, so that no more than two chunks are in memory. Raises what it raised."""
-    if before is not None:
-        before.result()
-    return now

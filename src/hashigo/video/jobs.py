@@ -114,6 +114,8 @@ def run_film(
         raise
     except (HashigoError, OSError, MemoryError) as error:
         return Outcome(job, "failed", str(error) or f"{job.source}: out of memory")
+    except Exception as error:  # of OpenCV, for instance: one odd film never stops the rest
+        return Outcome(job, "failed", f"{job.source}: {type(error).__name__}: {error}")
     again = AGAIN.get(state, "") if options.existing == "newer" else ""
     notes = [again, *report.notes, recorded(records, job, source, described, (), options)]
     return Outcome(job, "done", warnings=tuple(note for note in notes if note), was_coloured=was_coloured)

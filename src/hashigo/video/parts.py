@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from hashigo.files import atomic_path
+from hashigo.files import atomic_path, on_disk
 from hashigo.video.film import Film
 from hashigo.video.frames import Encoder, Frame, Plane
 from hashigo.video.steady import State
@@ -50,6 +50,8 @@ class Parts:
         """Notes that the next part is complete. state: with which the part after it begins."""
         with atomic_path(self.folder / f"{len(self.done):05d}.npz") as temporary:
             state.save(temporary)
+        for path in (self.next, self.next.with_suffix(".npz")):
+            on_disk(path)  # else the list could survive a power failure that they did not
         self.done.append({"frames": frames, "start": str(start), "end": str(end)})
         self._lines([self._head, *map(json.dumps, self.done)])
 

@@ -30,6 +30,9 @@ CUT = 10.0
 AHEAD = 8
 """Frames of a folder after a chunk that its frames are averaged with."""
 
+CHANNELS = 128
+"""The most that OpenCV's `remap` takes."""
+
 MOTION_SIDE = 256
 """Motion is estimated on frames reduced to this width or height, whichever is longer."""
 
@@ -150,11 +153,13 @@ class Motion:
             raise MissingExtraError("colorizing films", "video", error.name or "cv2") from error
         cv2 = self._cv2
         self._flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-        self._flow.setFinestScale(1)  # finer than the preset's, which loses its way among stripes
         self._flow.setVariationalRefinementIterations(0)
 
     def between(self, luma: NDArray[np.uint8], other: NDArray[np.uint8]) -> Floats:
         """Where each pixel of `luma` (h, w) is in `other`, relative to its own place: (h, w, 2), x and y in pixels."""
+        self._flow.setFinestScale(
+            1
+        )  # finer than the preset's, which loses its way among stripes; small frames change it
         flow: Floats = self._flow.calc(luma, other, None)
         return flow
 
@@ -165,9 +170,16 @@ class Motion:
         small = self._cv2.resize(flow, (width, height), interpolation=self._cv2.INTER_AREA) * scale
         x = np.arange(width, dtype=np.float32) + small[..., 0]
         y = np.arange(height, dtype=np.float32)[:, None] + small[..., 1]
-        carried: Floats = self._cv2.remap(values, x, y, self._cv2.INTER_LINEAR, borderMode=self._cv2.BORDER_REPLICATE)
+        parts = [
+            self._cv2.remap(
+                np.ascontiguousarray(values[..., start : start + CHANNELS]), x, y, self._cv2.INTER_LINEAR,
+                borderMode=self._cv2.BORDER_REPLICATE,
+            ).reshape(height, width, -1)
+            for start in range(0, values.shape[2], CHANNELS)
+        ]  # fmt: skip
+        carried: Floats = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
         seen = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-        return carried.reshape(values.shape), seen
+        return carried, seen
 
     def mixed(self, one: Floats, other: Floats, share: float) -> Floats:
         """one + share (other - one)."""
