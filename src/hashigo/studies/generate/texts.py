@@ -45,8 +45,8 @@ BROKEN = Words(
     "フレシェ距離はゼロで {zeroed:.1f}、スキップなしで {vae:.1f}、差 {gap}。訓練画像のスキップを流すと、{donor} % がその訓練画像に最も近い。{basis}。",
 )
 UNBROKEN = Words(
-    "Fréchet distance {ladder:.1f} against {vae:.1f} without skip connections; the latter is larger by {gap}, {basis}.",
-    "フレシェ距離は {ladder:.1f}、スキップなしは {vae:.1f}。その差 {gap}、{basis}。",
+    "Fréchet distance {ladder:.1f} against {vae:.1f} without skip connections; difference (without minus with) {gap}, {basis}.",
+    "フレシェ距離は {ladder:.1f}、スキップなしは {vae:.1f}。差（なし − あり） {gap}、{basis}。",
 )
 BETTER = Words(
     "{ladder:.2f} nats per picture against {vae:.2f}; difference {gap}, {basis}.",
