@@ -40,7 +40,7 @@ from hashigo.bulk.plan import STATE, read_manifest, read_plan, read_shards
 from hashigo.bulk.reports import PhotoReport, report_of, write_report
 from hashigo.bulk.settings import BulkSettings
 from hashigo.bulk.shards import options_key, shard_key, source_of
-from hashigo.bulk.storage import Folder
+from hashigo.bulk.storage import Folder, place_of
 from hashigo.data import open_dataset
 
 HASHIGO = [sys.executable, "-m", "hashigo.cli.main"]
@@ -174,7 +174,7 @@ def soak(args: argparse.Namespace) -> None:
 
 
 @contextmanager
-def store(log: Path) -> Iterator[str]:
+def store(log: Path) -> Iterator[None]:
     """An S3 server with an empty bucket; the environment leads to it. log: has a line for each request."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -187,19 +187,14 @@ def store(log: Path) -> Iterator[str]:
     try:
         while True:
             try:
-                put(f"{address}/bucket", b"")
+                urllib.request.urlopen(urllib.request.Request(f"{address}/bucket", method="PUT"))
                 break
             except urllib.error.URLError:
                 time.sleep(0.2)
-        yield address
+        yield
     finally:
         server.kill()
         server.wait()
-
-
-def put(address: str, content: bytes) -> None:
-    """Writes an object."""
-    urllib.request.urlopen(urllib.request.Request(address, content, method="PUT"))
 
 
 def requests(log: Path) -> Counter[str]:
@@ -221,9 +216,9 @@ def cost(args: argparse.Namespace) -> None:
     prices = {"LIST": args.put_price, "PUT": args.put_price, "GET": args.get_price, "DELETE": 0.0}
     with scratch(args.folder) as root:
         album = album_of(args.photos, args.count, root / "album")
-        with store(root / "log") as address:
+        with store(root / "log"):
             for path in album.iterdir():
-                put(f"{address}/bucket/album/{path.name}", path.read_bytes())
+                place_of("s3://bucket/album").write(path.name, path.read_bytes())
             for name, words in (("results as files", ()), ("results as tar files", ("--tars",))):
                 before = requests(root / "log")
                 out = f"s3://bucket/{len(words)}"
