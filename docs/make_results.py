@@ -110,7 +110,8 @@ def main() -> None:
         for plot, svg in zip(names_of_plots(study, results), re.findall(r"<svg.*?</svg>", page, re.S), strict=False):
             if plot:
                 (HERE / f"{name}-{plot}.svg").write_text(standalone(svg), encoding="utf-8")
-        results["settings"].pop("root", None)
+        for key in ("root", "data_root"):
+            results["settings"].pop(key, None)
         (HERE / f"{name}.json").write_text(json.dumps(shortened(results), indent=1) + "\n", encoding="utf-8")
         if study == "generate":
             pictures(page, name)
