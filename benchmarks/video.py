@@ -129,7 +129,10 @@ def averaged(looks: Sequence[Look], motion: Motion, size: int, after: int) -> li
 def keyed(model: Model, looks: Sequence[Look], motion: Motion) -> list[np.ndarray]:
     """The chroma of all frames if the network sees the key frames only."""
     keys = KeyFrames()
-    frames = [Placed(look.luma, look.is_cut, keys.choose(look.luma, motion, is_cut=look.is_cut)) for look in looks]
+    frames = [
+        Placed(time, look.luma, look.is_cut, keys.choose(look.luma, motion, is_cut=look.is_cut))
+        for time, look in enumerate(looks)
+    ]
     seen = [look for look, frame in zip(looks, frames, strict=True) if frame.match is None]
     answers = [model.task.answer(output) for output in averaged(seen, motion, CHUNK, AHEAD)]
     return list(coloured(frames, answers, None, motion))

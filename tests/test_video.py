@@ -20,7 +20,7 @@ from hashigo.errors import MissingExtraError, PictureError, RecipeError
 from hashigo.image.photo import read
 from hashigo.tasks.hints import Hint, TimedHint
 from hashigo.video import parts as parting
-from hashigo.video.between import Coloured, KeyFrames, filled, matched
+from hashigo.video.between import Coloured, KeyFrames, Placed, filled, matched
 from hashigo.video.chroma import chroma_planes
 from hashigo.video.colorize import colorize_film
 from hashigo.video.film import MATRICES, Film, probe
@@ -602,11 +602,11 @@ def test_frames_between_have_the_colours_of_what_they_show() -> None:
     frames = [photo[:, 40 + 3 * t : 168 + 3 * t, 60 + 5 * t : 252 + 5 * t] for t in range(5)]
     lumas = [motion.reduced(np.rint(255 * color.luma(frame)[0]).astype(np.uint8)) for frame in frames]
     chroma = [color.chroma(frame).astype(np.float32) for frame in frames]
-    before, after = Coloured(lumas[0], chroma[0]), Coloured(lumas[4], chroma[4])
+    before, after = Coloured(lumas[0], chroma[0], 0), Coloured(lumas[4], chroma[4], 4)
     standing = np.abs(chroma[0] - chroma[2]).mean()
     for known, allowed in ((after, 0.25), (None, 0.4)):
         match = matched(lumas[2], before.luma, motion)
-        answer = filled(lumas[2], match, before, known, 0.5, motion)
+        answer = filled(Placed(2, lumas[2], False, match), match, before, known, motion)
         assert np.abs(answer - chroma[2]).mean() < allowed * standing
 
 
@@ -618,7 +618,7 @@ def test_what_only_one_key_frame_shows_gets_its_colours() -> None:
     square[40:80, 60:120] = np.where(ground[40:80, 60:120] > 128, 0, 255)
     red, green = np.zeros((2, 32, 48), np.float32), np.zeros((2, 32, 48), np.float32)
     red[1, 10:20, 15:30] = 0.3
-    answer = filled(
-        ground, matched(ground, square, motion), Coloured(square, red), Coloured(ground, green), 0.25, motion
-    )
+    match = matched(ground, square, motion)
+    frame = Placed(1, ground, False, match)
+    answer = filled(frame, match, Coloured(square, red, 0), Coloured(ground, green, 4), motion)
     assert np.abs(answer[1, 12:18, 17:28]).max() < 0.1

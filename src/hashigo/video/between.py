@@ -33,10 +33,11 @@ Luma = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Coloured:
-    """A key frame with its colours. luma: uint8 (h, w), small, for motion. answer: chroma (2, h', w')."""
+    """A key frame with its colours. luma: uint8 (h, w), small, for motion. answer: chroma (2, h', w'). time: in seconds."""
 
     luma: Luma
     answer: Floats
+    time: float
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,12 @@ def matched(luma: Luma, key: Luma, motion: Motion) -> Match:
 
 @dataclass
 class Placed:
-    """A frame of a film. small: its luma, for motion. is_cut: whether a scene begins with it. match: its places in the key frame before it; None if it is a key frame."""
+    """A frame of a film.
 
+    time: in seconds. small: its luma, for motion. is_cut: whether a scene begins with it. match: its places in the key frame before it; None if it is a key frame.
+    """
+
+    time: float
     small: Luma
     is_cut: bool
     match: Match | None
@@ -89,19 +94,19 @@ class KeyFrames:
         return None
 
 
-def filled(
-    luma: Luma, match: Match, before: Coloured, after: Coloured | None, position: float, motion: Motion
-) -> Floats:
+def filled(frame: Placed, match: Match, before: Coloured, after: Coloured | None, motion: Motion) -> Floats:
     """The colours of a frame between two key frames: (2, h', w').
 
-    luma: small. match: where its places are in the key frame before. after: None if a scene or the film ends before it. position: 0 at the one before, 1 at the
-    one after. A place that one of them does not show, or shows otherwise, gets its colours from the other.
+    match: where its places are in the key frame before. after: None if a scene or the film ends before it. The nearer one counts more. A place that one of them does not
+    show, or shows otherwise, gets its colours from the other.
     """
     first, _ = motion.carried(np.ascontiguousarray(before.answer.transpose(1, 2, 0)), match.flow)
     if after is None:
         return np.ascontiguousarray(first.transpose(2, 0, 1))
-    other = matched(luma, after.luma, motion)
+    other = matched(frame.small, after.luma, motion)
     second, _ = motion.carried(np.ascontiguousarray(after.answer.transpose(1, 2, 0)), other.flow)
+    gap = after.time - before.time
+    position = min(max((frame.time - before.time) / gap, 0.01), 0.99) if gap > 0 else 0.5
     # how much more the key frame before counts than the one after
     odds = (1 - position) / position * np.exp(np.clip((other.difference - match.difference) / FALL, -50, 50))
     share = motion.resized(np.asarray(1 / (1 + odds), np.float32), first.shape[:2])[..., None]
@@ -115,13 +120,13 @@ def coloured(
     places = [at for at, frame in enumerate(frames) if frame.match is None]
     start = -1
     for end, answer in zip([*places, len(frames)], [*answers, None], strict=True):
-        key = None if answer is None else Coloured(frames[end].small, answer)
+        key = None if answer is None else Coloured(frames[end].small, answer, frames[end].time)
         after = None if key is None or frames[end].is_cut else key
         for at in range(start + 1, end):
             match = frames[at].match
             if match is None or before is None:
                 raise ValueError("expected a key frame before all others, got none")
-            yield filled(frames[at].small, match, before, after, (at - start) / (end - start), motion)
+            yield filled(frames[at], match, before, after, motion)
         if key is not None:
             yield key.answer
             before, start = key, end

@@ -194,7 +194,9 @@ class _Run:
         small = self.key_motion.reduced(luma)
         is_cut = self.scenes.begins(small)
         match = self.keys.choose(small, self.key_motion, is_cut=is_cut, hints=[hint.rgb for hint in hints])
-        return _Seen(small, is_cut, match, frame, luma, self.scenes.change, replace(self.call, hints=hints))
+        return _Seen(
+            float(frame.time), small, is_cut, match, frame, luma, self.scenes.change, replace(self.call, hints=hints)
+        )
 
     def _look(self, keys: Sequence[_Seen]) -> None:
         """Shows the network key frames."""
@@ -211,12 +213,13 @@ class _Run:
         """Colours frames and passes them on. The chunk ends with a key frame, or with the film. ahead: the next key frames."""
         looks, following = ([seen.look for seen in part if seen.look] for part in (chunk, ahead))
         previous = self.state.mean.luma
-        before = None if previous is None or self.state.answer is None else Coloured(previous, self.state.answer)
+        answer = self.state.answer
+        before = None if previous is None or answer is None else Coloured(previous, answer, self.state.time)
         outputs = steadied(looks, following, self.state, self.motion)
         keys = [seen for seen in chunk if seen.look]
         answers = list(self.pool.map(self._answer, keys, outputs))
         if answers:
-            self.state.answer = answers[-1]
+            self.state.answer, self.state.time = answers[-1], keys[-1].time
         colours = coloured(chunk, answers, before, self.motion)
         planes = self.pool.map(
             lambda pair: chroma_planes(self.film, pair[0].luma, pair[1]), zip(chunk, colours, strict=True)

@@ -106,11 +106,12 @@ class Mean:
 
 @dataclass
 class State:
-    """What the frames after some need to know of these. change: of the last one, see `Scenes`. answer: its colours, (2, h', w'), if those after it need them."""
+    """What the frames after some need to know of these. change: of the last one, see `Scenes`. answer: its colours, (2, h', w'), if those after it need them; time: its own, in seconds."""
 
     mean: Mean = field(default_factory=Mean)
     change: float = 0.0
     answer: Floats | None = None
+    time: float = 0.0
 
     def copy(self) -> State:
         """The state as it is now."""
@@ -127,7 +128,8 @@ class State:
         if self.answer is not None:
             arrays["answer"] = self.answer
         with path.open("wb") as file:
-            np.savez(file, frames=np.array(mean.frames), change=np.array(self.change), **arrays)  # type: ignore[arg-type]
+            numbers = {"frames": np.array(mean.frames), "change": np.array(self.change), "time": np.array(self.time)}
+            np.savez(file, **numbers, **arrays)  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, path: Path) -> State:
@@ -136,7 +138,7 @@ class State:
             if "luma" not in stored:
                 return cls()
             mean = Mean(stored["luma"], stored["values"], int(stored["frames"]))
-            return cls(mean, float(stored["change"]), stored.get("answer"))
+            return cls(mean, float(stored["change"]), stored.get("answer"), float(stored["time"]))
 
 
 class Motion:
