@@ -160,7 +160,7 @@ def test_inputs_of_all_kinds(album: Path, tmp_path: Path) -> None:
 
 
 def test_places_that_overlap(album: Path, tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="lie apart"):
+    with pytest.raises(RecipeError, match="do not overlap"):
         make_plan([str(album), str(album / "deep")], str(tmp_path / "out"))
     with pytest.raises(RecipeError, match="other than the photos"):
         make_plan([str(album)], str(tmp_path))
@@ -432,7 +432,7 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(
     original = Path.replace
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", full)
-        with pytest.raises(StorageError, match=r"No space left.*put that right and run again"):
+        with pytest.raises(StorageError, match=r"No space left.*fix this and run again"):
             run_bulk(str(out), settings(model), InProcess())
     assert not any(read_report(Folder(out), shard.id) for shard in read_shards(Folder(out)))
     assert run_bulk(str(out), settings(model), InProcess()).done == 8

@@ -501,7 +501,7 @@ def test_table_and_matches(rows: list[tuple[int, int]]) -> None:
     ("labels", "clusters", "message"),
     [
         ([0, 1, -1, -1], [0, 0, 1, 1], r"-1 \(unknown\) in 2 of 4, the first in row 2"),
-        ([0, 1, 1], [0, 1], "as many labels as clusters.*3 and 2"),
+        ([0, 1, 1], [0, 1], "a label and a cluster number.*3 labels and 2"),
         (np.zeros(0, int), np.zeros(0, int), "at least one"),
         ([0.0, 1.0], [0, 1], "expected labels.*integers.*float64"),
         ([0, 1], [[0, 1]], r"expected clusters.*\(1, 2\)"),

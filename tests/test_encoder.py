@@ -274,7 +274,7 @@ def test_what_cannot_be_is_told_before_pictures_are_read(tmp_path: Path, monkeyp
 def test_tasks_that_answer_at_full_size_are_told_that_it_does_not(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(
         RecipeError,
-        match=r"the task 'denoise' needs answers of the photo's own size, got a network that answers at 1/2",
+        match=r"the task 'denoise' needs an output as large as the photo, got a network whose output has 1/2",
     ):
         train(replace(made(pictures), task=TaskRecipe("denoise")), tmp_path / "run")
 

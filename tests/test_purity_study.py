@@ -425,7 +425,7 @@ def test_other_autoencoders_and_remedies(tmp_path: Path) -> None:
         3,
     ]
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    for heading in ("Other autoencoders", "Keeping the bottleneck awake", "ボトルネックを眠らせない"):
+    for heading in ("Other autoencoders", "Making the network use its bottleneck", "ボトルネックを眠らせない"):
         assert heading in page
     assert page.partition("Labels in each cluster</")[2].partition("<h2")[0].count("<svg") == 5, (
         "the article's and the raw pixels"

@@ -113,7 +113,7 @@ def test_without_a_record_dates_decide(
 ) -> None:
     colorize(capsys, album, "-m", model)
     monkeypatch.setenv("HASHIGO_STATE", str(tmp_path / "another computer"))
-    assert "2 skipped (made without a record of how)" in colorize(capsys, album, "-m", model)
+    assert "2 skipped (no record of how they were made)" in colorize(capsys, album, "-m", model)
     os.utime(album / "a.png")
     said = colorize(capsys, album, "-m", model)
     assert "a.png: made again: the photo is newer" in said

@@ -328,7 +328,7 @@ def test_cats_of_the_training_split_where_the_test_split_has_none(tmp_path: Path
 def test_where_no_picture_is_left_the_reason_is_told(tmp_path: Path) -> None:
     corners(tmp_path / "only" / "cat", 8)
     corners(tmp_path / "only" / "cats", 8, 8)
-    with pytest.raises(DataError, match=r"to train on beside those of the class cat and cats.*found no others"):
+    with pytest.raises(DataError, match=r"to train on besides those of the class cat and cats.*found no others"):
         load_pictures(RestorationSettings(data=str(tmp_path / "only"), **TINY), colorize.CATS)
     some = PictureSet.from_array(
         np.zeros((4, 24, 24, 3), np.uint8), np.array([0, 0, 2, 2]), classes=("dog", "cat", "owl")

@@ -119,7 +119,7 @@ class _Plan:
 _REASONS = {
     "current": "up to date",
     "edited": "changed by hand since they were made",
-    "unknown": "made without a record of how",
+    "unknown": "no record of how they were made",
 }
 AGAIN = {
     "photo": "made again: the photo has changed",

@@ -478,8 +478,9 @@ def _check_channels(engine: OpenVinoEngine, folder: ModelFolder) -> None:
     wanted = folder.task.in_channels, folder.task.network_channels
     if any(has and has != needs for has, needs in zip(engine.channels, wanted, strict=True)):
         raise ModelError(
-            f"{folder.onnx}: expected a network of {wanted[0]} to {wanted[1]} channels for the task {folder.task.name!r}, got one "
-            f"of {engine.channels[0]} to {engine.channels[1]}; export it again with 'hashigo export'"
+            f"{folder.onnx}: expected a network with {wanted[0]} input and {wanted[1]} output channels for the task "
+            f"{folder.task.name!r}, got {engine.channels[0]} and {engine.channels[1]}; "
+            "export it again with 'hashigo export'"
         )
 
 

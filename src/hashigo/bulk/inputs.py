@@ -140,7 +140,7 @@ def check_apart(roots: Sequence[Root], out: Place) -> None:
     texts = sorted((_real(root.text), root.text) for root in roots if root.only is None)
     for (outer, shown), (inner, other) in pairwise(texts):  # sorted, an outer folder comes right before those in it
         if inner.startswith(outer):
-            raise RecipeError(f"expected inputs that lie apart, got {shown} and {other}; give the outer one only")
+            raise RecipeError(f"expected inputs that do not overlap, got {shown} and {other}; give only the outer one")
 
 
 def _real(text: str) -> str:

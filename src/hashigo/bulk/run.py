@@ -140,9 +140,7 @@ def _check(lost: Lost, in_a_row: int) -> None:
     if lost.fatal:
         raise ModelError(lost.reason)
     if in_a_row >= IN_A_ROW:
-        raise StorageError(
-            f"{lost.reason}. Nothing else can be done now: put that right and run again; what has been done stays"
-        )
+        raise StorageError(f"{lost.reason}. The run cannot continue: fix this and run again; finished work is kept")
 
 
 def _note(out: Place, totals: Totals) -> None:

@@ -182,7 +182,8 @@ class Worker:
             return self._report(shard, known, alone=True)
         except _Ended as ended:
             raise StorageError(
-                f"shard {shard.id} cannot be done, although its photos can one by one: {ended}; give more memory (--photo-mb) or fewer workers"
+                f"shard {shard.id} cannot be finished, although each of its photos can: {ended}; "
+                "allow more memory (--photo-mb) or use fewer workers"
             ) from ended
 
     def _clear(self, items: Sequence[Item]) -> None:
@@ -228,8 +229,8 @@ class Worker:
         self.end()
         if status < 0:
             name = signal.Signals(-status).name if -status in list(map(int, signal.Signals)) else f"signal {-status}"
-            return f"it ended its process ({name}{', probably for lack of memory' if name == 'SIGKILL' else ''})"
-        return f"it ended its process (exit status {status})"
+            return f"its process was killed ({name}{', probably out of memory' if name == 'SIGKILL' else ''})"
+        return f"its process ended (exit status {status})"
 
     def _running(self) -> subprocess.Popen[bytes]:
         """The process, ready; a new one if there is none.

@@ -41,8 +41,8 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--existing", choices=["newer", "skip", "overwrite", "error"], default="newer",
-        help="if a result exists: newer makes it again when the photo or the options changed, skip keeps it, overwrite always makes it "
-        "again, error stops before anything is written",
+        help="if a result already exists: newer makes it again if the photo or the options have changed, skip keeps "
+        "it, overwrite always makes it again, error stops before anything is written",
     )  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="list what would be written, and write nothing")
     parser.add_argument(
@@ -52,11 +52,12 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--hint", type=hint, action="append", default=[], metavar="X,Y,#RRGGBB",
-        help="the colour at x pixels from the left and y from the top; similar areas nearby follow; repeatable; for a single photo, or with @SECONDS at its "
-        "end for that frame of a single film and the rest of its scene",
+        help="the colour at x pixels from the left and y from the top; similar areas nearby follow it; repeatable; for "
+        "a single photo or, with @SECONDS appended, for the scene of a single film at that time",
     )  # fmt: skip
     parser.add_argument(
-        "--frames", action="store_true", help="take the photos for the frames of a film, in the order of their names, and keep their colours steady"
+        "--frames", action="store_true",
+        help="treat the photos as the frames of a film, in the order of their names, and keep their colours steady",
     )  # fmt: skip
     parser.add_argument(
         "--format", type=picture_format, metavar="EXT", help="write all results in this format, for instance png; by default each photo's own, or JPEG or PNG where that is not possible (GIF, HEIC, …)"

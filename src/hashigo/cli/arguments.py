@@ -123,7 +123,8 @@ def add_treatment(parser: argparse.ArgumentParser) -> None:
     """Adds what is done with photos, and how results are written, for one photo or millions."""
     add_vivid(parser)
     parser.add_argument(
-        "--whole", action="store_true", help="colour all of a photo as one picture, also borders, pages around photos and empty sheets"
+        "--whole", action="store_true",
+        help="colour the whole photo as one picture, including borders, pages around photos and empty sheets",
     )  # fmt: skip
     parser.add_argument(
         "--restore-with", metavar="MODEL", help="first run photos through this model, for instance one trained with the recipe restore"
@@ -142,7 +143,7 @@ def add_treatment(parser: argparse.ArgumentParser) -> None:
         "--quality", type=whole_number(1, 100), default=92, metavar="Q", help="quality of JPEG, WebP and AVIF files, 1 to 100"
     )  # fmt: skip
     add_size(
-        parser, "the network works on a copy reduced to this short side, in pixels (the result keeps the photo's size)"
+        parser, "short side, in pixels, of the reduced copy that the network sees (the result keeps the photo's size)"
     )
     parser.add_argument(
         "--max-megapixels", type=above_zero, default=178, metavar="MP", help="refuse photos of more than MP megapixels"

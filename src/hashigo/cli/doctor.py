@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     show(f"films         {_films()}")
     show(f"cluster       {_extra('ray', 'cluster')}")
     show(f"object stores {_extra('obstore', 'stores')}")
-    show(f"training      {_training()} (long runs)")
+    show(f"training      {_training()}")
     colorizing, works = _colorizing()
     show(f"colorizing    {colorizing}")
     return 0 if works else 1
@@ -87,4 +87,4 @@ def _training() -> str:
         from hashigo.training.setup import COMPILING_PAYS, choose
     except ImportError as error:
         return f"{error.name} is missing: pip install 'hashigo[train]'"
-    return str(choose(MachineRecipe(), steps=COMPILING_PAYS))
+    return f"{choose(MachineRecipe(), steps=COMPILING_PAYS)} (in long runs)"

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="give the model this many random colour hints per picture",
     )  # fmt: skip
     add_vivid(parser)
-    add_size(parser, "the network works on a copy reduced to this short side, in pixels")
+    add_size(parser, "short side, in pixels, of the reduced copy that the network sees")
     add_engine(parser)
 
 

@@ -58,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
     """Runs the service until it is stopped."""
     if hasattr(os, "geteuid") and os.geteuid() == 0 and not args.allow_root:
         raise RecipeError(
-            "expected an ordinary user, got root, whose service could do anything on this computer; use --allow-root if you must"
+            "expected an ordinary user, got root (the service could then do anything on this computer); "
+            "use --allow-root if you must"
         )
     limits = Limits()
     for text in args.limit:
@@ -66,7 +67,8 @@ def run(args: argparse.Namespace) -> int:
     token = os.environ.get("HASHIGO_TOKEN", "") if args.token is None else args.token
     if args.token == "":
         raise RecipeError(
-            "--token: expected a token, got an empty one, with which the service would be open; leave --token out if you want that"
+            "--token: expected a token, got an empty one, which would let everyone in; "
+            "leave --token out if you want that"
         )
     for name in args.allow_host:
         if not re.fullmatch(r"[\w.-]+", name):

@@ -24,7 +24,8 @@ def contingency(labels: ArrayLike, clusters: ArrayLike) -> NDArray[np.int64]:
     classes, groups = known(labels), _integers(clusters, "clusters")
     if len(classes) != len(groups) or not len(classes):
         raise DataError(
-            f"expected as many labels as clusters, at least one, got {len(classes)} and {len(groups)}; "
+            f"expected a label and a cluster number for every row, and at least one row, got {len(classes)} labels and "
+            f"{len(groups)} numbers; "
             f"give the cluster of every labelled row, for one seed"
         )
     table: NDArray[np.int64] = contingency_matrix(classes, groups).astype(np.int64)

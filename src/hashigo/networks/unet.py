@@ -411,5 +411,5 @@ def _check_options(depth: int, bottleneck: int | None, size: tuple[int, int] | N
         raise RecipeError("a bottleneck needs the pictures' size: give size=(height, width)")
     if size[0] % 2**depth or size[1] % 2**depth:
         raise RecipeError(
-            f"with a bottleneck expected a size that {2**depth} (2**depth) divides, got {size}; change either"
+            f"size: expected multiples of {2**depth} (2**depth) with a bottleneck, got {size}; change size or depth"
         )

@@ -31,7 +31,7 @@ HEADERS = {
     "Hashigo-Size": "Width and height of the result in pixels.",
     "Hashigo-Photo-Size": "Width and height of the upright photo in pixels, before `width` reduced it.",
     "Hashigo-Was-Coloured": "1 if the photo was already in colour and got new colours.",
-    "Hashigo-Notes": "What the result could not keep of the photo, percent-encoded. Only if there is something.",
+    "Hashigo-Notes": "Notes, such as what the result could not keep, percent-encoded. Present only if there are any.",
     "Server-Timing": "Milliseconds in the queue, for reading, for the network and for writing.",
 }
 """Headers of results, with their meanings."""
@@ -85,7 +85,9 @@ Format = Annotated[
 Quality = Annotated[int | None, Query(ge=1, le=100, description="Quality of JPEG, WebP and AVIF.")]
 Whole = Annotated[
     bool,
-    Query(description="Colour all of the photo as one picture, also borders, pages around photos and empty sheets."),
+    Query(
+        description="Colour the whole photo as one picture, including borders, pages around photos and empty sheets."
+    ),
 ]
 Width = Annotated[
     int,

@@ -135,8 +135,9 @@ def load_pictures(settings: Settings) -> LabelledPictures:
     left_out += len(train) + len(test) - len(usable_train) - len(usable_test)
     if not len(usable_train) or not len(usable_test) or len(usable_train.classes) < 2:
         raise DataError(
-            f"{train.source}: expected training pictures of at least two classes and test pictures of the same, got "
-            f"{len(usable_train)} of {len(usable_train.classes)} and {len(usable_test)}"
+            f"{train.source}: expected training pictures of at least two classes and test pictures of the same "
+            f"classes, got {len(usable_train)} training pictures (classes: {len(usable_train.classes)}) and "
+            f"{len(usable_test)} test pictures"
         )
     return LabelledPictures(usable_train, usable_test, left_out)
 

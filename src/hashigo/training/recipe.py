@@ -24,8 +24,8 @@ class TaskRecipe:
     Args:
         name: Name of the task, such as colorize; a wrong name lists the right ones.
         options: The task's own options, such as {strongest: 0.1} for denoise.
-        statistics: A model whose task's statistics to use, such as colour classes, instead of those of the training pictures; needed for
-            models whose answers will be averaged.
+        statistics: A model from which to take the task's statistics, such as its colour classes, instead of computing
+            them from the training pictures; needed for models whose outputs will be averaged.
     """
 
     name: str = "autoencode"
@@ -69,11 +69,12 @@ class DataRecipe:
         zoom: Random-resized crop: the side is drawn between `zoom` × `crop` and the short side; 0 crops without resizing.
         colourful: Leave out training pictures less colourful than this (M3, 0 to about 100; below 15 is nearly grey), because
             grey scans among colour photos teach a colorizer to leave photos grey; 0 keeps all.
-        variants: Show each training picture in only this many versions (crops and other random variations), in turn. The features of a network's
-            backbone are then computed once for each and kept in the run's folder while it trains, which makes steps many times
-            faster, and takes 0.6 MB per version with dinov2-lite0 and a crop of 128. 0 makes a new version in every epoch.
-        features: Folder in which to keep what `variants` computes, so that other runs on the same pictures begin at once; if empty, it is kept
-            in the run's folder and deleted at the end.
+        variants: Number of fixed versions (crops and other random variations) of each training picture, shown in turn.
+            The features of a network's backbone are then computed only once per version and stored in the run's folder
+            during training, which makes steps many times faster and takes 0.6 MB per version with dinov2-lite0 and a
+            crop of 128. 0 makes a new version in every epoch.
+        features: Folder for what `variants` stores, so that other runs on the same pictures can start at once; if
+            empty, it is stored in the run's folder and deleted at the end.
         limit: Use at most this many training pictures, evenly spaced; 0 uses all.
         validation_limit: Use at most this many validation pictures, evenly spaced; 0 uses all.
     """
@@ -133,7 +134,8 @@ class MachineRecipe:
     Args:
         accelerator: auto, cpu, gpu, tpu or mps.
         devices: Number of devices per computer; -1 uses all. They share the pictures of each step.
-        nodes: Number of computers. Start the same command on each, for instance with torchrun or Slurm, with the run's folder and the pictures in the same place on all.
+        nodes: Number of computers. Start the same command on each, for instance with torchrun or Slurm; the run's
+            folder and the pictures must have the same path on all of them.
         precision: auto, bf16 (bfloat16 autocast, weights float32) or fp32.
         channels_last: auto, on or off: the memory format of pictures and weights.
         compile: auto (if there is a compiler and the run is long enough to benefit), on or off.
@@ -170,13 +172,13 @@ class Recipe:
             integers with a scale per channel, at a quarter.
         ema: Decay of an exponential moving average of the weights, such as 0.999; the average is validated, shown and saved.
             0 turns it off.
-        start: A model to fine-tune: its weights and its task's statistics are the starting point. Or two models that the network consists
-            of, such as "runs/tokens, fast" for a unet with the encoder dinov2-lite0: training begins with the mean of their answers, or with
-            "runs/tokens=0.7, fast=0.3" with a weighted sum.
-        teachers: Trained models of the task colorize-bins whose opinion the network learns, too (distillation), such as "runs/mean" or
-            "runs/a=0.7, fast=0.3" for a weighted mean of theirs. Grey photos, which have no colours of their own to teach, are then used as well,
-            unless data.colourful leaves them out.
-        teacher_share: Share of the teachers in the loss, 0 to 1.
+        start: A model to fine-tune: its weights and its task's statistics are the starting point. Or two models to
+            combine, such as "runs/tokens, fast" for a unet with the encoder dinov2-lite0: training starts from the mean
+            of their outputs or, with "runs/tokens=0.7, fast=0.3", from a weighted sum.
+        teachers: Trained models of the task colorize-bins whose outputs the network also learns to match
+            (distillation), such as "runs/mean", or "runs/a=0.7, fast=0.3" for a weighted mean of their outputs. Grey
+            photos, which have no colours to learn from, are then used too, unless data.colourful leaves them out.
+        teacher_share: Weight of the teachers in the loss, 0 to 1.
     """
 
     task: TaskRecipe = field(default_factory=TaskRecipe)

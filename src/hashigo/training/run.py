@@ -272,8 +272,9 @@ def network_for(recipe: Recipe, task: Task) -> Network:
     network = make_network(recipe.network.name, **network_options(recipe, task))
     if network.answer_scale != 1 and not task.reduces:
         raise RecipeError(
-            f"network.options: the task {task.name!r} needs answers of the photo's own size, got a network that answers at "
-            f"1/{network.answer_scale} of its sides ({recipe.network.options}); remove what reduces it, such as stem or encoder"
+            f"network.options: the task {task.name!r} needs an output as large as the photo, got a network whose "
+            f"output has 1/{network.answer_scale} of its side lengths ({recipe.network.options}); remove what reduces "
+            "it, such as stem or encoder"
         )
     return network
 

@@ -103,7 +103,7 @@ def _notes(film: Film, source: Path, target: Path, frames: int) -> Iterator[str]
     if film.fields:
         yield "its frames are interlaced; both fields of a frame are coloured together"
     if film.reduced:
-        yield f"{film.reduced} bits per value became 10, the most that H.264 has"
+        yield f"{film.reduced} bits per value became 10, the most that the encoder writes"
     if film.counted and frames < 0.98 * film.frames:
         yield f"the file says that it has {film.frames:,} frames, and {frames:,} can be read: it is damaged"
     if source.suffix.lower() not in CONTAINERS and target.suffix.lower() == ".mkv":

@@ -44,10 +44,10 @@ def stream_options(film: Film, container: str) -> tuple[list[str], list[str]]:
                 words += ["-map", f"1:{letter}:{places[kind]}", f"-c:{letter}:{numbers[kind]}", option]
                 numbers[kind] += 1
                 if option != "copy":
-                    notes.append(f"{'sound' if kind == 'audio' else 'subtitles'} of the kind {codec} became {option}")
+                    notes.append(f"{codec} {'sound' if kind == 'audio' else 'subtitles'} converted to {option}")
             else:
                 notes.append(
-                    f"{'sound' if kind == 'audio' else 'subtitles'} of the kind {codec} cannot be stored in this file and were left out"
+                    f"{codec} {'sound' if kind == 'audio' else 'subtitles'} left out: this file cannot store it"
                 )
             places[kind] += 1
         elif kind == "attachment" and container == "matroska":

@@ -64,7 +64,7 @@ def _reference(settings: GenerateSettings, pictures: LabelledPictures, study: St
         _, odds = seen(classifier, dots(luma_of(pictures.test), 1))
         accuracy = float((odds.argmax(axis=1) == pictures.labels(pictures.test)).mean())
         study.finish("classifier", ClassifierMeasures(accuracy=accuracy, real=reference.of_real_pictures()))
-        say(f"the classifier that judges generated pictures is right about {100 * accuracy:.1f} % of the test pictures")
+        say(f"the classifier that judges generated pictures has {100 * accuracy:.1f} % accuracy on the test pictures")
     return reference
 
 

@@ -50,7 +50,8 @@ class GenerateSettings:
         epochs: Passes over the training pictures.
         batch_size: Pictures per step.
         lr: Peak learning rate.
-        width: Channels of the ladder's outermost level; the other networks get the width with which they have about as many parameters.
+        width: Channels of the ladder's outermost level; the other networks get a width that gives
+            them about the same number of parameters.
         units: Values of the bottleneck's latent.
         warmup: Share of the steps over which the KL divergence's weight rises to 1.
         bounded: Test pictures for the bounds on the log-likelihood.

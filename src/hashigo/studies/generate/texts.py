@@ -22,11 +22,12 @@ WAYS: dict[str, Words] = {
 
 CLAIMS: dict[str, Words] = {
     "broken": Words(
-        "Ordinary skip connections break generation: with zeros in them the pictures are bad, and with another picture's they are that picture",
+        "Ordinary skip connections break generation: with zeros in them, the pictures are bad; with the skip values of "
+        "a training picture, the result is that picture",
         "通常のスキップ接続は生成を壊す：ゼロを流すと画像は崩れ、ほかの画像のスキップを流すとその画像になる",
     ),
     "unbroken": Words(
-        "Stochastic skip connections do not: the pictures are better than those of a VAE without any",
+        "Stochastic skip connections do not break generation: the pictures are better than those of a VAE without any",
         "確率的なスキップ接続なら壊れない：スキップのないVAEよりよい画像ができる",
     ),
     "better": Words(
@@ -64,10 +65,12 @@ ONE_RUN = Words(
 
 TITLE = Words("Generation: skip connections in a variational autoencoder", "生成：変分オートエンコーダーのスキップ接続")
 INTRODUCTION = Words(
-    "The article says that skip connections should not be usable in a variational autoencoder (VAE), because a picture that is drawn from random numbers has "
-    "no encoder that could fill them, and asks readers for an idea. One is to make every skip connection a latent of its own: the encoder proposes its "
-    "values, a prior that only knows the levels above predicts them, and training pays for the difference. To draw a picture, the priors are enough. "
-    "Three networks with about as many parameters learned {train:,} pictures of {source} ({height} × {width}) for {epochs} epochs, {times}.",
+    "The article expects that skip connections cannot be used in a variational autoencoder (VAE), because no encoder "
+    "fills them when a picture is drawn from random numbers, and asks readers for ideas. One idea is to make every "
+    "skip connection a latent of its own: the encoder proposes its values, a prior that depends only on the levels "
+    "above predicts them, and the difference is part of the loss. The priors alone are then enough to draw a picture. "
+    "Three networks with about the same number of parameters were trained on {train:,} pictures of {source} "
+    "({height} × {width}) for {epochs} epochs, {times}.",
     "記事は「VAEではスキップ接続は使えないはずだ。乱数から生成するとき、スキップを埋めるエンコーダーの値が手に入らないからだ」と書き、方法を知る人に教えてほしいと"
     "述べている。一つの答えは、スキップごとに潜在変数を置くことである。エンコーダーはその値を提案し、上位の段だけを知る事前分布がそれを予測し、学習は両者の差を"
     "コストとして払う。生成には事前分布だけで足りる。パラメータ数をほぼそろえた3つのネットワークに {source} の画像 {train:,} 枚（{height} × {width}）を {epochs} エポック学習させた（{times}）。",
@@ -76,10 +79,11 @@ ONCE = Words("each of them once", "各1回")
 TIMES = Words("each of them {seeds} times", "各{seeds}回")
 CLAIMS_HEADING = Words("Answers", "答え")
 BINARIZED = Words(
-    "Pixels are black or white: in each epoch, they are drawn anew with their grey value as the probability of white (dynamic binarization); test pictures are drawn "
-    "once. Log-likelihoods are in nats per picture, of {bounded:,} test pictures; the importance-weighted bound uses {samples} draws each. For comparison, "
-    "publications report on binarized MNIST about −86 for a plain VAE, −82 for a five-level ladder (Sønderby et al. 2016, dynamic) and −78 for NVAE "
-    "(Vahdat & Kautz 2020, dynamic), with networks that are many times larger.",
+    "Pixels are black or white: in each epoch, they are drawn again with their grey value as the probability of white "
+    "(dynamic binarization); test pictures are drawn once. Log-likelihoods are in nats per picture, over {bounded:,} "
+    "test pictures; the importance-weighted bound uses {samples} draws for each. For comparison, published values on "
+    "binarized MNIST are about −86 for a plain VAE, −82 for a five-level ladder (Sønderby et al. 2016, dynamic) and "
+    "−78 for NVAE (Vahdat & Kautz 2020, dynamic), with networks that are many times larger.",
     "画素は白か黒で、毎エポック、灰色の値を白の確率として引き直す（動的二値化）。テスト画像は一度だけ引く。対数尤度は1枚あたりのナット、テスト画像 {bounded:,} 枚の平均。"
     "重点サンプリングの下界は1枚あたり {samples} 回の抽出による。参考までに、二値化MNISTで発表されている値は、通常のVAEで約−86、5段のラダーで約−82（Sønderbyら 2016、動的）、"
     "NVAEで約−78（VahdatとKautz 2020、動的）で、いずれもはるかに大きなネットワークである。",
@@ -109,7 +113,8 @@ KL_HEAD = [
 ]
 BOTTLENECK = Words("bottleneck", "ボトルネック")
 LOSS_CAPTION = Words(
-    "Training loss of the two that can generate, mean over training runs; the divergences' weight rises from 0 to 1 at first.",
+    "Training loss of the two networks that can generate pictures, mean over training runs; at first, the weight of "
+    "the KL divergence rises from 0 to 1.",
     "生成できる2つの学習損失（平均）。KL情報量の重みは初めに0から1へ上がる。",
 )
 EPOCH = Words("epoch", "エポック")
@@ -121,7 +126,8 @@ SAMPLES_CAPTION = Words(
     "乱数から描いた画像（1回目の学習）。明るさは白の確率。",
 )
 BORROWED_CAPTION = Words(
-    "The VAE with a U-Net's skip connections draws pictures with those of training pictures: the skip connections decide what it draws.",
+    "Pictures drawn by the VAE with a U-Net's skip connections, using the skip values of training pictures: the skip "
+    "connections decide what it draws.",
     "U-NetのスキップつきVAEに訓練画像のスキップを流した結果。何が描かれるかはスキップが決める。",
 )
 DONORS = Words("training pictures whose skip connections were used", "スキップを借りた訓練画像")
@@ -135,16 +141,19 @@ QUALITY_HEAD = [
     Words("entropy of classes", "クラスのエントロピー"), Words("nearest training picture", "最近傍の訓練画像"), Words("copies", "複製"),
 ]  # fmt: skip
 QUALITY_CAPTION = Words(
-    "In the features of a small classifier that the study trains on the same pictures (right about {accuracy:.1f} % of the test pictures); {generated:,} pictures "
-    "against {test:,} test pictures, means over training runs. Nearest: median distance to the nearest training picture, relative to that of test pictures. Copies: share nearer "
-    "to a training picture than 99 % of the test pictures are. The largest possible entropy is {most:.2f}.",
+    "Measured in the features of a small classifier that the study trains on the same pictures (accuracy on the test "
+    "pictures: {accuracy:.1f} %); {generated:,} pictures against {test:,} test pictures, means over training runs. "
+    "Nearest: median distance to the nearest training picture, relative to that of test pictures. Copies: share of "
+    "pictures that are nearer to a training picture than 99 % of the test pictures are. The largest possible entropy "
+    "is {most:.2f}.",
     "この研究が同じ画像で学習させた小さな分類器（テスト画像の正解率 {accuracy:.1f} %）の特徴による。{generated:,} 枚とテスト画像 {test:,} 枚の比較、学習全体の平均。最近傍：最も近い訓練画像までの距離の"
     "中央値（テスト画像の場合を1とする）。複製：テスト画像の99%より訓練画像に近いものの割合。エントロピーの最大値は {most:.2f}。",
 )
 LEVELS_HEADING = Words("What each level stores", "各段が持つもの")
 LEVELS_CAPTION = Words(
-    "Ladder VAE, first training run: six generated pictures, each in a column of its own. On the left, each is shown four times; then the level named is drawn anew each time. The "
-    "random numbers of all other levels stay, and the levels below follow what is above them.",
+    "Ladder VAE, first training run: six generated pictures, one per column. The first panel shows each of them four "
+    "times; in the other panels, the level named is drawn again each time. The random numbers of all other levels stay "
+    "the same, and lower levels follow the levels above them.",
     "ラダーVAE（1回目の学習）。生成した6枚を1列ずつに並べた。左は同じものを4回、右は名前の段だけを毎回引き直したもの。ほかの段の乱数はそのままで、下の段は上の段に従って変わる。",
 )
 UNCHANGED = Words("as drawn first", "もとの画像")
@@ -154,7 +163,7 @@ LEVELS_HEAD = [
     Words("pictures that keep their class", "クラスが変わらない画像"),
     Words("mean change of a pixel", "画素の平均変化"),
     Words("keep their class if all other values stay", "ほかの段の値を固定したとき"),
-    Words("change then", "そのときの変化"),
+    Words("mean change in that case", "そのときの変化"),
 ]
 LEVELS_TABLE_CAPTION = Words(
     "Means over training runs. If all other values stay, they contradict the new level: the levels below still describe the old picture.",

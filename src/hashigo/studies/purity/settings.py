@@ -104,9 +104,9 @@ class PuritySettings:
         momentum: Momentum.
         width: Channels of the outermost level; each deeper level has twice as many.
         units: Units of the bottleneck.
-        controls: Also train both networks with skip connections whose values are set to zero, as controls.
-        parts: What else to train: `others`, other kinds of autoencoders; `remedies`, ways to keep a bottleneck awake beside skip connections; `all` of it,
-            or the `article`'s networks only.
+        controls: Also train two controls, with and without a bottleneck, whose skip connections carry only zeros.
+        parts: What else to train: `others` (other kinds of autoencoders), `remedies` (ways to make a network with skip
+            connections use its bottleneck), `all` of these, or only the `article`'s networks.
         precision: auto, bf16 or fp32.
         seed: The first training seed; the others follow.
     """

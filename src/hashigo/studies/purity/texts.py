@@ -36,8 +36,8 @@ CONDITIONS: dict[str, Words] = {
 
 CLAIMS: dict[str, Words] = {
     "awake": Words(
-        "A U-Net can have both: a bottleneck with a purity of at least {awake:.2f}, and skip connections that keep the error within {times:g} times what they usually "
-        "give (not in the article)",
+        "A U-Net can have both: a bottleneck with a purity of at least {awake:.2f}, and an error of at most "
+        "{times:g} times the usual one with skip connections (not in the article)",
         "両立できる：純度{awake:.2f}以上のボトルネックと、通常のスキップの{times:g}倍以内の誤差（記事にはない）",
     ),
     "bottleneck": Words(
@@ -58,15 +58,17 @@ CLAIMS: dict[str, Words] = {
         "原因はスキップを流れる情報であり、パラメータ数ではない（対照実験：同じネットワークにゼロを流す。記事にはない）",
     ),
     "neither": Words(
-        "Without bottleneck and without skip connections the features are worse than raw pixels (0.5123 against 0.5900)",
+        "Without a bottleneck and without skip connections, the features are worse than raw pixels "
+        "(0.5123 against 0.5900)",
         "ボトルネックもスキップもないと、特徴は生の画素に劣る（0.5123対0.5900）",
     ),
     "skips": Words(
-        "Without bottleneck and with skip connections the features are worse than raw pixels (0.5217 against 0.5900)",
+        "Without a bottleneck but with skip connections, the features are worse than raw pixels "
+        "(0.5217 against 0.5900)",
         "ボトルネックなし・スキップありでも、特徴は生の画素に劣る（0.5217対0.5900）",
     ),
     "same": Words(
-        "Without bottleneck skip connections raise purity a little (0.5217 with them, 0.5123 without)",
+        "Without a bottleneck, skip connections raise purity a little (0.5217 with them, 0.5123 without)",
         "ボトルネックがなければ、スキップ接続は純度をわずかに上げる（ありで0.5217、なしで0.5123）",
     ),
     "pooling": Words(
@@ -197,11 +199,12 @@ OTHERS_HEAD = (
     Words("squared error", "二乗誤差"),
 )  # fmt: skip
 OTHERS_CAPTION = Words(
-    "Purity on the training pictures, the rest on the test pictures. Dense and convolutional: with the sizes of the Keras blog. All but the U-Nets are trained with Adam, "
-    "for as many epochs; compare with care.",
+    "Purity is measured on the training pictures, the rest on the test pictures. The dense and the convolutional "
+    "autoencoder have the layer sizes of the Keras blog. All networks except the U-Nets were trained with Adam, for "
+    "the same number of epochs, so compare with care.",
     "純度は訓練画像、ほかはテスト画像での値。全結合と畳み込みはKerasブログの大きさ。U-Net以外は同じエポック数をAdamで学習したので、比較には注意がいる。",
 )
-REMEDIES = Words("Keeping the bottleneck awake", "ボトルネックを眠らせない")
+REMEDIES = Words("Making the network use its bottleneck", "ボトルネックを眠らせない")
 REMEDIES_TEXT = Words(
     "With skip connections, training has little need of the bottleneck. Each remedy changes one thing about the network with skip connections and a bottleneck; training is the same.",
     "スキップ接続があると、学習はボトルネックをほとんど必要としない。各対策は「スキップ＋ボトルネック」の一点だけを変え、学習は同じである。",

@@ -71,8 +71,8 @@ def load_pictures(settings: RestorationSettings, keep_out: Collection[str] = ())
     data = pictures.subset(~of_classes) if of_classes.any() else pictures
     if of_classes.any() and not len(data):
         raise DataError(
-            f"{pictures.source}: expected pictures to train on beside those of the class {' and '.join(names)}, which are "
-            "kept for the test, found no others; give a set that has more classes"
+            f"{pictures.source}: expected pictures to train on besides those of the class {' and '.join(names)}, which "
+            "are kept for the test, found no others; give a set that has more classes"
         )
     by_class = bool(names) and not settings.test
     if settings.test:

@@ -36,7 +36,7 @@ ONCE = Words("one training run each", "学習は各1回")
 """The basis of a claim's evidence: intervals over pictures do not include differences between runs."""
 
 SPEED_CLAIM = Words(
-    "With skip connections the network learns far faster (20 epochs do as much as about 200 without)",
+    "With skip connections the network learns far faster (20 epochs achieve as much as about 200 without)",
     "スキップ接続があると学習がはるかに速い（ありの20エポックが、なしの200エポックに相当）",
 )
 SPEED = Words(
