@@ -186,7 +186,7 @@ def test_another_run_is_not_overwritten(run: Run) -> None:
     ({"data": DataRecipe()}, "data.train"), ({"loss": "hubber"}, "'huber'"), ({"task": TaskRecipe("paint")}, "colorize"),
     ({"network": NetworkRecipe("unit")}, "unet"), ({"task": TaskRecipe("denoise", {"strong": 1})}, "'strongest'"),
     ({"network": NetworkRecipe(options={"out_channels": 2})}, "leave it out"), ({"data": DataRecipe(train="nowhere")}, "nowhere"),
-    ({"network": NetworkRecipe(options={"stem": 2})}, "answers at 1/2 of its sides"), ({"data": DataRecipe(train="digits", limit=1)}, "at least 2"), ({"machine": MachineRecipe(accelerator="warp")}, "auto"),
+    ({"network": NetworkRecipe(options={"stem": 2})}, "whose output has 1/2 of its side lengths"), ({"data": DataRecipe(train="digits", limit=1)}, "at least 2"), ({"machine": MachineRecipe(accelerator="warp")}, "auto"),
 ])  # fmt: skip
 def test_recipes_that_cannot_be(changes: dict[str, Any], hint: str, tmp_path: Path) -> None:
     with pytest.raises(HashigoError, match=hint):
