@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from unittest.mock import Mock
 
 import numpy as np
@@ -28,7 +28,7 @@ from hashigo.bulk import plan as planning
 from hashigo.bulk import worker as working
 from hashigo.bulk.engines.base import Lost
 from hashigo.bulk.engines.local import LocalEngine
-from hashigo.bulk.naming import Names
+from hashigo.bulk.naming import Names, target_of
 from hashigo.bulk.plan import STATE, Shard, make_plan, read_manifest, read_plan, read_shards
 from hashigo.bulk.reports import read_photos, read_report
 from hashigo.bulk.run import read_status, run_bulk
@@ -38,7 +38,7 @@ from hashigo.bulk.storage import Folder, place_of
 from hashigo.bulk.worker import Worker
 from hashigo.cli.main import main
 from hashigo.errors import BusyError, DataError, PictureError, RecipeError, StorageError
-from hashigo.image.formats import SUFFIXES
+from hashigo.image.formats import SUFFIXES, suffix_for_output
 from hashigo.image.photo import read
 
 Tree = dict[str, bytes]
@@ -97,6 +97,17 @@ def test_results_are_named_as_by_colorize(album: Path, tmp_path: Path) -> None:
     }
     assert len(jobs) == 8
     assert read_plan(str(tmp_path / "out")).left_out == {".txt": 1}
+
+
+@pytest.mark.parametrize(
+    "name", ["a.jpg", "a", "a.", ".a", "..a", "a.b.jpg", "a..jpg", "a.jpg.", "é.JPG", "a b.tif", "...", "x.heic"]
+)
+@pytest.mark.parametrize("folder", ["", "b/", "b.c/", ".b/d/", "b//d/", "b/./d/"])
+def test_endings_are_pathlibs(folder: str, name: str) -> None:
+    path = PurePosixPath(folder + name)
+    ending = suffix_for_output(path.suffix)
+    assert target_of(folder + name, "") == (str(path.with_name(f"{path.stem}.*{ending}")), path.suffix)
+    assert target_of(folder + name, "PNG")[0] == str(path.with_name(f"{path.stem}.*.png"))
 
 
 def test_names_with_stars_and_lines(tmp_path: Path) -> None:

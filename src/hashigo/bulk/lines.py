@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields
+from dataclasses import fields
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hashigo.errors import DataError
@@ -16,11 +17,16 @@ if TYPE_CHECKING:
 
 def line_of(item: DataclassInstance, *, short: bool = False) -> str:
     """A dataclass as one line of JSON, without its end. short: without values that are the defaults, for those of which there are millions."""
-    values = asdict(item)
-    if short:
-        usual = {field.name: field.default for field in fields(item)}
-        values = {name: value for name, value in values.items() if value != usual[name]}
-    return json.dumps(values)
+    pairs = (
+        (name, getattr(item, name), usual) for name, usual in _fields(type(item))
+    )  # `asdict` takes ten times as long
+    return json.dumps({name: value for name, value, usual in pairs if not short or value != usual})
+
+
+@cache
+def _fields(kind: type[DataclassInstance]) -> list[tuple[str, object]]:
+    """Names and defaults."""
+    return [(field.name, field.default) for field in fields(kind)]
 
 
 def parsed(kind: type[Kind], line: str | bytes, remedy: str) -> Kind:

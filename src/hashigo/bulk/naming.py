@@ -9,12 +9,21 @@ from pathlib import Path, PurePosixPath
 from hashigo.image.formats import FORMATS, suffix_for_output
 
 
-def target_of(relative: str, format: str) -> str:
-    path = PurePosixPath(
-        relative if PurePosixPath(relative).name else "folder"
-    )  # "." is an input that cannot be listed
-    ending = FORMATS[format][0] if format else suffix_for_output(path.suffix)
-    return str(path.with_name(f"{path.stem}.*{ending}"))
+def target_of(relative: str, format: str) -> tuple[str, str]:
+    """The name of a photo's result, with "*" in place of the word that says what was done, and the photo's own ending.
+
+    relative: the photo's path in the mirrored tree. format: by Pillow's name; "" for the photo's own.
+
+    >>> target_of("a/b.jpg", ""), target_of("a/b.c.heic", "PNG"), target_of("a//./b", "")
+    (('a/b.*.jpg', '.jpg'), ('a/b.c.*.png', '.heic'), ('a/b.*.png', ''))
+    """
+    if "//" in relative or "./" in relative or relative in ("", "."):  # "." is an input that cannot be listed
+        relative = str(PurePosixPath(relative if PurePosixPath(relative).name else "folder"))
+    start = relative.rfind("/") + 1
+    dot = relative.rfind(".", start + 1)  # as pathlib does: a name may begin or end with a dot that is no ending's
+    own = relative[dot:] if 0 < dot < len(relative) - 1 else ""
+    ending = FORMATS[format][0] if format else suffix_for_output(own)
+    return f"{relative[: len(relative) - len(own)]}.*{ending}", own
 
 
 class Names:

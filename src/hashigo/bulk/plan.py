@@ -19,7 +19,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from pathlib import PurePosixPath
 
 from hashigo.bulk.inputs import Root, check_apart, roots_of
 from hashigo.bulk.lines import line_of, parsed
@@ -154,7 +153,7 @@ def _make(roots: Sequence[Root], out: Place, format: str, say: Say, progress: Ca
             for found in root.photos(others, out):
                 if twice and not names.take_source(f"{root.text}/{found.name}"):
                     continue
-                target, note = names.free(target_of(found.relative, format), PurePosixPath(found.relative).suffix)
+                target, note = names.free(*target_of(found.relative, format))
                 manifests.add(Item(number, found.name, found.size, found.version, target, found.start, found.tar, note))
                 if manifests.photos % 1000 == 0:
                     progress(manifests.photos)

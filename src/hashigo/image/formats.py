@@ -6,6 +6,7 @@ Nothing here changes Pillow's global state, so many threads may read at once.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import PurePath
 from typing import BinaryIO
 
@@ -55,6 +56,7 @@ SUFFIXES: frozenset[str] = WRITE_SUFFIXES | {suffix for suffixes in READ_ONLY.va
 """The suffixes of formats that can be read, lower case with dot."""
 
 
+@lru_cache(1024)
 def suffix_for_output(suffix: str) -> str:
     """The suffix of the result for a file with `suffix`: the same if that format can be written.
 
