@@ -9,6 +9,7 @@ Both do the same shards with the same workers; they differ in who gives shards t
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import signal
@@ -38,7 +39,7 @@ class OnBlocks:
         self.worker = RayWorker(output, settings)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        return {"answer": [(shard, self.worker.process(shard)) for shard in batch["item"]]}
+        return {"answer": [json.dumps([shard, self.worker.process(shard)]) for shard in map(json.loads, batch["item"])]}
 
 
 class RayData(RayEngine):
@@ -51,14 +52,14 @@ class RayData(RayEngine):
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.max_errored_blocks = -1  # else one lost actor ends the run
-        items = [{"item": asdict(shard)} for shard in shards]
+        items = [{"item": json.dumps(asdict(shard))} for shard in shards]
         pool = ray.data.ActorPoolStrategy(size=self.workers)
         answers = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
             OnBlocks, fn_constructor_args=(output, asdict(settings)), compute=pool, batch_size=1, num_cpus=1,
             max_restarts=4, max_task_retries=1,
         )  # fmt: skip
         for row in answers.iter_rows():
-            shard, answer = row["answer"]
+            shard, answer = json.loads(row["answer"])
             yield _result(answer, Shard(**shard))
 
 
