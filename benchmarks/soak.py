@@ -1,4 +1,4 @@
-"""`hashigo serve` under stress: `make soak`, about 20 minutes. Prints Markdown; ends with 1 if anything is not as it should be.
+"""`hashigo serve` under stress: `make soak`. Prints Markdown; ends with 1 if anything is not as it should be.
 
     .venv/bin/python benchmarks/soak.py --json soak.json [--only overload,slow,kill,stop,hostile,schema,long]
 

@@ -28,13 +28,14 @@ from hashigo.data.build import to_short_side
 from hashigo.image.photo import Photo
 from hashigo.metrics import colourfulness
 from hashigo.tasks.enlarging import enlarged
-from hashigo.video import jobs
+from hashigo.video import between, jobs
 from hashigo.video import steady as steadying
 from hashigo.video.between import KeyFrames, Placed, coloured
 from hashigo.video.colorize import AHEAD, CHUNK
 from hashigo.video.steady import SHARE, Look, Mean, Motion, Scenes, State, steadied
 
 LUMA = np.array(color.LUMA_WEIGHTS)
+COMMAND = "from hashigo.video import between; between.EVERY = {every}; from hashigo.cli.main import main; raise SystemExit(main({words}))"
 
 
 class Film:
@@ -175,17 +176,8 @@ def speed(args: argparse.Namespace) -> None:
         made.wait()
         for model in ("colorizer", "fast"):
             start = time.perf_counter()
-            command = [
-                sys.executable,
-                "-m",
-                "hashigo.cli.main",
-                "colorize",
-                str(source),
-                "-o",
-                f"{folder}/{model}.mp4",
-                "--model",
-                model,
-            ]
+            words = ["colorize", str(source), "-o", f"{folder}/{model}.mp4", "--model", model]
+            command = [sys.executable, "-c", COMMAND.format(every=args.every, words=words)]
             subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
             seconds = time.perf_counter() - start
             print(
@@ -207,7 +199,11 @@ def main() -> None:
     quick.add_argument("--frames", type=int, default=480)
     for command in (calm, quick):
         command.add_argument("photos")
+        command.add_argument(
+            "--every", type=int, default=between.EVERY, help="frames from one key frame to the next, at most"
+        )
     args = parser.parse_args()
+    between.EVERY = args.every
     {"steady": steady, "speed": speed}[args.kind](args)
 
 

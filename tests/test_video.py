@@ -309,16 +309,18 @@ def test_a_film_that_was_cut_short(model: Model, tmp_path: Path) -> None:
 # --- parts ------------------------------------------------------------------------------------------
 
 
+def stop(done: int) -> None:
+    """For a run that is stopped after some parts."""
+    if done >= 32:
+        raise KeyboardInterrupt
+
+
 def test_a_killed_run_continues_and_gives_the_same(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parting, "PART_SECONDS", 0.5)
     source = film(tmp_path / "a.mp4", frames=70)
     colorize_film(model, source, tmp_path / "whole.mp4")
-
-    def stop(done: int) -> None:
-        if done >= 32:
-            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         colorize_film(model, source, tmp_path / "stopped.mp4", progress=stop)
@@ -581,10 +583,6 @@ def test_a_chunk_that_fails_ends_the_film_and_the_rest_can_be_made_later(
 def test_parts_of_another_version_are_made_again(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parting, "PART_SECONDS", 0.5)
     source = film(tmp_path / "a.mp4", frames=60)
-
-    def stop(done: int) -> None:
-        if done >= 32:
-            raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr("hashigo.video.colorize.VERSION", 0)

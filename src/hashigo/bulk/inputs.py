@@ -132,6 +132,11 @@ def _within(inner: str, outer: str) -> str:
 
 
 def check_apart(roots: Sequence[Root], out: Place) -> None:
+    """Makes sure that no photo is found twice, and that results do not become photos of the next plan.
+
+    Raises:
+        RecipeError: an input lies in another one, or in `out`.
+    """
     for root in roots:
         if root.text == out.text or _within(root.text, out.text):
             raise RecipeError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import tarfile
@@ -101,10 +102,6 @@ class Shards:
         start = time.perf_counter()
         items = read_manifest(self.out, shard)
         photos = earlier(self.out, self.plan, shard, items, self.options, self.settings, self.word)
-        if all(
-            photo is None for photo in photos
-        ):  # what it says is about to change: a run that ends half-way must not leave it
-            remove_report(self.out, shard.id)
         for number, photo in (known or {}).items():
             photos[number] = photo
         made = sum(photo.state == "done" for photo in (known or {}).values())
@@ -166,15 +163,16 @@ def earlier(
 ) -> list[PhotoReport | None]:
     """What earlier runs say of each photo, if that is still right: the same photo, model, options and result's name, and no failure.
 
-    Nothing for tar files, which are written whole.
+    Nothing for tar files, which are written whole. A report that is of no use is removed, because its results are about to be replaced: if that
+    ends half-way, a run with the options of that report would take the new results for its own.
     """
-    report = None if settings.tars else read_report(out, shard.id)
-    if report is None or report.key.partition("-")[2] != options:
-        return [None] * len(items)
-    try:
-        photos = [photo for photo in read_photos(out, shard.id) if photo.state != "failed"]
-    except DataError:  # damaged: as if there were none
-        return [None] * len(items)
+    report = read_report(out, shard.id)
+    photos: list[PhotoReport] = []
+    if report is not None and report.key.partition("-")[2] == options and not settings.tars:
+        with contextlib.suppress(DataError):  # damaged: as if there were none
+            photos = [photo for photo in read_photos(out, shard.id) if photo.state != "failed"]
+    if report is not None and not photos:
+        remove_report(out, shard.id)
     known = {(photo.source, photo.version, photo.size, photo.target): photo for photo in photos}
     found = []
     for item in items:

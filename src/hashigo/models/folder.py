@@ -174,26 +174,9 @@ def save_model(
         ModelError: the network's class is not in `NETWORKS`.
     """
     check_weights(weights)
-    from importlib.metadata import version
-
     from safetensors.numpy import save
 
-    from hashigo.networks import NETWORKS
-
-    folder = Path(path)
-    name = next((name for name, kind in NETWORKS.items() if kind is type(network)), None)
-    if name is None:
-        raise ModelError(
-            f"expected a network of NETWORKS ({', '.join(sorted(NETWORKS))}), got {type(network).__name__}; add its line there"
-        )
-    options = dict(network._hub_mixin_config or {})  # type: ignore[arg-type]
-    about = {
-        "version": version("hashigo"),
-        "network": name,
-        "contract": network.contract.as_dict(),
-        "task": task_config(task),
-        "size": size,
-    }
+    folder, config = Path(path), _new_config(network, task, size)
     values = {
         name: (value.float() if value.is_floating_point() else value).contiguous().cpu().numpy()
         for name, value in network.state_dict().items()
@@ -211,5 +194,26 @@ def save_model(
     with atomic_path(folder / "README.md") as temporary:
         temporary.write_text(card or f"# {task.name}\n", encoding="utf-8")
     with atomic_path(folder / "config.json") as temporary:
-        temporary.write_text(json.dumps({**options, "hashigo": about}, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     return _read_folder(folder)
+
+
+def _new_config(network: Network, task: Task, size: int) -> dict[str, object]:
+    """What `config.json` says of a model. Raises ModelError."""
+    from importlib.metadata import version
+
+    from hashigo.networks import NETWORKS
+
+    name = next((name for name, kind in NETWORKS.items() if kind is type(network)), None)
+    if name is None:
+        raise ModelError(
+            f"expected a network of NETWORKS ({', '.join(sorted(NETWORKS))}), got {type(network).__name__}; add its line there"
+        )
+    about = {
+        "version": version("hashigo"),
+        "network": name,
+        "contract": network.contract.as_dict(),
+        "task": task_config(task),
+        "size": size,
+    }
+    return {**dict(network._hub_mixin_config or {}), "hashigo": about}  # type: ignore[arg-type]

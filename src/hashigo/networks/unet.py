@@ -142,13 +142,8 @@ class UNet(Network, tags=["unet", "autoencoder"]):
         _check_options(depth, bottleneck, self.size, latent_activation, output_activation)
         if stem > 1 and bottleneck:
             raise RecipeError(f"stem: expected 1 where there is a bottleneck, got {stem}")
+        _check_skips(skip_fade, skip_steps)
         self.skips = _skips_per_level(skips, depth)
-        if skip_fade not in FADES:
-            raise RecipeError(
-                f"skip_fade: expected {', '.join(FADES)}, got {skip_fade!r}; {did_you_mean(skip_fade, FADES)}"
-            )
-        if skip_fade != "none" and not skip_steps:
-            raise RecipeError("skip_steps: expected the steps over which skip connections fade, at least 1, got 0")
         self.alone, self.add_input = alone, add_input
         if add_input and (out_channels > in_channels or stem > 1):
             raise RecipeError(
@@ -372,6 +367,13 @@ ENCODERS: dict[str, type[FixedEncoder]] = {"efficientnet-lite0": EfficientNetLit
 def _up_to(length: int, step: int) -> int:
     # of positive numbers only: ONNX divides toward zero, so that -(-a // b) would be another number there
     return (length + step - 1) // step * step
+
+
+def _check_skips(fade: str, steps: int) -> None:
+    if fade not in FADES:
+        raise RecipeError(f"skip_fade: expected {', '.join(FADES)}, got {fade!r}; {did_you_mean(fade, FADES)}")
+    if fade != "none" and not steps:
+        raise RecipeError("skip_steps: expected the steps over which skip connections fade, at least 1, got 0")
 
 
 def _skips_per_level(skips: str | Sequence[str], depth: int) -> tuple[str, ...]:

@@ -125,8 +125,7 @@ def _train(
         torch.set_num_threads(recipe.machine.threads)
     _check_possible(recipe, resumed=last is not None)
     training, validation = data or load_data(recipe.data)
-    skipped = dict.fromkeys([*training.skipped, *validation.skipped])  # a folder that is split has only one list
-    _tell_left_out(list(skipped), say)
+    _tell_left_out(training, validation, say)
     noted = checked_pictures(training, validation, folder / "pictures.json", resumed=last is not None)
     loaders, setup, steps = _prepare(recipe, training, validation)
     task, network = _begin(recipe, loaders[0].sample(FITTED), last)
@@ -153,18 +152,11 @@ def _train(
         return Run(folder, open_model(folder), read_metrics(folder / "metrics.csv"), setup, seconds, 0.0)
     _restore_best(network, folder)
     metrics = read_metrics(folder / "metrics.csv")
-    steps = 0 if module.first_step is None else trainer.global_step - module.first_step
-    rate = steps * loaders[0].batch_size / seconds
+    done = 0 if module.first_step is None else trainer.global_step - module.first_step
+    rate = done * loaders[0].batch_size / seconds
     card = model_card(recipe, task, training, validation, metrics, setup, (seconds, rate), network)
-    model = save_model(
-        folder / "model",
-        network,
-        task,
-        size=_trained_size(recipe, loaders[0]),
-        card=card,
-        weights=recipe.weights,
-        onnx=onnx,
-    )
+    size = _trained_size(recipe, loaders[0])
+    model = save_model(folder / "model", network, task, size=size, card=card, weights=recipe.weights, onnx=onnx)
     if stored is not None:
         stored.remove()
     if recipe.panels:
@@ -240,7 +232,8 @@ def _begin(recipe: Recipe, sample: Iterable[Tensor], last: Path | None) -> tuple
     return task, network
 
 
-def _tell_left_out(skipped: Sequence[tuple[str, str]], say: Callable[[str], None], most: int = 3) -> None:
+def _tell_left_out(training: PictureSet, validation: PictureSet, say: Callable[[str], None], most: int = 3) -> None:
+    skipped = list(dict.fromkeys([*training.skipped, *validation.skipped]))  # a folder that is split has only one list
     if not skipped:
         return
     what = f"{plural(len(skipped), 'picture')} that cannot be read"
