@@ -33,7 +33,7 @@ from hashigo.bulk.plan import STATE, Shard, make_plan, read_manifest, read_plan,
 from hashigo.bulk.reports import read_photos, read_report
 from hashigo.bulk.run import read_status, run_bulk
 from hashigo.bulk.settings import BulkSettings
-from hashigo.bulk.shards import Shards
+from hashigo.bulk.shards import Shards, earlier, options_key
 from hashigo.bulk.storage import Folder, place_of
 from hashigo.bulk.worker import Worker
 from hashigo.cli.main import main
@@ -568,6 +568,21 @@ def test_other_options_that_end_half_way_do_not_leave_the_old_report(
     assert read_report(Folder(out), shard.id) is None
     Shards(str(out), settings(model)).process(shard)
     assert tree(out) == expected
+
+
+def test_a_report_stays_only_for_its_own_options(album: Path, tmp_path: Path, model: Path) -> None:
+    """Also where photos are tried one by one, which begins with the same question."""
+    out = tmp_path / "out"
+    (shard, *_) = planned(album, out)
+    own, other = settings(model), settings(model, size=16)
+    done = Shards(str(out), own).process(shard).done
+    place, plan = Folder(out), read_plan(str(out))
+    found = read_manifest(place, shard)
+    kept = earlier(place, plan, shard, found, options_key(own), own, "color")
+    assert sum(photo is not None for photo in kept) == done
+    assert read_report(place, shard.id) is not None
+    assert earlier(place, plan, shard, found, options_key(other), other, "color") == [None] * len(found)
+    assert read_report(place, shard.id) is None
 
 
 def test_a_disk_that_fails_when_results_settle_leaves_no_report(
