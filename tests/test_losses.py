@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import binary_cross_entropy
 
 from hashigo.errors import RecipeError
 from hashigo.tasks.losses import LOSSES, get_loss, sum_squared_error
@@ -54,6 +55,11 @@ def test_the_other_losses_by_hand() -> None:
     scaled = np.abs(error) / 0.02
     by_hand = np.where(scaled < 1, scaled**2 / 2, scaled - 0.5).mean()
     assert float(LOSSES["huber"](output, target)) == pytest.approx(by_hand, rel=1e-5)
+    torch.testing.assert_close(
+        get_loss("binary_cross_entropy")(output.sigmoid(), target),
+        (binary_cross_entropy(output.sigmoid(), target) - binary_cross_entropy(target, target)) * 6 * 5,
+        rtol=1e-4, atol=1e-5,
+    )  # fmt: skip
     steps = np.concatenate([np.abs(np.diff(error, axis=axis)).ravel() for axis in (-1, -2)])
     assert float(LOSSES["detail"](output, target)) == pytest.approx(np.abs(error).mean() + 4 * steps.mean(), rel=1e-5)
 
@@ -81,6 +87,16 @@ def test_gradients_are_finite_and_point_at_the_target(name: str, scale: float) -
     assert (toward >= 0).all() or name == "detail"  # which also compares neighbours
     if scale >= 1:
         assert output.grad.abs().max() > 0
+
+
+def test_cross_entropy_of_certain_answers_is_finite() -> None:
+    loss, zeros = get_loss("binary_cross_entropy"), torch.zeros(1, 1, 2, 2)
+    assert float(loss(zeros, zeros)) == 0
+    assert 10 < float(loss(zeros + 1, zeros)) / 4 < 20  # -log(1e-6) for each pixel
+    assert float(loss(zeros.bfloat16() + 1, zeros)) == pytest.approx(float(loss(zeros + 1, zeros)), rel=0.01)
+    output = torch.tensor([[[[0.2, 0.9]]]], requires_grad=True)
+    loss(output, torch.tensor([[[[0.5, 0.1]]]])).backward()
+    torch.testing.assert_close(output.grad, torch.tensor([[[[-0.3 / 0.16, 0.8 / 0.09]]]]))
 
 
 def test_a_wrong_name_lists_the_right_ones() -> None:

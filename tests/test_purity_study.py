@@ -27,6 +27,7 @@ from hashigo.pages.page import Page
 from hashigo.studies.folder import StudyFolder
 from hashigo.studies.labelled import AboutPictures, load_pictures
 from hashigo.studies.lanes import Lanes
+from hashigo.studies.purity import texts
 from hashigo.studies.purity.claims import claims
 from hashigo.studies.purity.results import ClusterScores, Probe, Scores, SweepRow, TrainingRun
 from hashigo.studies.purity.run import run_purity
@@ -431,6 +432,14 @@ def test_other_autoencoders_and_remedies(tmp_path: Path) -> None:
         "the article's and the raw pixels"
     )
     assert not re.search(r"\bnan\b", re.sub(r"<script.*?</script>|base64,[^\"]*", "", page, flags=re.S))
+    pictures = load_pictures(settings)
+    training, test = (np.asarray(some.array(), dtype=float) / 255 for some in (pictures.train, pictures.test))
+    average = float(((test - training.mean(axis=0)) ** 2).sum(axis=(1, 2, 3)).mean())
+    told = re.search(r"No better than answering .*? \(squared error ([\d.]+)\): (.*?)\. Their", page)
+    assert told is not None, "the dense autoencoder learns little in an epoch of four steps"
+    assert float(told[1]) == pytest.approx(average, abs=0.06)
+    worse = [texts.CONDITIONS[name].en for name, one in results["conditions"].items() if one["test_loss"] >= average]
+    assert told[2] == ", ".join(worse)
     faded = open_model(tmp_path / "models" / "fade-out-0")
     assert faded.options["skip_steps"] == 4
 

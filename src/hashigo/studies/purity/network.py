@@ -274,11 +274,11 @@ def _pooled_scores(
 
 @torch.no_grad()
 def held_out_loss(network: Network, networks: Together, pictures: PictureSet) -> float:
-    """The mean squared error of reconstructions of pictures not used for training, as in the article's loss."""
+    """The mean squared error of reconstructions of pictures not used for training, as in the article's loss, whatever loss the network was trained with."""
     device, task = _device(), networks.task
     network = network.to(device).eval()
     loader = Loader(ResidentPictures(pictures, device), batch_size=500, crop=0, training=False)
-    criterion, total = task.criterion(networks.recipe.loss or task.loss), 0.0
+    criterion, total = task.criterion(task.loss), 0.0
     for batch in loader:
         x, target = task.pair(batch.rgb)
         total += float(criterion(network(x).float(), target)) * len(batch.rgb)

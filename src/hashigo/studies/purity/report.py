@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +54,7 @@ def write_report(
     _controls(page, results)
     _others(page, results)
     _remedies(page, settings, results)
+    _collapsed(page, pictures, results)
     _contingency(page, settings, pictures, results)
     _maps(page, settings, pictures, study)
     _reconstructions(page, settings, pictures, study)
@@ -286,6 +287,21 @@ def _remedies(page: Page, settings: PuritySettings, results: PurityResults) -> N
     )
 
 
+def _collapsed(page: Page, pictures: LabelledPictures, results: PurityResults) -> None:
+    """Names the conditions whose networks learned nothing about single pictures, if there are any."""
+    average = pictures.train.array().mean(axis=0).ravel() / 255
+    error = float(np.square(raw_values(pictures.test) - average).sum(axis=1).mean()) / pictures.test.channels
+    names = [
+        texts.CONDITIONS[name] for name, condition in results.conditions.items() if not condition.test_loss < error
+    ]
+    if names:
+        page.text(filled(texts.COLLAPSED, error=error, names=_listed(names)))
+
+
+def _listed(names: Sequence[Words]) -> Words:
+    return Words(", ".join(name.en for name in names), "、".join(name.ja for name in names))
+
+
 def _contingency(page: Page, settings: PuritySettings, pictures: LabelledPictures, results: PurityResults) -> None:
     page.heading(texts.CONTINGENCY)
     classes = list(pictures.train.classes)
@@ -322,8 +338,7 @@ def _maps(page: Page, settings: PuritySettings, pictures: LabelledPictures, stud
         plots.append((texts.CONDITIONS[name], scatter(np.asarray(stored.points), labels, classes=list(some.classes))))
     page.plots(plots, filled(texts.MAPS_CAPTION, count=len(some), seed=settings.seed))
     if without:
-        names = Words(", ".join(name.en for name in without), "、".join(name.ja for name in without))
-        page.text(filled(texts.NO_MAP, names=names))
+        page.text(filled(texts.NO_MAP, names=_listed(without)))
 
 
 def _tsne(values: NDArray[np.float32], seed: int) -> NDArray[np.float32] | None:

@@ -44,6 +44,7 @@ class Condition:
         network: The kind of network; those other than `unet` are trained with Adam, because the article's SGD was chosen for its U-Net.
         options: Further options of the network.
         masked: Share of the pixels that are hidden from the network in training.
+        loss: The loss; empty for the article's, squared error.
         fades: Share of the training after which the skip connections have faded, with `skip_fade` among the options.
     """
 
@@ -53,6 +54,7 @@ class Condition:
     part: Literal["article", "controls", "others", "remedies"] = "article"
     network: str = "unet"
     options: Mapping[str, object] = field(default_factory=dict)
+    loss: str = ""
     masked: float = 0.0
     fades: float = 0.0
 
@@ -64,8 +66,8 @@ CONDITIONS: dict[str, Condition] = {
     "both": Condition("concat", True, 0.3752),
     "zeroed": Condition("zeroed", False, part="controls"),
     "zeroed-bottleneck": Condition("zeroed", True, part="controls"),
-    "dense": Condition(part="others", network="dense"),
-    "conv": Condition(part="others", network="conv"),
+    "dense": Condition(part="others", network="dense", loss="binary_cross_entropy"),
+    "conv": Condition(part="others", network="conv", loss="binary_cross_entropy"),
     "denoising": Condition(bottleneck=True, part="others", masked=0.5),
     "vae": Condition(part="others", network="vae"),
     "ladder": Condition(part="others", network="ladder"),
@@ -78,7 +80,8 @@ CONDITIONS: dict[str, Condition] = {
     "innermost": Condition(("none", "concat"), True, part="remedies"),
     "alone": Condition("concat", True, part="remedies", options={"alone": 1.0}),
 }
-"""The article's four conditions; as controls two with zeroed skip connections; other autoencoders; and remedies that may keep a bottleneck beside
+"""The article's four conditions; as controls two with zeroed skip connections; other autoencoders, of which those of the Keras blog have its loss;
+and remedies that may keep a bottleneck beside
 skip connections awake."""
 
 SWEEP = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -157,6 +160,7 @@ class PuritySettings:
             data=DataRecipe(train=self.data, flip=False),
             optimizer=optimizer if condition.network == "unet" else OptimizerRecipe("adamw", lr=1e-3),
             machine=MachineRecipe(compile="off", precision=self.precision),
+            loss=condition.loss,
             epochs=self.epochs,
             batch_size=self.batch_size,
         )

@@ -200,9 +200,14 @@ OTHERS_HEAD = (
 )  # fmt: skip
 OTHERS_CAPTION = Words(
     "Purity is measured on the training pictures, the rest on the test pictures. The dense and the convolutional "
-    "autoencoder have the layer sizes of the Keras blog. All networks except the U-Nets were trained with Adam, for "
+    "autoencoder have the layer sizes and the loss (cross-entropy) of the Keras blog. All networks except the U-Nets were trained with Adam, for "
     "the same number of epochs, so compare with care.",
-    "純度は訓練画像、ほかはテスト画像での値。全結合と畳み込みはKerasブログの大きさ。U-Net以外は同じエポック数をAdamで学習したので、比較には注意がいる。",
+    "純度は訓練画像、ほかはテスト画像での値。全結合と畳み込みはKerasブログの大きさと損失（交差エントロピー）。U-Net以外は同じエポック数をAdamで学習したので、比較には注意がいる。",
+)
+COLLAPSED = Words(
+    "No better than answering every picture with the average one (squared error {error:.1f}): {names}. Their training has collapsed, and their "
+    "purity says nothing about the kind of network.",
+    "どの画像にも平均の画像を返すこと（二乗誤差 {error:.1f}）に及ばない：{names}。学習が崩壊しており、その純度からネットワークの種類については何も言えない。",
 )
 REMEDIES = Words("Making the network use its bottleneck", "ボトルネックを眠らせない")
 REMEDIES_TEXT = Words(
