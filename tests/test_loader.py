@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import hashigo.data.loader as loader_module
 from hashigo.data import PictureSet
 from hashigo.data.loader import Batch, Loader, ResidentPictures
 from hashigo.errors import RecipeError
@@ -72,6 +74,34 @@ def test_gather_is_slicing(data: st.DataObject, height: int, width: int, channel
     assert got.shape == (len(chosen), 3, height, width)
     for crop, i, t, le, f in zip(got.numpy(), chosen, top, left, flip, strict=True):
         np.testing.assert_allclose(crop, by_slicing(pictures.picture(i), t, le, f, height, width), atol=1e-7)
+
+
+def test_pictures_that_do_not_fit_on_a_gpu_give_the_same_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = list(loader(ragged(), zoom=0.5))
+    monkeypatch.setattr(loader_module, "free_memory", lambda _: 1000.0)
+    other = loader(ragged(), zoom=0.5)
+    assert other.resident.is_elsewhere
+    for one, same in zip(usual, other, strict=True):
+        assert torch.equal(one.rgb, same.rgb)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's figures of memory")
+def test_of_a_set_larger_than_memory_only_the_batches_are_read(tmp_path: Path) -> None:
+    """A file of 2 GB, which is nearly all hole, must not be copied into memory."""
+
+    def private() -> int:
+        line = re.search(r"RssAnon:\s+(\d+) kB", Path("/proc/self/status").read_text())
+        assert line is not None
+        return 1000 * int(line[1])
+
+    count, side = 2000, 577
+    pixels = np.memmap(tmp_path / "pixels", np.uint8, "w+", shape=(count * side * side, 3))
+    offsets = np.arange(count) * side * side
+    pixels[offsets] = np.arange(count)[:, None] % 256
+    pictures = PictureSet(pixels, np.full((count, 2), side, np.int32), None, [str(i) for i in range(count)])
+    before = private()
+    assert sorted(seen(list(loader(pictures, batch_size=20)))) == list(range(count))
+    assert private() - before < 100e6
 
 
 @pytest.mark.parametrize("side", [1, 8, 33, 70])

@@ -15,6 +15,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 PACKAGES = ("hashigo", "torch", "lightning", "numpy", "scikit-learn", "scikit-image")
 """Packages whose versions a study records."""
@@ -57,6 +61,17 @@ def quarter_of_memory() -> int:
     if not hasattr(os, "sysconf"):  # Windows
         return 1 << 32
     return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4)
+
+
+def free_memory(device: torch.device) -> float:
+    """A GPU's free memory in bytes; infinite for the CPU, whose memory the pictures need not leave."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+    return math.inf
 
 
 def has_torch() -> bool:

@@ -1,6 +1,6 @@
 """The resident loader: uint8 pictures stay in memory or on the GPU, where batches are gathered, cropped and flipped.
 
-There are no worker processes: one indexed read makes a whole batch. Order depends on (seed, epoch), crop and flip on
+Sets larger than memory stay in their pack, of which only the pixels of a batch are read. There are no worker processes: one indexed read makes a whole batch. Order depends on (seed, epoch), crop and flip on
 (seed, epoch, index), so a loader started anywhere gives the same batches as an uninterrupted one.
 """
 
@@ -18,7 +18,11 @@ from torch import Tensor
 from hashigo.data import PictureSet
 from hashigo.data.pictures import evenly
 from hashigo.errors import RecipeError
+from hashigo.machine import free_memory
 from hashigo.randomness import PictureRng
+
+SHARE = 0.5
+"""Largest share of a GPU's free memory for pictures; the rest is for training."""
 
 FINEST = 4
 """A pixel of a zoomed crop is the mean of at most this many points squared."""
@@ -43,12 +47,15 @@ class Batch(NamedTuple):
 class ResidentPictures:
     """A `PictureSet` on a device, from which batches are gathered.
 
-    pictures: the set; grey ones become three equal channels. device: where the pixels are kept and gathered.
+    pictures: the set; grey ones become three equal channels. device: where batches are gathered. The pixels are there too, unless they would fill more than `SHARE` of a GPU's free
+    memory: then they stay where they are, and only those of each batch go there.
     """
 
     def __init__(self, pictures: PictureSet, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
-        self.pixels = torch.from_numpy(_unlocked(pictures.pixels)).to(self.device)
+        pixels = torch.from_numpy(_unlocked(pictures.pixels))
+        self.is_elsewhere = pixels.nbytes > SHARE * free_memory(self.device)
+        self.pixels = pixels if self.is_elsewhere else pixels.to(self.device)
         self.sizes = torch.from_numpy(np.asarray(pictures.sizes, dtype=np.int64)).to(self.device)
         self.offsets = torch.from_numpy(np.asarray(pictures.offsets, dtype=np.int64)).to(self.device)
         self.uniform = pictures.uniform
@@ -65,8 +72,12 @@ class ResidentPictures:
         y = torch.minimum(top[:, None] + rows, sizes[:, :1] - 1)
         x = torch.minimum(left[:, None] + columns, sizes[:, 1:] - 1)
         start = self.offsets[indices][:, None] + y * sizes[:, 1:]
-        pixels = self.pixels[start[:, :, None] + x[:, None, :]]
+        pixels = self._at(start[:, :, None] + x[:, None, :])
         return pixels.permute(0, 3, 1, 2).to(torch.float32).div_(255.0).expand(-1, 3, -1, -1)
+
+    def _at(self, places: Tensor) -> Tensor:
+        """The pixels at these places, on the device: uint8 (…, C)."""
+        return self.pixels[places.to(self.pixels.device)].to(self.device, non_blocking=True)
 
     def gather_scaled(
         self, indices: Tensor, top: Tensor, left: Tensor, flip: Tensor, scale: Tensor, height: int, width: int
@@ -88,7 +99,7 @@ class ResidentPictures:
 
         def at_rows(rows: Tensor) -> Tensor:
             start = first + rows[:, :, None] * stride
-            parts = [self.pixels[start + columns[:, None, :]].float() for columns in (before, after)]
+            parts = [self._at(start + columns[:, None, :]).float() for columns in (before, after)]
             return torch.lerp(parts[0], parts[1], right[:, None, :, None])
 
         pixels = torch.lerp(at_rows(above), at_rows(below), down[:, :, None, None])
