@@ -2,11 +2,12 @@
 
     .venv/bin/python benchmarks/video.py steady PHOTOS --films 12
     .venv/bin/python benchmarks/video.py speed PHOTOS --frames 480
+    .venv/bin/python benchmarks/video.py presets PHOTOS --frames 480
 
 `steady`: films of a window that moves over a photo, with film grain. Since the motion is known, so is what should stay the same. Flicker: mean difference of the chroma (of 255) between a
 frame and the next one moved back. CDC: colour distribution consistency (Liu et al. 2024), the Jensen-Shannon divergence of the colour histograms of frames 1, 2 and 4 apart, in 1/1000. Beside them the
 colourfulness and CIEDE2000 to the original in colour, since a grey film flickers least.
-`speed`: a film of 854 × 480 pixels with `hashigo colorize`.
+`speed`: a film of 854 × 480 pixels with `hashigo colorize`. `presets`: the same film, in colour, through x264 alone with each of its presets: time, size and SSIM.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -155,25 +156,51 @@ def consistency(rgb: Sequence[np.ndarray]) -> float:
     return 1000 * 2 * float(np.mean(found))
 
 
+def moving(photos: str, frames: int) -> Iterator[np.ndarray]:
+    """The frames of a film: a window of 854 × 480 pixels that moves over four photos, with film grain; uint8 (480, 854, 3)."""
+    pictures, rng = open_dataset(photos, limit=4), np.random.default_rng(0)
+    for number in range(frames):
+        photo = to_short_side(pictures.picture(number * 4 // frames), 700)
+        top = left = number % (frames // 4)
+        window = photo[top % 200 : top % 200 + 480, left % 60 : left % 60 + 854]
+        window = np.pad(window, ((0, 480 - window.shape[0]), (0, 854 - window.shape[1]), (0, 0)), mode="reflect")
+        yield np.clip(window + rng.normal(0, 4, (480, 854, 1)), 0, 255).astype(np.uint8)
+
+
+def made(frames: Iterable[np.ndarray], path: Path, *options: str) -> None:
+    """Writes frames, uint8 (480, 854, C), as a film of 24 frames per second."""
+    command = ["ffmpeg", "-v", "error", "-f", "rawvideo", "-s", "854x480", "-r", "24", *options, str(path)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE)
+    for frame in frames:
+        process.stdin.write(frame.tobytes())  # type: ignore[union-attr]
+    process.stdin.close()  # type: ignore[union-attr]
+    process.wait()
+
+
+def presets(args: argparse.Namespace) -> None:
+    """Prints a row for each of x264's presets."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "film.avi", Path(folder) / "film.mp4"
+        plain = ["-pix_fmt", "rgb24", "-i", "pipe:0", "-pix_fmt", "yuv420p", "-c:v", "rawvideo"]
+        made(moving(args.photos, args.frames), source, *plain)
+        for preset in ("medium", "fast", "faster", "veryfast"):
+            start = time.perf_counter()
+            options = ["-c:v", "libx264", "-preset", preset, "-crf", "17"]
+            subprocess.run(["ffmpeg", "-v", "error", "-y", "-i", source, *options, target], check=True)
+            seconds = time.perf_counter() - start
+            compared = ["ffmpeg", "-i", target, "-i", source, "-lavfi", "[0:v][1:v]ssim", "-f", "null", "-"]
+            told = subprocess.run(compared, capture_output=True, text=True, check=True).stderr
+            print(
+                f"{preset}: {seconds:.1f} s, {target.stat().st_size / 1e6:.1f} MB, SSIM {told.rpartition('All:')[2].split()[0]}"
+            )
+
+
 def speed(args: argparse.Namespace) -> None:
     """Frames per second of the whole command."""
-    photos = open_dataset(args.photos, limit=4)
-    rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "film.mp4"
-        shape = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", "854x480", "-r", "24", "-i", "pipe:0"]
-        made = subprocess.Popen(
-            ["ffmpeg", "-v", "error", *shape, "-pix_fmt", "yuv420p", str(source)], stdin=subprocess.PIPE
-        )
-        for number in range(args.frames):
-            photo = to_short_side(photos.picture(number * 4 // args.frames), 700)
-            top = left = number % (args.frames // 4)
-            window = photo[top % 200 : top % 200 + 480, left % 60 : left % 60 + 854]
-            window = np.pad(window, ((0, 480 - window.shape[0]), (0, 854 - window.shape[1]), (0, 0)), mode="reflect")
-            noisy = window @ LUMA + rng.normal(0, 4, window.shape[:2])
-            made.stdin.write(np.clip(noisy, 0, 255).astype(np.uint8).tobytes())  # type: ignore[union-attr]
-        made.stdin.close()  # type: ignore[union-attr]
-        made.wait()
+        grey = (np.rint(frame @ LUMA).astype(np.uint8) for frame in moving(args.photos, args.frames))
+        made(grey, source, "-pix_fmt", "gray", "-i", "pipe:0", "-pix_fmt", "yuv420p")
         for model in ("colorizer", "fast"):
             start = time.perf_counter()
             words = ["colorize", str(source), "-o", f"{folder}/{model}.mp4", "--model", model]
@@ -197,14 +224,16 @@ def main() -> None:
     calm.add_argument("--model", default="colorizer")
     quick = kinds.add_parser("speed")
     quick.add_argument("--frames", type=int, default=480)
-    for command in (calm, quick):
+    encoding = kinds.add_parser("presets")
+    encoding.add_argument("--frames", type=int, default=480)
+    for command in (calm, quick, encoding):
         command.add_argument("photos")
         command.add_argument(
             "--every", type=int, default=between.EVERY, help="frames from one key frame to the next, at most"
         )
     args = parser.parse_args()
     between.EVERY = args.every
-    {"steady": steady, "speed": speed}[args.kind](args)
+    {"steady": steady, "speed": speed, "presets": presets}[args.kind](args)
 
 
 if __name__ == "__main__":

@@ -13,14 +13,17 @@ from numpy.typing import NDArray
 
 from hashigo.video.steady import Floats, Motion
 
-VERSION = 1
-"""Goes up when films get other colours, so that no film is made half in one way and half in another."""
+VERSION = 2
+"""Goes up when films get other colours or are encoded otherwise, so that no film is made half in one way and half in another."""
 
 EVERY = 4
 """At most so many frames from one key frame to the next."""
 
 UNLIKE, UNLIKE_SHARE = 20.0, 0.1
-"""A frame is a key frame if so large a share of it differs by more than so much luma (of 255) from the key frame before it, along the motion."""
+"""A frame is a key frame if the mean luma around so large a share of its places differs by more than so much (of 255) from the key frame before it, along the motion.
+
+Means, because stripes and other fine texture differ pixel by pixel whenever the motion is not exact, and have the same colours.
+"""
 
 FALL = 8.0
 """Where a key frame differs from a frame by so much luma more than the other one, its colours count e times less."""
@@ -42,18 +45,24 @@ class Coloured:
 
 @dataclass(frozen=True)
 class Match:
-    """Where a frame's places are in a key frame. flow: (h, w, 2), in pixels. difference: of the luma there, (h, w), of 255."""
+    """Where a frame's places are in a key frame.
+
+    flow: (h, w, 2), in pixels. difference: of the luma there, mean of the pixels around, (h, w), of 255. is_like: whether the key frame shows the same but for a small part.
+    """
 
     flow: Floats
     difference: Floats
+    is_like: bool
 
 
 def matched(luma: Luma, key: Luma, motion: Motion) -> Match:
     """Finds a frame's places in a key frame."""
     flow = motion.between(luma, key)
     there, seen = motion.carried(key.astype(np.float32)[..., None], flow)
-    difference = motion.smoothed(np.abs(there[..., 0] - luma))
-    return Match(flow, np.where(seen, difference, SURELY_NOT).astype(np.float32))
+    change = there[..., 0] - luma
+    difference = motion.smoothed(np.abs(change))
+    unlike = (np.abs(motion.smoothed(change)) > UNLIKE) | ~seen
+    return Match(flow, np.where(seen, difference, SURELY_NOT).astype(np.float32), float(unlike.mean()) <= UNLIKE_SHARE)
 
 
 @dataclass
@@ -88,7 +97,7 @@ class KeyFrames:
         self.age += 1
         if self.luma is not None and not is_cut and hints == self.hints and self.age < EVERY:
             match = matched(luma, self.luma, motion)
-            if float((match.difference > UNLIKE).mean()) <= UNLIKE_SHARE:
+            if match.is_like:
                 return match
         self.luma, self.hints, self.age = luma, hints, 0
         return None
