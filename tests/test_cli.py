@@ -327,7 +327,7 @@ class Binary(io.StringIO):
 
 
 def test_a_picture_through_a_pipe(onnx_model: str) -> None:
-    command = [sys.executable, "-W", "error", "-m", "hashigo.cli.main", "colorize", "-", "-o", "-", "-m", onnx_model]
+    command = [sys.executable, "-W", "error", "-m", "hashigo", "colorize", "-", "-o", "-", "-m", onnx_model]
     done = subprocess.run(command, input=encoded(grey(), "PNG"), capture_output=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     with Image.open(io.BytesIO(done.stdout)) as result:

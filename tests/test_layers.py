@@ -16,7 +16,7 @@ ROOT = Path(hashigo.__file__).parent
 ORDER = (
     "errors", "files", "randomness", "color", "metrics", "machine",
     "image", "pages", "tasks", "networks", "models", "apply", "video", "data", "clustering", "latents", "evaluation",
-    "training", "studies", "bulk", "demo", "service", "cli", "__init__",
+    "training", "studies", "bulk", "demo", "service", "cli", "__main__", "__init__",
 )  # fmt: skip
 """Every file and folder of the package. A file imports only from its own folder and from what stands before that."""
 

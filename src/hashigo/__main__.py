@@ -1,0 +1,7 @@
+"""`python -m hashigo` is the command `hashigo`, for environments whose programs are not on the path."""
+
+from __future__ import annotations
+
+from hashigo.cli.main import main
+
+raise SystemExit(main())
