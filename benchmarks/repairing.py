@@ -4,8 +4,8 @@
 
 Each photo is damaged as in training, with its own random numbers, and repaired by the model and by methods of scikit-image, SciPy and Pillow, some with several
 settings. Where a method needs to know the damage (the mask of gaps), it is told, which the model is not.
-PSNR in dB and SSIM, means over photos (and medians, because photos that were hardly damaged raise means); PSNR after the best brightness and contrast, which
-nobody can know of a faded photo; the share of photos for which the model has the higher PSNR.
+PSNR in dB and SSIM, means over photos (and medians, because photos that were hardly damaged raise means); PSNR with brightness and contrast matched to the
+original, which nobody can know of a faded photo; the share of photos for which the model has the higher PSNR.
 """
 
 from __future__ import annotations
@@ -91,14 +91,14 @@ def main() -> None:
         for name, repaired in _each(model, original, number):
             measures = (
                 psnr(original, repaired),
-                psnr(original, _as_bright(repaired, original)),
+                psnr(original, _matched(repaired, original)),
                 ssim(original, repaired),
             )
             scores.setdefault(name, []).append((float(measures[0]), float(measures[1]), float(measures[2])))
     ours = np.array(scores["hashigo"])
     print(f"{len(ours)} photos, mean (median)\n")
     print(
-        "| method | PSNR | with the best brightness and contrast | SSIM | hashigo's PSNR higher | with the best brightness and contrast |"
+        "| method | PSNR | PSNR, brightness and contrast matched | SSIM | hashigo's PSNR is higher | the same, matched |"
     )
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for name, rows in scores.items():
@@ -111,10 +111,10 @@ def main() -> None:
         print("| " + " | ".join([name, *shown, *(better or ["–", "–"])]) + " |")
 
 
-def _as_bright(repaired: np.ndarray, original: np.ndarray) -> np.ndarray:
-    """The picture with the brightness and the contrast that bring it closest to the original."""
+def _matched(repaired: np.ndarray, original: np.ndarray) -> np.ndarray:
+    """The picture with the brightness and the contrast that bring it closest to the original, by least squares before clipping."""
     x, y = repaired.ravel().astype(np.float64), original.ravel().astype(np.float64)
-    slope = float(np.cov(x, y)[0, 1] / max(x.var(ddof=1), 1e-9))
+    slope = max(0.0, float(np.cov(x, y)[0, 1] / max(x.var(ddof=1), 1e-9)))
     return np.clip(slope * (repaired - x.mean()) + y.mean(), 0, 1).astype(np.float32)
 
 

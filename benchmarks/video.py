@@ -7,7 +7,7 @@
 `steady`: films of a window that moves over a photo, with film grain. Since the motion is known, so is what should stay the same. Flicker: mean difference of the chroma (of 255) between a
 frame and the next one moved back. CDC: colour distribution consistency (Liu et al. 2024), the Jensen-Shannon divergence of the colour histograms of frames 1, 2 and 4 apart, in 1/1000. Beside them the
 colourfulness and CIEDE2000 to the original in colour, since a grey film flickers least.
-`speed`: a film of 854 × 480 pixels with `hashigo colorize`. `presets`: the same film, in colour, through x264 alone with each of its presets: time, size and SSIM.
+`speed`: a film of 854 × 480 pixels with `hashigo colorize`. `presets`: the same film, in colour, through x264 alone with four of its presets: time, size and SSIM.
 """
 
 from __future__ import annotations
@@ -174,7 +174,8 @@ def made(frames: Iterable[np.ndarray], path: Path, *options: str) -> None:
     for frame in frames:
         process.stdin.write(frame.tobytes())  # type: ignore[union-attr]
     process.stdin.close()  # type: ignore[union-attr]
-    process.wait()
+    if process.wait():
+        raise SystemExit(f"{path}: ffmpeg could not write it")
 
 
 def presets(args: argparse.Namespace) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from hypothesis import strategies as st
 import hashigo.data.loader as loader_module
 from hashigo.data import PictureSet
 from hashigo.data.loader import Batch, Loader, ResidentPictures
+from hashigo.data.packfile import PackWriter
+from hashigo.data.splitting import split_off
 from hashigo.errors import RecipeError
 from photos import PHOTOS, pixels
 
@@ -76,32 +79,53 @@ def test_gather_is_slicing(data: st.DataObject, height: int, width: int, channel
         np.testing.assert_allclose(crop, by_slicing(pictures.picture(i), t, le, f, height, width), atol=1e-7)
 
 
-def test_pictures_that_do_not_fit_on_a_gpu_give_the_same_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    usual = list(loader(ragged(), zoom=0.5))
+@pytest.mark.parametrize("options", [{}, {"zoom": 0.5}, {"training": False}])
+def test_pictures_that_do_not_fit_on_a_gpu_give_the_same_batches(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    usual = list(
+        Loader(ResidentPictures(ragged(), device), **{"batch_size": 2, "crop": 8, "training": True, **options})
+    )
     monkeypatch.setattr(loader_module, "free_memory", lambda _: 1000.0)
-    other = loader(ragged(), zoom=0.5)
-    assert other.resident.is_elsewhere
+    resident = ResidentPictures(ragged(), device)
+    assert resident.is_elsewhere
+    assert resident.pixels.device.type == "cpu"
+    other = list(Loader(resident, **{"batch_size": 2, "crop": 8, "training": True, **options}))
+    assert len(usual) == len(other) > 0
     for one, same in zip(usual, other, strict=True):
         assert torch.equal(one.rgb, same.rgb)
+        assert one.rgb.device == same.rgb.device
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's figures of memory")
-def test_of_a_set_larger_than_memory_only_the_batches_are_read(tmp_path: Path) -> None:
-    """A file of 2 GB, which is nearly all hole, must not be copied into memory."""
+def test_of_a_pack_larger_than_memory_only_the_batches_are_read(tmp_path: Path) -> None:
+    """A pack of 40 GB, which is nearly all hole, is opened, split, and read for a while without being copied."""
+    count, side = 40_000, 577
 
     def private() -> int:
         line = re.search(r"RssAnon:\s+(\d+) kB", Path("/proc/self/status").read_text())
         assert line is not None
         return 1000 * int(line[1])
 
-    count, side = 2000, 577
-    pixels = np.memmap(tmp_path / "pixels", np.uint8, "w+", shape=(count * side * side, 3))
-    offsets = np.arange(count) * side * side
-    pixels[offsets] = np.arange(count)[:, None] % 256
-    pictures = PictureSet(pixels, np.full((count, 2), side, np.int32), None, [str(i) for i in range(count)])
+    with (tmp_path / "big.safetensors").open("w+b") as file:
+        writer = PackWriter(file, (), "")
+        first = file.tell()
+        file.seek(count * side * side * 3, 1)
+        writer.pixel_bytes = count * side * side * 3
+        writer.finish(3, np.full((count, 2), side, np.int32), None, [str(i) for i in range(count)])
+        for i in range(count):  # the first pixel says which picture it is
+            file.seek(first + i * side * side * 3)
+            file.write(bytes([i % 251] * 3))
     before = private()
-    assert sorted(seen(list(loader(pictures, batch_size=20)))) == list(range(count))
-    assert private() - before < 100e6
+    training, validation = split_off(PictureSet.open(tmp_path / "big.safetensors"), 0.1)
+    assert (len(training), len(validation)) == (36_000, 4_000)
+    source = Loader(ResidentPictures(training), batch_size=20, crop=side, training=False)
+    for number in (0, 7, len(source) - 1):
+        batch = source.batch(0, number)
+        shown = (batch.rgb[:, 0, 0, 0] * 255).round().int().tolist()
+        assert shown == [int(training.names[i]) % 251 for i in batch.indices.tolist()]
+    assert private() - before < 200e6
 
 
 @pytest.mark.parametrize("side", [1, 8, 33, 70])

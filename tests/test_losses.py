@@ -8,6 +8,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy
 
 from hashigo.errors import RecipeError
+from hashigo.tasks import make_task
 from hashigo.tasks.losses import LOSSES, get_loss, sum_squared_error
 from photos import batch
 
@@ -103,3 +104,10 @@ def test_a_wrong_name_lists_the_right_ones() -> None:
     with pytest.raises(RecipeError, match="did you mean 'huber'") as caught:
         get_loss("hubert")
     assert all(name in str(caught.value) for name in LOSSES)
+
+
+def test_cross_entropy_is_refused_where_answers_are_not_from_0_to_1() -> None:
+    for name in ("colorize", "restore"):
+        with pytest.raises(RecipeError, match=f"suits the task {name}"):
+            make_task(name).criterion("binary_cross_entropy")
+    assert make_task("autoencode").criterion("binary_cross_entropy") is get_loss("binary_cross_entropy")

@@ -47,7 +47,7 @@ def answers(network: torch.nn.Module) -> torch.Tensor:
     return network(digits.expand(-1, network.in_channels, -1, -1))
 
 
-@pytest.mark.parametrize("changes", [{}, {"network": BOTTLENECK}, {"task": TaskRecipe("denoise")},
+@pytest.mark.parametrize("changes", [{}, {"network": BOTTLENECK}, {"task": TaskRecipe("denoise")}, {"loss": "binary_cross_entropy"},
                                      {"optimizer": OptimizerRecipe("adamw", lr=1e-3, schedule="cosine", warmup=3)}])  # fmt: skip
 def test_together_equals_alone(changes: dict[str, Any]) -> None:
     seeds = (0, 3, 11)

@@ -546,6 +546,16 @@ def test_key_frames_are_those_that_the_ones_before_do_not_show() -> None:
     assert keys.choose(covered, motion, is_cut=False) is None
 
 
+def test_fine_stripes_make_no_key_frames() -> None:
+    """Moved by half a period, they differ at each pixel, but show the same."""
+    motion, keys = Motion(), KeyFrames()
+    columns = np.arange(144)
+    for frame in range(4):
+        bright = (columns // 2 + frame) % 2
+        luma = np.broadcast_to((80 + 80 * bright).astype(np.uint8), (96, 144)).copy()
+        assert (keys.choose(luma, motion, is_cut=frame == 0) is None) == (frame == 0)
+
+
 def test_outputs_of_any_number_of_channels_are_carried() -> None:
     motion = Motion()
     flow = np.zeros((32, 48, 2), np.float32)

@@ -68,9 +68,10 @@ def free_memory(device: torch.device) -> float:
     import torch
 
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # torch keeps it for later
+        return torch.cuda.mem_get_info(device)[0] + unused
     if device.type == "mps":
-        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+        return max(0, torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory())
     return math.inf
 
 

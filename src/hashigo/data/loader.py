@@ -1,6 +1,8 @@
 """The resident loader: uint8 pictures stay in memory or on the GPU, where batches are gathered, cropped and flipped.
 
-Sets larger than memory stay in their pack, of which only the pixels of a batch are read. There are no worker processes: one indexed read makes a whole batch. Order depends on (seed, epoch), crop and flip on
+Packs larger than memory stay on the disk: only each batch's pixels are read.
+
+There are no worker processes: one indexed read makes a whole batch. Order depends on (seed, epoch), crop and flip on
 (seed, epoch, index), so a loader started anywhere gives the same batches as an uninterrupted one.
 """
 
@@ -47,17 +49,20 @@ class Batch(NamedTuple):
 class ResidentPictures:
     """A `PictureSet` on a device, from which batches are gathered.
 
-    pictures: the set; grey ones become three equal channels. device: where batches are gathered. The pixels are there too, unless they would fill more than `SHARE` of a GPU's free
-    memory: then they stay where they are, and only those of each batch go there.
+    pictures: the set; grey ones become three equal channels. device: where batches are needed. The pixels are kept and gathered there too, unless they would fill more than `SHARE` of a
+    GPU's free memory: then they stay where they are, and each batch is copied to the GPU.
     """
 
     def __init__(self, pictures: PictureSet, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
-        pixels = torch.from_numpy(_unlocked(pictures.pixels))
-        self.is_elsewhere = pixels.nbytes > SHARE * free_memory(self.device)
-        self.pixels = pixels if self.is_elsewhere else pixels.to(self.device)
-        self.sizes = torch.from_numpy(np.asarray(pictures.sizes, dtype=np.int64)).to(self.device)
-        self.offsets = torch.from_numpy(np.asarray(pictures.offsets, dtype=np.int64)).to(self.device)
+        self.is_elsewhere = pictures.nbytes > SHARE * free_memory(self.device)
+        self._home = torch.device("cpu") if self.is_elsewhere else self.device
+        if self._home.type != "cpu":
+            pictures = pictures.compact()
+        self.pixels = torch.from_numpy(_unlocked(pictures.pixels)).to(self._home)
+        self._sizes = torch.from_numpy(np.asarray(pictures.sizes, dtype=np.int64)).to(self._home)
+        self._offsets = torch.from_numpy(np.asarray(pictures.offsets, dtype=np.int64)).to(self._home)
+        self.sizes = self._sizes.to(self.device)
         self.uniform = pictures.uniform
 
     def gather(self, indices: Tensor, top: Tensor, left: Tensor, flip: Tensor, height: int, width: int) -> Tensor:
@@ -65,28 +70,26 @@ class ResidentPictures:
 
         A crop that reaches beyond its picture repeats the edge. Returns float32 (N, 3, height, width), 0..1.
         """
-        rows = torch.arange(height, device=self.device)
-        columns = torch.arange(width, device=self.device)
+        indices, top, left, flip = (value.to(self._home) for value in (indices, top, left, flip))
+        rows = torch.arange(height, device=self._home)
+        columns = torch.arange(width, device=self._home)
         columns = torch.where(flip[:, None], columns.flip(0), columns)
-        sizes = self.sizes[indices]
+        sizes = self._sizes[indices]
         y = torch.minimum(top[:, None] + rows, sizes[:, :1] - 1)
         x = torch.minimum(left[:, None] + columns, sizes[:, 1:] - 1)
-        start = self.offsets[indices][:, None] + y * sizes[:, 1:]
-        pixels = self._at(start[:, :, None] + x[:, None, :])
+        start = self._offsets[indices][:, None] + y * sizes[:, 1:]
+        pixels = self.pixels[start[:, :, None] + x[:, None, :]].to(self.device)
         return pixels.permute(0, 3, 1, 2).to(torch.float32).div_(255.0).expand(-1, 3, -1, -1)
-
-    def _at(self, places: Tensor) -> Tensor:
-        """The pixels at these places, on the device: uint8 (…, C)."""
-        return self.pixels[places.to(self.pixels.device)].to(self.device, non_blocking=True)
 
     def gather_scaled(
         self, indices: Tensor, top: Tensor, left: Tensor, flip: Tensor, scale: Tensor, height: int, width: int
     ) -> Tensor:
         """Like `gather`, with pixels spaced `scale` (N,) of the pictures' own pixels apart, interpolated bilinearly."""
-        sizes = self.sizes[indices]
+        indices, top, left, flip, scale = (value.to(self._home) for value in (indices, top, left, flip, scale))
+        sizes = self._sizes[indices]
         places = []
         for start, side, length, mirrored in ((top, 0, height, None), (left, 1, width, flip)):
-            at = torch.arange(length, device=self.device).expand(len(indices), -1)
+            at = torch.arange(length, device=self._home).expand(len(indices), -1)
             if mirrored is not None:
                 at = torch.where(mirrored[:, None], at.flip(1), at)
             place = (start[:, None] + (at + 0.5) * scale[:, None] - 0.5).clamp(min=0)
@@ -94,15 +97,15 @@ class ResidentPictures:
             low = torch.minimum(place.floor().long(), last)
             places.append((low, torch.minimum(low + 1, last), (place - low).clamp(0, 1)))
         (above, below, down), (before, after, right) = places
-        first = self.offsets[indices][:, None, None]
+        first = self._offsets[indices][:, None, None]
         stride = sizes[:, 1][:, None, None]
 
         def at_rows(rows: Tensor) -> Tensor:
             start = first + rows[:, :, None] * stride
-            parts = [self._at(start + columns[:, None, :]).float() for columns in (before, after)]
+            parts = [self.pixels[start + columns[:, None, :]].float() for columns in (before, after)]
             return torch.lerp(parts[0], parts[1], right[:, None, :, None])
 
-        pixels = torch.lerp(at_rows(above), at_rows(below), down[:, :, None, None])
+        pixels = torch.lerp(at_rows(above), at_rows(below), down[:, :, None, None]).to(self.device)
         return pixels.permute(0, 3, 1, 2).div_(255.0).expand(-1, 3, -1, -1)
 
     def centre(self, indices: Tensor, height: int, width: int) -> Tensor:
@@ -238,7 +241,7 @@ class Loader:
         order = self.order(epoch) if order is None else order
         step = self.batch_size * (1 if self.training else self.world)
         chosen = order[number * step : (number + 1) * step][self.rank :: self.world]
-        indices = chosen.to(self.resident.device, non_blocking=True)
+        indices = chosen.to(self.resident.device)
         version = epoch % self.variants if self.variants else epoch
         features = None if self.features is None else self.features(version, indices)
         opinion = None if self.opinion is None else self.opinion(version, indices)

@@ -118,7 +118,7 @@ def read_pack(path: Path) -> tuple[dict[str, NDArray[Any]], Mapping[str, str]]: 
     """The tensors and the metadata of a pack; `pixels` is memory-mapped, the rest is in memory.
 
     The mapping is copy-on-write: the arrays count as writable (torch warns about others), but the file
-    never changes. Raises DataError if the file is not a complete pack.
+    never changes; that of a pack larger than memory is read-only. Raises DataError if the file is not a complete pack.
     """
     header, metadata, start = _header(path)
     if metadata.get("format") != FORMAT or not {"pixels", "sizes", "names", "name_lengths"} <= set(header):
@@ -159,5 +159,8 @@ def _tensor(path: Path, start: int, entry: _Entry, mapped: bool) -> NDArray[np.g
     if count * dtype.itemsize != last - first or start + last > path.stat().st_size:
         raise ValueError(f"expected {start + last} bytes, found {path.stat().st_size}")
     if mapped and count:
-        return np.memmap(path, dtype, "c", start + first, shape)
+        try:
+            return np.memmap(path, dtype, "c", start + first, shape)
+        except OSError:  # Linux allows no private mapping larger than memory
+            return np.memmap(path, dtype, "r", start + first, shape)
     return np.fromfile(path, dtype, count, offset=start + first).reshape(shape)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -30,7 +30,7 @@ class PictureSet:
     """
 
     pixels: NDArray[np.uint8]
-    """(P, C): every picture's pixels one after another, each picture row by row; C is 1 (grey) or 3 (sRGB)."""
+    """(P, C): every picture's pixels one after another, each picture row by row; C is 1 (grey) or 3 (sRGB). See `starts`."""
     sizes: NDArray[np.int32]
     """(N, 2): height and width of each picture."""
     labels: NDArray[np.int64] | None
@@ -43,6 +43,8 @@ class PictureSet:
     """The source of the pictures, for people."""
     skipped: tuple[tuple[str, str], ...] = ()
     """Files that could not be used: name and reason."""
+    starts: NDArray[np.int64] | None = None
+    """(N,): where in `pixels` each picture begins, if they do not simply follow one another: in a part of a memory-mapped set, which may be larger than memory."""
 
     def __post_init__(self) -> None:
         if self.pixels.dtype != np.uint8 or self.pixels.ndim != 2 or self.pixels.shape[1] not in (1, 3):
@@ -57,7 +59,15 @@ class PictureSet:
                 f"expected pictures of 1 to {LONGEST_SIDE:,} rows and columns, found {self.sizes.min()} to {self.sizes.max()}"
             )
         expected = int(np.prod(self.sizes, axis=1, dtype=np.int64).sum())
-        if len(self.pixels) != expected:
+        if self.starts is not None:
+            ends = self.starts + np.prod(self.sizes, axis=1, dtype=np.int64)
+            if (
+                self.starts.shape != ends.shape
+                or self.starts.min(initial=0) < 0
+                or ends.max(initial=0) > len(self.pixels)
+            ):
+                raise DataError(f"expected pictures within {len(self.pixels):,} pixels, found some outside")
+        elif len(self.pixels) != expected:
             raise DataError(f"the sizes add up to {expected:,} pixels, found {len(self.pixels):,}")
         if len(self.names) != len(self) or (self.labels is not None and self.labels.shape != (len(self),)):
             labels = "no" if self.labels is None else f"{self.labels.shape[0]:,}"
@@ -93,9 +103,34 @@ class PictureSet:
     def checksum(self) -> str:
         """A short text that changes with the pictures, their sizes or their order: 0.3 s per GB of pixels."""
         crc = zlib.crc32(np.ascontiguousarray(self.sizes).tobytes())
-        for start in range(0, len(self.pixels), _CHECKED_AT_ONCE):
-            crc = zlib.crc32(np.ascontiguousarray(self.pixels[start : start + _CHECKED_AT_ONCE]).data, crc)
+        for part in self._parts():
+            crc = zlib.crc32(np.ascontiguousarray(part).data, crc)
         return f"{len(self)}-{crc:08x}"
+
+    def _parts(self) -> Iterator[NDArray[np.uint8]]:
+        """The pixels in order, some at a time."""
+        if self.starts is not None:
+            yield from (self.picture(i) for i in range(len(self)))
+        else:
+            for start in range(0, len(self.pixels), _CHECKED_AT_ONCE):
+                yield self.pixels[start : start + _CHECKED_AT_ONCE]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all pixels."""
+        return int(np.prod(self.sizes, axis=1, dtype=np.int64).sum()) * self.channels
+
+    def compact(self) -> PictureSet:
+        """The same pictures one after another in `pixels`: itself, unless it has `starts`, in which case they are copied."""
+        if self.starts is None:
+            return self
+        pixels = np.empty((self.nbytes // self.channels, self.channels), np.uint8)
+        position = 0
+        for part in self._parts():
+            flat = part.reshape(-1, self.channels)
+            pixels[position : position + len(flat)] = flat
+            position += len(flat)
+        return replace(self, pixels=pixels, starts=None)
 
     @property
     def channels(self) -> int:
@@ -105,6 +140,8 @@ class PictureSet:
     @cached_property
     def offsets(self) -> NDArray[np.int64]:
         """(N,): where in `pixels` each picture begins."""
+        if self.starts is not None:
+            return self.starts
         areas = np.prod(self.sizes, axis=1, dtype=np.int64)
         offsets: NDArray[np.int64] = np.cumsum(areas) - areas
         return offsets
@@ -125,46 +162,53 @@ class PictureSet:
         return self.pixels[first : first + height * width].reshape(height, width, self.channels)
 
     def array(self) -> NDArray[np.uint8]:
-        """All pictures as uint8 (N, H, W, C), a view. Raises DataError when the sizes differ."""
+        """All pictures as uint8 (N, H, W, C), a view; a copy if there are `starts`. Raises DataError when the sizes differ."""
         if self.uniform is None:
             raise DataError(
                 f"{self.source or 'the set'}: expected pictures of one size, found {self._size_range()}; "
                 "crop them ('hashigo data pack --size 96 --crop 96') or take them one by one"
             )
-        return self.pixels.reshape(len(self), *self.uniform, self.channels)
+        return self.compact().pixels.reshape(len(self), *self.uniform, self.channels)
 
     def subset(self, indices: slice | ArrayLike) -> PictureSet:
         """The pictures of a slice, of indices in any order, or of a mask (N,).
 
-        A run of neighbours stays a view; anything else is copied.
+        A run of neighbours and any part of a memory-mapped set stay views; anything else is copied.
         """
         chosen = np.arange(len(self))[indices if isinstance(indices, slice) else np.asarray(indices)]
         chosen = chosen.reshape(-1)
+        pixels, starts = self._pixels_of(chosen)
         return PictureSet(
-            self._pixels_of(chosen),
+            pixels,
             self.sizes[chosen],
             None if self.labels is None else self.labels[chosen],
             tuple(self.names[i] for i in chosen.tolist()),
             self.classes,
             self.source,
             self.skipped,
+            starts,
         )
 
-    def _pixels_of(self, chosen: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def _pixels_of(self, chosen: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64] | None]:
+        """The pixels of some pictures, and where they begin if that must be told."""
         if len(chosen) == 0:
-            return self.pixels[:0]
+            return self.pixels[:0], None
+        if self.starts is not None:
+            return self.pixels, self.starts[chosen]
         ends = np.append(self.offsets, len(self.pixels))
         if (np.diff(chosen) == 1).all():
-            return self.pixels[ends[chosen[0]] : ends[chosen[-1] + 1]]
+            return self.pixels[ends[chosen[0]] : ends[chosen[-1] + 1]], None
+        if isinstance(self.pixels, np.memmap):
+            return self.pixels, self.offsets[chosen]
         if self.uniform is not None:
-            return self.array()[chosen].reshape(-1, self.channels)
+            return self.array()[chosen].reshape(-1, self.channels), None
         areas = ends[chosen + 1] - ends[chosen]
         out = np.empty((int(areas.sum()), self.channels), np.uint8)
         position = 0
         for index, area in zip(chosen, areas, strict=True):
             out[position : position + area] = self.pixels[ends[index] : ends[index] + area]
             position += area
-        return out
+        return out, None
 
     def limited(self, limit: int | None) -> PictureSet:
         """At most `limit` pictures, evenly spaced over the set; all of them for None."""
@@ -181,7 +225,8 @@ class PictureSet:
         """Writes the whole set into one `.safetensors` pack, atomically and without a second copy in memory."""
         with atomic_path(path) as temporary, temporary.open("w+b") as file:
             writer = PackWriter(file, self.classes, self.source)
-            writer.write(self.pixels)
+            for part in self._parts():
+                writer.write(part)
             writer.finish(self.channels, self.sizes, self.labels, self.names)
 
     @classmethod

@@ -22,7 +22,7 @@ class Conv(Network, tags=["conv"]):
 
     Its latent has 1/2**len(channels) of the height and width, rounded up. The blog's last convolution but one cuts off a border to get from 32 to 28 rows;
     here the answer is cropped, which needs the same weights. The blog trains it with the loss `binary_cross_entropy`; on mostly black pictures, such as
-    digits, squared error drives it to plain black.
+    digits, squared error can drive it to plain black.
 
     Args:
         in_channels: Input channels.

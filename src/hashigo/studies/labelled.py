@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -191,10 +191,8 @@ def _coloured(pictures: PictureSet) -> PictureSet:
     """Grey pictures as three equal channels."""
     if pictures.channels == 3:
         return pictures
-    pixels = np.repeat(pictures.pixels, 3, axis=1)
-    return PictureSet(
-        pixels, pictures.sizes, pictures.labels, pictures.names, pictures.classes, pictures.source, pictures.skipped
-    )
+    pictures = pictures.compact()
+    return replace(pictures, pixels=np.repeat(pictures.pixels, 3, axis=1))
 
 
 def _relabelled(pictures: PictureSet, train: PictureSet) -> PictureSet:
@@ -207,7 +205,7 @@ def _relabelled(pictures: PictureSet, train: PictureSet) -> PictureSet:
     labels = np.array([places.get(name, -1) for name in _names(pictures, LabelledPictures.labels(pictures))], np.int64)
     shared = pictures.subset(np.flatnonzero(labels >= 0))
     labels = labels[labels >= 0]
-    return PictureSet(shared.pixels, shared.sizes, labels, shared.names, tuple(theirs), shared.source, shared.skipped)
+    return replace(shared, labels=labels, classes=tuple(theirs))
 
 
 def _names(pictures: PictureSet, labels: NDArray[np.int64]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, final
 from array_api_compat import array_namespace
 
 from hashigo.color import Array
+from hashigo.errors import RecipeError
 from hashigo.randomness import PictureRng
 from hashigo.tasks import losses
 from hashigo.tasks.enlarging import enlarged
@@ -54,6 +55,10 @@ class Task:
         Raises:
             RecipeError: no such loss, or not for this task; the message lists the right ones.
         """
+        if loss == "binary_cross_entropy" and self.output_activation != "sigmoid":
+            raise RecipeError(
+                f"loss: expected one that suits the task {self.name}, got {loss!r}, which is for answers from 0 to 1; take {self.loss!r}"
+            )
         return losses.get_loss(loss)
 
     def drawn(self, rgb: Array, rng: PictureRng) -> Array:

@@ -53,22 +53,21 @@ def huber(output: Tensor, target: Tensor) -> Tensor:
 
 
 def binary_cross_entropy(output: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy of values from 0 to 1, less its smallest possible value, so that the right answer has 0; summed as in `sum_squared_error`.
+    """Cross-entropy of values from 0 to 1, minus the target's own entropy, so that a perfect answer scores 0; summed as in `sum_squared_error`.
 
-    The loss of the Keras blog's autoencoders. On mostly black pictures, such as digits, squared error can drive a network whose
-    answer is a sigmoid to plain black, where its gradient vanishes; here it does not. Answers outside of 0..1 count as its ends.
+    This is the loss of the Keras blog's autoencoders. On mostly black pictures, such as digits, squared error can drive a network whose
+    answer is a sigmoid to plain black, where its gradient vanishes; here the gradient stays until the answer is within `SURE` of 0 or 1. Its second derivative is 0.
     """
     output = output.float()  # bfloat16 has no 1 - SURE
     target, inside = target.float().clamp(SURE, 1 - SURE), output.detach().clamp(SURE, 1 - SURE)
     entropy = target * (target / inside).log() + (1 - target) * ((1 - target) / (1 - inside)).log()
-    slope = (inside - target) / (
-        inside * (1 - inside)
-    )  # by hand, because autograd's is a difference of two large numbers, and 0 outside of 0..1
+    # by hand, because autograd's gradient is a difference of two large numbers, and 0 outside of 0..1
+    slope = (inside - target) / (inside * (1 - inside))
     return (entropy + slope * (output - output.detach())).mean(dim=1).sum(dim=(1, 2)).mean()
 
 
 SURE = 1e-6
-"""`binary_cross_entropy` takes values nearer to 0 or 1 than this for so much, because the logarithm of 0 is infinite."""
+"""Targets and answers are kept at least this far from 0 and 1, because log 0 is infinite."""
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "sum_squared_error": sum_squared_error,

@@ -128,10 +128,11 @@ def _train(
     _tell_left_out(training, validation, say)
     noted = checked_pictures(training, validation, folder / "pictures.json", resumed=last is not None)
     loaders, setup, steps = _prepare(recipe, training, validation)
-    if loaders[0].resident.is_elsewhere:
-        say(
-            f"the training pictures ({training.pixels.nbytes / 1e9:.1f} GB) take more than half of the GPU's free memory, so each batch is sent there when it is needed"
-        )
+    for kind, loader, pictures in zip(("training", "validation"), loaders, (training, validation), strict=True):
+        if loader.resident.is_elsewhere:
+            say(
+                f"the {kind} pictures ({pictures.nbytes / 1e9:.1f} GB) do not fit on the GPU beside the training, so each batch is copied there as it is needed"
+            )
     task, network = _begin(recipe, loaders[0].sample(FITTED), last)
     module = Restorer(
         task, network, loss=recipe.loss or task.loss, optimizer=recipe.optimizer, steps=steps, seed=recipe.seed,

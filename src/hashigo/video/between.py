@@ -20,9 +20,9 @@ EVERY = 4
 """At most so many frames from one key frame to the next."""
 
 UNLIKE, UNLIKE_SHARE = 20.0, 0.1
-"""A frame is a key frame if the mean luma around so large a share of its places differs by more than so much (of 255) from the key frame before it, along the motion.
+"""A frame becomes a key frame if, over more than this share of it, the local mean of the luma differs from the last key frame, along the motion, by more than this (of 255).
 
-Means, because stripes and other fine texture differ pixel by pixel whenever the motion is not exact, and have the same colours.
+Local means, because stripes and other fine texture differ pixel by pixel whenever the motion is not exact, and have the same colours.
 """
 
 FALL = 8.0
@@ -47,7 +47,8 @@ class Coloured:
 class Match:
     """Where a frame's places are in a key frame.
 
-    flow: (h, w, 2), in pixels. difference: of the luma there, mean of the pixels around, (h, w), of 255. is_like: whether the key frame shows the same but for a small part.
+    flow: (h, w, 2), in pixels. difference: mean absolute difference of the luma around each place, (h, w), of 255. is_like: whether the key frame shows the same scene,
+    except for a small part.
     """
 
     flow: Floats

@@ -28,7 +28,7 @@ QUEUED = 16
 """Frames that wait between ffmpeg and us."""
 
 PRESET = "faster"
-"""x264's: half of the time of `medium`, its default, for files of the same size and nearly the same quality (`benchmarks/video.py presets`)."""
+"""x264's preset: takes half as long as its default, `medium`, for files of the same size and nearly the same quality (docs/benchmarks.md, "Films")."""
 
 FOURCC = {(8, (2, 2)): b"I420", (8, (2, 1)): b"Y42B", (8, (1, 1)): b"444P", (10, (2, 2)): b"Y3\x0b\x0a", (10, (2, 1)): b"Y3\x0a\x0a",
           (10, (1, 1)): b"Y3\x00\x0a"}  # fmt: skip

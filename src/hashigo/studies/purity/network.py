@@ -241,6 +241,7 @@ def _finish(
         train_loss=histories.losses[place],
         seconds=histories.seconds / len(networks.seeds),
         pooled=_pooled_scores(network, networks.task, pictures, settings),
+        loss=networks.recipe.loss,
     )
     study.finish(f"{name}-{seed}", run)
     return run

@@ -50,11 +50,11 @@ def write_report(
     say_claims(page, results.claims)
     _table(page, settings, results)
     _along_epochs(page, settings, results)
+    _untaught(page, settings, pictures, results)
     _other_measures(page, results)
     _controls(page, results)
     _others(page, results)
     _remedies(page, settings, results)
-    _collapsed(page, pictures, results)
     _contingency(page, settings, pictures, results)
     _maps(page, settings, pictures, study)
     _reconstructions(page, settings, pictures, study)
@@ -287,15 +287,23 @@ def _remedies(page: Page, settings: PuritySettings, results: PurityResults) -> N
     )
 
 
-def _collapsed(page: Page, pictures: LabelledPictures, results: PurityResults) -> None:
-    """Names the conditions whose networks learned nothing about single pictures, if there are any."""
-    average = pictures.train.array().mean(axis=0).ravel() / 255
-    error = float(np.square(raw_values(pictures.test) - average).sum(axis=1).mean()) / pictures.test.channels
-    names = [
-        texts.CONDITIONS[name] for name, condition in results.conditions.items() if not condition.test_loss < error
-    ]
+ALIKE = 0.98
+"""A network whose squared error is at least this share of that of the average picture has learned nothing about single pictures: it may have found an average a little better."""
+
+
+def _untaught(page: Page, settings: PuritySettings, pictures: LabelledPictures, results: PurityResults) -> None:
+    """Names the conditions with networks that answer every picture alike, if there are any."""
+    average = (pictures.train.array().mean(axis=0).ravel() / 255).astype(np.float32)
+    test = raw_values(pictures.test)
+    blocks = [np.square(test[start : start + 1000] - average).sum() for start in range(0, len(test), 1000)]
+    error = float(np.sum(blocks)) / len(test) / pictures.test.channels
+    names = []
+    for name, runs in results.runs.items():
+        count = sum(not run.sweep[-1].test_loss < ALIKE * error for run in runs)
+        if count:
+            names.append(filled(texts.OF_RUNS, name=texts.CONDITIONS[name], count=count, runs=settings.seeds))
     if names:
-        page.text(filled(texts.COLLAPSED, error=error, names=_listed(names)))
+        page.text(filled(texts.UNTAUGHT, error=error, names=_listed(names)))
 
 
 def _listed(names: Sequence[Words]) -> Words:

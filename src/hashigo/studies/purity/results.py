@@ -87,6 +87,7 @@ class TrainingRun(FeatureMeasures):
         train_loss: Mean loss of each epoch.
         seconds: Duration of training.
         pooled: The scores of its latents averaged over their maps; None if they are not maps.
+        loss: The loss that it was trained with; empty for the article's or the network's own.
     """
 
     parameters: int
@@ -95,6 +96,7 @@ class TrainingRun(FeatureMeasures):
     train_loss: list[float]
     seconds: float
     pooled: ClusterScores | None = None
+    loss: str = ""
 
     def after(self, epoch: int) -> SweepRow:
         """The measurements after `epoch`.
@@ -206,7 +208,7 @@ class ConditionSummary(Summary):
         untrained: Scores of the untrained encoder.
         sweep: Scores during training.
         train_loss: Mean loss of each epoch.
-        test_loss: Final mean loss of the test pictures.
+        test_loss: Final squared error of the test pictures, whatever the training loss.
         seconds: Total duration of training.
         machine: The machines used for training.
         pooled: Scores of the pooled latents; None if they are not maps.

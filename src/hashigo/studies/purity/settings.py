@@ -44,7 +44,7 @@ class Condition:
         network: The kind of network; those other than `unet` are trained with Adam, because the article's SGD was chosen for its U-Net.
         options: Further options of the network.
         masked: Share of the pixels that are hidden from the network in training.
-        loss: The loss; empty for the article's, squared error.
+        loss: The training loss; if empty, the article's squared error (`vae` and `ladder` have their own).
         fades: Share of the training after which the skip connections have faded, with `skip_fade` among the options.
     """
 
@@ -80,9 +80,8 @@ CONDITIONS: dict[str, Condition] = {
     "innermost": Condition(("none", "concat"), True, part="remedies"),
     "alone": Condition("concat", True, part="remedies", options={"alone": 1.0}),
 }
-"""The article's four conditions; as controls two with zeroed skip connections; other autoencoders, of which those of the Keras blog have its loss;
-and remedies that may keep a bottleneck beside
-skip connections awake."""
+"""The article's four conditions; as controls two with zeroed skip connections; other autoencoders, those of the Keras blog with its loss; and
+remedies that may keep a bottleneck beside skip connections awake."""
 
 SWEEP = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 """Epochs after which purity is measured; 0 is the untrained encoder."""

@@ -201,14 +201,15 @@ OTHERS_HEAD = (
 OTHERS_CAPTION = Words(
     "Purity is measured on the training pictures, the rest on the test pictures. The dense and the convolutional "
     "autoencoder have the layer sizes and the loss (cross-entropy) of the Keras blog. All networks except the U-Nets were trained with Adam, for "
-    "the same number of epochs, so compare with care.",
-    "純度は訓練画像、ほかはテスト画像での値。全結合と畳み込みはKerasブログの大きさと損失（交差エントロピー）。U-Net以外は同じエポック数をAdamで学習したので、比較には注意がいる。",
+    "the same number of epochs, so compare with care. The squared error is shown for all, whatever loss they were trained with.",
+    "純度は訓練画像、ほかはテスト画像での値。全結合と畳み込みはKerasブログの大きさと損失（交差エントロピー）。U-Net以外は同じエポック数をAdamで学習したので、比較には注意がいる。二乗誤差は、学習の損失によらず全てについて示す。",
 )
-COLLAPSED = Words(
-    "No better than answering every picture with the average one (squared error {error:.1f}): {names}. Their training has collapsed, and their "
-    "purity says nothing about the kind of network.",
-    "どの画像にも平均の画像を返すこと（二乗誤差 {error:.1f}）に及ばない：{names}。学習が崩壊しており、その純度からネットワークの種類については何も言えない。",
+UNTAUGHT = Words(
+    "No better than answering every picture with the average one (squared error {error:.1f}): {names}. These networks have learned nothing about single pictures, for "
+    "want of steps or because the training collapsed, so their purity says nothing about this kind of network.",
+    "どの画像にも平均の画像を返すこと（二乗誤差 {error:.1f}）を上回らない：{names}。学習の不足か崩壊のため個々の画像について何も学んでおらず、その純度からこの種のネットワークについては何も言えない。",
 )
+OF_RUNS = Words("{name} ({count} of {runs} training runs)", "{name}（学習{runs}回中{count}回）")
 REMEDIES = Words("Making the network use its bottleneck", "ボトルネックを眠らせない")
 REMEDIES_TEXT = Words(
     "With skip connections, training has little need of the bottleneck. Each remedy changes one thing about the network with skip connections and a bottleneck; training is the same.",
