@@ -73,9 +73,12 @@ def _awake(runs: Mapping[str, Sequence[TrainingRun]]) -> Claim:
     order: list[Verdict] = ["holds", "within noise", "does not hold"]
     name = min(judged, key=lambda name: (order.index(judged[name][0]), -judged[name][1].mean))
     verdict, purity, loss = judged[name]
+    without = interval([run.purity for run in runs["bottleneck"]])
     evidence = filled(
         texts.AWAKE, name=texts.CONDITIONS[name], purity=with_range(purity.mean, purity.low, purity.high, ".3f"),
         loss=with_range(loss.mean, loss.low, loss.high, ".2f"), sharp=sharp, count=len(judged),
+        without=with_range(without.mean, without.low, without.high, ".3f"),
+        blurred=float(np.mean([run.sweep[-1].test_loss for run in runs["bottleneck"]])),
     )  # fmt: skip
     return Claim(filled(texts.CLAIMS["awake"], awake=AWAKE, times=TOLERATED), verdict, evidence, purity.numbers())
 

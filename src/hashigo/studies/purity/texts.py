@@ -79,8 +79,9 @@ CLAIMS: dict[str, Words] = {
 """The article's claims and the study's own control."""
 
 AWAKE = Words(
-    "Best of {count} remedies: {name}, purity {purity}, squared error {loss}; at most {sharp:.2f} counts as sharp.",
-    "{count}種の対策のうち最良：{name}、純度 {purity}、二乗誤差 {loss}（{sharp:.2f} 以下を鮮明とする）。",
+    "Best of {count} remedies: {name}, purity {purity}, squared error {loss}; at most {sharp:.2f} counts as sharp. The bottleneck without skip connections has "
+    "purity {without} and squared error {blurred:.2f}.",
+    "{count}種の対策のうち最良：{name}、純度 {purity}、二乗誤差 {loss}（{sharp:.2f} 以下を鮮明とする）。スキップなしのボトルネックは純度 {without}、二乗誤差 {blurred:.2f}。",
 )
 COMPARISON = Words(
     "{left} {a:.3f}, {right} {b:.3f}; difference {gap}, {basis}.",
