@@ -364,6 +364,19 @@ def test_skips_fade_over_training_steps(fade: str, strengths: list[float], tmp_p
     torch.testing.assert_close(again(photos(8, 8)), network.eval()(photos(8, 8)))
 
 
+def test_the_latent_alone_leaves_the_running_statistics_as_they_are() -> None:
+    """Else they are a mixture, and right neither with skip connections nor without: the answers of a trained network are blurred."""
+    plain, network, x = small(), small(alone=2.0), photos(16, 24)
+    network.load_state_dict(plain.state_dict())
+    plain.train()(x)
+    loss = network.train().own_loss(x)[1]
+    assert loss is not None
+    for name, value in plain.named_buffers():
+        if "running" in name:
+            torch.testing.assert_close(dict(network.named_buffers())[name], value)
+    assert all(module.momentum == 0.01 for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d))
+
+
 def test_the_latent_alone_is_compared_with_the_answer() -> None:
     network, x = small(alone=2.0), photos(16, 24)
     with torch.no_grad():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from torch import Tensor, nn
 
 from hashigo.errors import RecipeError, did_you_mean
@@ -40,6 +43,23 @@ class Block(nn.Module):
 def keras_batch_norm(channels: int) -> nn.BatchNorm2d:
     """BatchNorm with Keras's defaults: momentum 0.99 (0.01 in torch's terms), epsilon 1e-3."""
     return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
+
+
+@contextmanager
+def statistics_kept(module: nn.Module) -> Iterator[None]:
+    """Within it, BatchNorm in training uses the batch's statistics but does not count them in its running ones.
+
+    For what a network is shown only in training: running statistics of both would be right for neither.
+    """
+    norms = [norm for norm in module.modules() if isinstance(norm, nn.BatchNorm2d)]
+    usual = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, usual, strict=True):
+            norm.momentum = momentum
 
 
 def check_activations(*names: str) -> None:

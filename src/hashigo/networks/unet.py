@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from hashigo.errors import RecipeError, did_you_mean
 from hashigo.networks.base import Network
-from hashigo.networks.blocks import ACTIVATIONS, Block, check_activations, keras_initialize
+from hashigo.networks.blocks import ACTIVATIONS, Block, check_activations, keras_initialize, statistics_kept
 from hashigo.networks.contract import check_unet_options, unet_contract
 from hashigo.networks.encoders.base import Encoder, FixedEncoder, WithBackbone
 from hashigo.networks.encoders.efficientnet import EfficientNetLite0
@@ -256,7 +256,8 @@ class UNet(Network, tags=["unet", "autoencoder"]):
         self.connections.step()
         size = self._answer_size(x)
         answer = self._decode(latent, skips, size, self._base(x))
-        alone = self._decode(latent, [torch.zeros_like(skip) for skip in skips], size, None)
+        with statistics_kept(self):
+            alone = self._decode(latent, [torch.zeros_like(skip) for skip in skips], size, None)
         away = (alone.float() - answer.float().detach()).square().mean(dim=1).sum(dim=(1, 2)).mean()
         return answer, self.alone * away
 
