@@ -13,6 +13,7 @@ import base64
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from hashigo.latents.extract import features  # noqa: F401  (fails early where t
 from hashigo.models import open_model
 from hashigo.pages.panels import grid, save_png
 from hashigo.studies.purity.network import reconstructions
+from hashigo.studies.purity.settings import CONDITIONS
 
 HERE = Path(__file__).parent / "results"
 PLOTS = {
@@ -39,6 +41,8 @@ PICTURES = ["vae", "zeroed", "ladder", "donors", "borrowed", "", "nearest", "lev
 """What the pictures on the page of the study `generate` are called; "" for those that are not kept."""
 SHOWN = ("bottleneck", "both", "raw")
 """Conditions of the study of purity whose tables and maps are shown."""
+RECONSTRUCTED = ("original", "bottleneck", "both", "dropped", "alone")
+"""Conditions of the study of purity whose reconstructions are shown."""
 LEFT_OUT = ("runs", "contingency", "part", "each", "points", "names", "per_picture")
 """Keys of results.json that are long and not needed to check a claim."""
 
@@ -80,10 +84,10 @@ def photos(folder: Path, conditions: list[str], side: int, path: Path) -> None:
     save_png(np.concatenate([part for sheet in sheets for part in (sheet, gap)][:-1], axis=1), path)
 
 
-def pictures(page: str, name: str) -> None:
-    """The page's pictures as files."""
+def pictures(page: str, name: str, names: Sequence[str]) -> None:
+    """The page's pictures as files, called so; "" for those that are not kept."""
     found = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
-    for picture, content in zip(PICTURES, found, strict=False):
+    for picture, content in zip(names, found, strict=False):
         if picture:
             (HERE / f"{name}-{picture}.png").write_bytes(base64.b64decode(content))
 
@@ -92,8 +96,11 @@ def names_of_plots(study: str, results: Any) -> list[str]:
     """What the page's plots are called, in their order; "" for those that are not kept."""
     names = list(PLOTS[study])
     if study == "purity":
-        names[1:2] = [f"epochs-{name}" for name in results["conditions"]]
-        rows = [*results["conditions"], "raw"]
+        conditions = [name for name in results["conditions"] if CONDITIONS[name].part in ("article", "controls")]
+        names[1:2] = [f"epochs-{name}" for name in conditions]
+        if any(CONDITIONS[name].part == "remedies" for name in results["conditions"]):
+            names.append("remedies")
+        rows = [*conditions, "raw"]
         names += [f"{kind}-{row}" if row in SHOWN else "" for kind in ("labels", "map") for row in rows]
     return names
 
@@ -114,8 +121,11 @@ def main() -> None:
             results["settings"].pop(key, None)
         (HERE / f"{name}.json").write_text(json.dumps(shortened(results), indent=1) + "\n", encoding="utf-8")
         if study == "generate":
-            pictures(page, name)
-        elif study != "purity":
+            pictures(page, name, PICTURES)
+        elif study == "purity":
+            some = [name for name in results["conditions"] if CONDITIONS[name].part != "controls"]
+            pictures(page, name, [one if one in RECONSTRUCTED else "" for one in ("original", *some)])
+        else:
             photos(Path(folder), list(results["conditions"]), results["settings"]["crop"], HERE / f"{name}-photos.png")
 
 

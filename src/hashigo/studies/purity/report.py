@@ -367,7 +367,7 @@ def _reconstructions(page: Page, settings: PuritySettings, pictures: LabelledPic
     sheets = {texts.ORIGINAL: rgb_of(some).numpy()} | {
         texts.CONDITIONS[name]: reconstructions(study.path / "models" / f"{name}-{settings.seed}", some)
         for name, condition in settings.conditions().items()
-        if condition.article is not None
+        if condition.part != "controls"
     }
     for label, sheet in sheets.items():
         page.row([(label, photo_of(grid([sheet], columns=SHOWN)))], pixels=True)
