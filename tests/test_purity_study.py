@@ -435,7 +435,7 @@ def test_other_autoencoders_and_remedies(tmp_path: Path) -> None:
     pictures = load_pictures(settings)
     training, test = (np.asarray(some.array(), dtype=float) / 255 for some in (pictures.train, pictures.test))
     average = float(((test - training.mean(axis=0)) ** 2).sum(axis=(1, 2, 3)).mean())
-    told = re.search(r"No better than answering .*? \(squared error ([\d.]+)\): (.*?)\. These", page)
+    told = re.search(r"No better than answering .*? \(squared error ([\d.]+)\): (.*?)\. Such", page)
     assert told is not None, "the dense autoencoder learns little in an epoch of four steps"
     assert float(told[1]) == pytest.approx(average, abs=0.06)
     worse = [name for name, one in results["conditions"].items() if one["test_loss"] >= 0.98 * average]

@@ -15,7 +15,7 @@ from hashigo.pages.page import Page
 from hashigo.pages.panels import grid
 from hashigo.pages.plots import LEGEND, Row, curves, intervals, matrix, scatter
 from hashigo.pages.words import Text, Words, filled
-from hashigo.studies.claims import interval, range_of
+from hashigo.studies.claims import range_of
 from hashigo.studies.folder import Facts, StudyFolder
 from hashigo.studies.labelled import LabelledPictures, rgb_of
 from hashigo.studies.purity import texts
@@ -272,10 +272,11 @@ def _remedies(page: Page, settings: PuritySettings, results: PurityResults) -> N
     shown = ["bottleneck", "both", *remedies]
     rows: list[list[Text]] = []
     for name in shown:
-        condition, loss = results.conditions[name], interval([run.sweep[-1].test_loss for run in results.runs[name]])
+        condition, losses = results.conditions[name], [run.sweep[-1].test_loss for run in results.runs[name]]
+        error = f"{condition.test_loss:.2f}" + (f" ({min(losses):.2f} … {max(losses):.2f})" if len(losses) > 1 else "")
         rows.append([texts.CONDITIONS[name], f"{condition.train.purity.mean:.3f}", range_of(condition.train.purity), f"{condition.test.accuracy.mean:.3f}",
-                     f"{condition.test.nmi.mean:.3f}", f"{condition.probe.test.mean:.3f}", f"{loss.mean:.2f} ({range_of(loss, 2)})"])  # fmt: skip
-    page.table(texts.OTHERS_HEAD, rows, texts.REMEDIES_CAPTION)
+                     f"{condition.test.nmi.mean:.3f}", f"{condition.probe.test.mean:.3f}", error])  # fmt: skip
+    page.table((texts.NETWORK, *texts.OTHERS_HEAD[1:]), rows, texts.REMEDIES_CAPTION)
     page.plot(
         intervals(
             [_row(name, results) for name in shown],

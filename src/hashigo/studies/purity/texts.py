@@ -28,7 +28,7 @@ CONDITIONS: dict[str, Words] = {
     "gated": Words("gated skips", "ゲートつきスキップ"),
     "outermost": Words("outermost skip only", "最も外側のスキップのみ"),
     "innermost": Words("innermost skip only", "最も内側のスキップのみ"),
-    "alone": Words("loss of the bottleneck alone", "ボトルネック単独の損失"),
+    "alone": Words("extra loss of the bottleneck alone", "ボトルネック単独の追加損失"),
     "raw": Words("raw pixels", "生の画素"),
     "pca": Words("principal components", "主成分"),
 }
@@ -206,9 +206,9 @@ OTHERS_CAPTION = Words(
     "純度は訓練画像、ほかはテスト画像での値。全結合と畳み込みはKerasブログの大きさと損失（交差エントロピー）。U-Net以外は同じエポック数をAdamで学習したので、比較には注意がいる。二乗誤差は、学習の損失によらず全てについて示す。",
 )
 UNTAUGHT = Words(
-    "No better than answering every picture with the average one (squared error {error:.1f}): {names}. These networks have learned nothing about single pictures, for "
-    "want of steps or because the training collapsed, so their purity says nothing about this kind of network.",
-    "どの画像にも平均の画像を返すこと（二乗誤差 {error:.1f}）を上回らない：{names}。学習の不足か崩壊のため個々の画像について何も学んでおらず、その純度からこの種のネットワークについては何も言えない。",
+    "No better than answering every picture with the average one (squared error {error:.1f}): {names}. Such a network was trained for too few steps, or its training "
+    "collapsed, or it cannot do without the skip connections that have faded out. Do not read much into its purity.",
+    "どの画像にも平均の画像を返すこと（二乗誤差 {error:.1f}）を上回らない：{names}。学習が足りないか、崩壊したか、弱めて消したスキップなしでは答えられない。その純度に多くを読み取らないこと。",
 )
 OF_RUNS = Words("{name} ({count} of {runs} training runs)", "{name}（学習{runs}回中{count}回）")
 REMEDIES = Words("Making the network use its bottleneck", "ボトルネックを眠らせない")
@@ -217,9 +217,10 @@ REMEDIES_TEXT = Words(
     "スキップ接続があると、学習はボトルネックをほとんど必要としない。各対策は「スキップ＋ボトルネック」の一点だけを変え、学習は同じである。",
 )
 REMEDIES_CAPTION = Words(
-    "Purity on the training pictures; squared error per test picture, with intervals over training runs.",
-    "純度は訓練画像、二乗誤差はテスト画像1枚あたり。区間は学習間。",
+    "Purity on the training pictures; squared error per test picture, with the lowest and the highest of the training runs.",
+    "純度は訓練画像、二乗誤差はテスト画像1枚あたりで、括弧内は各学習の最小と最大。",
 )
+NETWORK = Words("network", "ネットワーク")
 CONTROLS = Words("Controls", "対照実験")
 CONTROLS_HEAD = (
     Words("features (values)", "特徴（次元）"),
