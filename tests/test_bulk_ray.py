@@ -6,12 +6,17 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 import tiny
 from hashigo.bulk import plan as planning
-from hashigo.bulk.plan import make_plan
+from hashigo.bulk.engines.ray import RayEngine
+from hashigo.bulk.plan import Shard, make_plan
+from hashigo.bulk.settings import BulkSettings
+from hashigo.errors import StorageError
 from test_bulk import colorized, tree
 
 pytest.importorskip("ray")
@@ -39,3 +44,33 @@ def test_every_photo_is_done_though_a_node_and_an_actor_are_killed(
     del results["failures.jsonl"]
     (album / "broken.png").unlink()
     assert results == colorized(album, tmp_path / "direct", model)
+
+
+class DeadNode:
+    """Ray after its process on this computer has died: actors are never ready, and nothing says why."""
+
+    def __init__(self) -> None:
+        self.killed = 0
+
+    def remote(self, **_: object) -> Any:
+        return lambda _: SimpleNamespace(
+            remote=lambda *_: SimpleNamespace(ready=SimpleNamespace(remote=object), process=None)
+        )
+
+    def wait(self, references: list[object], timeout: float) -> tuple[list[object], list[object]]:
+        return [], references
+
+    def nodes(self) -> list[dict[str, object]]:
+        return [{"NodeID": "here", "Alive": False}, {"NodeID": "there", "Alive": True}]
+
+    def kill(self, _: object) -> None:
+        self.killed += 1
+
+
+def test_a_dead_node_ends_the_run_instead_of_hanging(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hashigo.bulk.engines.ray.SILENT_SECONDS", -1.0)
+    engine = object.__new__(RayEngine)
+    engine._ray, engine._node, engine.workers = DeadNode(), "here", 2
+    with pytest.raises(StorageError, match="give the same command again"):
+        list(engine.run("out", BulkSettings(), iter([Shard("a", 1, 1, "")])))
+    assert engine._ray.killed == 2

@@ -7,6 +7,7 @@ others wait: Ray's autoscaler sees them and may add computers.
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -31,6 +32,9 @@ MOST_STARTS = 20
 
 WAIT_SECONDS = 1.0
 """At least so often, the driver looks whether it was interrupted."""
+
+SILENT_SECONDS = 30.0
+"""After so long without any answer, the driver asks whether its node is still alive."""
 
 
 class RayWorker:
@@ -76,7 +80,15 @@ class RayEngine:
             raise MissingExtraError("the engine 'ray'", "cluster", error.name or "ray") from error
         ray = self._ray
         if not ray.is_initialized():
-            self._connect()
+            try:
+                self._connect()
+            except HashigoError:
+                raise
+            except Exception as error:  # Ray has no class of its own for these
+                raise StorageError(
+                    f"Ray could not be started ({str(error).splitlines()[0]}); see its logs, or use --engine local"
+                ) from error
+        self._node: str = ray.get_runtime_context().get_node_id()
         self.workers = self.workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
 
     def _connect(self) -> None:
@@ -98,6 +110,7 @@ class RayEngine:
         starting: dict[Any, Any] = {}
         working: dict[Any, tuple[Any, Shard]] = {}
         in_vain = 0
+        silent_since = time.monotonic()
 
         def start() -> None:
             actor = make.remote(output, asdict(settings))
@@ -114,6 +127,11 @@ class RayEngine:
         try:
             while working or todo:
                 ready, _ = ray.wait([*starting, *working], timeout=WAIT_SECONDS)
+                if ready:
+                    silent_since = time.monotonic()
+                elif time.monotonic() - silent_since > SILENT_SECONDS:
+                    self._check_node()
+                    silent_since = time.monotonic()
                 for ref in ready:
                     answer = self._answer(ref)
                     if ref in starting:
@@ -141,6 +159,13 @@ class RayEngine:
         finally:
             for actor in [*starting.values(), *(actor for actor, _ in working.values())]:
                 ray.kill(actor)
+
+    def _check_node(self) -> None:
+        """Raises StorageError if Ray's process on this computer has died: then actors that are being started stay so for ever, without an error."""
+        if not any(node["Alive"] for node in self._ray.nodes() if node["NodeID"] == self._node):
+            raise StorageError(
+                "Ray's process on this computer has died; give the same command again, which goes on with the shards that are left"
+            )
 
     def _answer(self, ref: Any) -> Any:
         """An actor's answer; None if it is lost."""
