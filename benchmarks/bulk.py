@@ -141,6 +141,8 @@ def soak(args: argparse.Namespace) -> None:
             ("ray", "actor"),
             ("ray", "raylet"),
         ):
+            if args.only not in ("", f"{engine}-{whom}"):
+                continue
             out, kills = root / f"{engine}-{whom}", 0
             planning.make_plan([str(album)], str(out))
             start = time.perf_counter()
@@ -286,6 +288,7 @@ def main() -> None:
     stress.add_argument("photos")
     stress.add_argument("--count", type=int, default=300)
     stress.add_argument("--kills", type=int, default=20)
+    stress.add_argument("--only", default="", help="engine and whom to kill, such as ray-raylet; default: all six")
     stress.add_argument("--seed", type=int, default=0)
     price = kinds.add_parser("cost")
     price.add_argument("photos")
