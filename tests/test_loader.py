@@ -120,12 +120,12 @@ def test_of_a_pack_larger_than_memory_only_the_batches_are_read(tmp_path: Path) 
     before = private()
     training, validation = split_off(PictureSet.open(tmp_path / "big.safetensors"), 0.1)
     assert (len(training), len(validation)) == (36_000, 4_000)
-    source = Loader(ResidentPictures(training), batch_size=20, crop=side, training=False)
+    source = Loader(ResidentPictures(training), batch_size=4, crop=side, training=False)
     for number in (0, 7, len(source) - 1):
         batch = source.batch(0, number)
         shown = (batch.rgb[:, 0, 0, 0] * 255).round().int().tolist()
         assert shown == [int(training.names[i]) % 251 for i in batch.indices.tolist()]
-    assert private() - before < 200e6
+    assert private() - before < 1e9  # a copy would take 36 GB; batches take some, too
 
 
 @pytest.mark.parametrize("side", [1, 8, 33, 70])
