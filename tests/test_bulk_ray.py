@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import hashigo.bulk.engines.ray as ray_engine
 import tiny
 from hashigo.bulk import plan as planning
 from hashigo.bulk.engines.ray import RayEngine
@@ -74,3 +76,14 @@ def test_a_dead_node_ends_the_run_instead_of_hanging(monkeypatch: pytest.MonkeyP
     with pytest.raises(StorageError, match="give the same command again"):
         list(engine.run("out", BulkSettings(), iter([Shard("a", 1, 1, "")])))
     assert engine._ray.killed == 2
+
+
+def test_a_cluster_that_has_gone_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    assert not ray_engine._is_left_behind()
+    (tmp_path / "ray").mkdir()
+    note = tmp_path / "ray" / "ray_current_cluster"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        note.write_text(f"127.0.0.1:{server.getsockname()[1]}")
+        assert not ray_engine._is_left_behind()
+    assert ray_engine._is_left_behind()

@@ -7,11 +7,14 @@ others wait: Ray's autoscaler sees them and may add computers.
 from __future__ import annotations
 
 import os
+import socket
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hashigo.bulk.engines.base import Lost
@@ -93,6 +96,9 @@ class RayEngine:
 
     def _connect(self) -> None:
         quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+        if not os.environ.get("RAY_ADDRESS") and _is_left_behind():
+            self._ray.init(address="local", include_dashboard=False, **quiet)
+            return
         try:
             self._ray.init(address=os.environ.get("RAY_ADDRESS") or "auto", **quiet)
         except ConnectionError:
@@ -175,6 +181,19 @@ class RayEngine:
             if isinstance(error, self._ray.exceptions.RayTaskError):
                 raise  # an error of the code
             return None
+
+
+def _is_left_behind() -> bool:
+    """Whether Ray's note about a cluster on this computer is about one that has gone, as after a power failure; Ray itself would wait for it for many minutes."""
+    note = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()) / "ray" / "ray_current_cluster"
+    try:
+        host, _, port = note.read_text(encoding="utf-8").strip().rpartition(":")
+        socket.create_connection((host, int(port)), timeout=2).close()
+    except (FileNotFoundError, ValueError):
+        return False
+    except OSError:
+        return True
+    return False
 
 
 class _Todo:
