@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,13 +11,12 @@ from typing import Any
 
 import pytest
 
-import hashigo.bulk.engines.ray as ray_engine
 import tiny
 from hashigo.bulk import plan as planning
 from hashigo.bulk.engines.ray import RayEngine
 from hashigo.bulk.plan import Shard, make_plan
 from hashigo.bulk.settings import BulkSettings
-from hashigo.errors import StorageError
+from hashigo.errors import RecipeError, StorageError
 from test_bulk import colorized, tree
 
 pytest.importorskip("ray")
@@ -78,12 +76,19 @@ def test_a_dead_node_ends_the_run_instead_of_hanging(monkeypatch: pytest.MonkeyP
     assert engine._ray.killed == 2
 
 
-def test_a_cluster_that_has_gone_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
-    assert not ray_engine._is_left_behind()
-    (tmp_path / "ray").mkdir()
-    note = tmp_path / "ray" / "ray_current_cluster"
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        note.write_text(f"127.0.0.1:{server.getsockname()[1]}")
-        assert not ray_engine._is_left_behind()
-    assert ray_engine._is_left_behind()
+def test_where_the_cluster_that_ray_knows_of_has_gone_a_new_one_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+
+    def init(address: str, **_: object) -> None:
+        begun.append(address)
+        if address != "local":  # without an address, Ray tries the one that it knows of again
+            raise ConnectionError
+
+    engine = object.__new__(RayEngine)
+    engine._ray = SimpleNamespace(init=init)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    engine._connect()
+    assert begun == ["auto", "local"]
+    monkeypatch.setenv("RAY_ADDRESS", "192.0.2.1:6379")
+    with pytest.raises(RecipeError, match=r"192\.0\.2\.1:6379, got no answer"):
+        engine._connect()

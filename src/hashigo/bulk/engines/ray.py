@@ -7,14 +7,11 @@ others wait: Ray's autoscaler sees them and may add computers.
 from __future__ import annotations
 
 import os
-import socket
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hashigo.bulk.engines.base import Lost
@@ -77,6 +74,8 @@ class RayEngine:
     def __post_init__(self) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        # one attempt of 40 seconds, where Ray makes 20, to reach a cluster that it knows of but that has gone or is just ending
+        os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "1")
         try:
             self._ray: Any = import_module("ray")
         except ImportError as error:
@@ -96,9 +95,6 @@ class RayEngine:
 
     def _connect(self) -> None:
         quiet = {"log_to_driver": False, "logging_level": "ERROR"}
-        if not os.environ.get("RAY_ADDRESS") and _is_left_behind():
-            self._ray.init(address="local", include_dashboard=False, **quiet)
-            return
         try:
             self._ray.init(address=os.environ.get("RAY_ADDRESS") or "auto", **quiet)
         except ConnectionError:
@@ -106,7 +102,7 @@ class RayEngine:
                 raise RecipeError(
                     f"expected a Ray cluster at RAY_ADDRESS={os.environ['RAY_ADDRESS']}, got no answer; start one with 'ray start --head'"
                 ) from None
-            self._ray.init(include_dashboard=False, **quiet)
+            self._ray.init(address="local", include_dashboard=False, **quiet)
 
     def run(self, output: str, settings: BulkSettings, shards: Iterator[Shard]) -> Iterator[ShardReport | Lost]:
         """See `Engine`."""
@@ -181,19 +177,6 @@ class RayEngine:
             if isinstance(error, self._ray.exceptions.RayTaskError):
                 raise  # an error of the code
             return None
-
-
-def _is_left_behind() -> bool:
-    """Whether Ray's note about a cluster on this computer is about one that has gone, as after a power failure; Ray itself would wait for it for many minutes."""
-    note = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()) / "ray" / "ray_current_cluster"
-    try:
-        host, _, port = note.read_text(encoding="utf-8").strip().rpartition(":")
-        socket.create_connection((host, int(port)), timeout=2).close()
-    except (FileNotFoundError, ValueError):
-        return False
-    except OSError:
-        return True
-    return False
 
 
 class _Todo:
