@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,26 @@ class TestPictureSet:
         pictures = ragged()
         assert np.shares_memory(pictures.subset(slice(1, 3)).pixels, pictures.pixels)
         assert not np.shares_memory(pictures.subset([0, 2]).pixels, pictures.pixels)
+
+    @pytest.mark.parametrize("uniform", [False, True])
+    def test_a_part_of_a_mapped_set_is_like_one_in_memory(self, uniform: bool, tmp_path: Path) -> None:
+        held = PictureSet.from_array(random_pixels(9 * 4 * 6, 3).reshape(9, 4, 6, 3)) if uniform else ragged()
+        held.save(tmp_path / "a.safetensors")
+        mapped = PictureSet.open(tmp_path / "a.safetensors")
+        for chosen in ([3, 0], [0, 2, 3], [1], [0, 1], []):
+            one, other = held.subset(np.array(chosen, int)), mapped.subset(np.array(chosen, int))
+            for part, same in ((one, other), (one.subset(slice(1, 3)), other.subset(slice(1, 3)))):
+                assert part.checksum() == same.checksum()
+                assert (part.nbytes, part.names, len(part)) == (same.nbytes, same.names, len(same))
+                assert same.compact().starts is None
+                np.testing.assert_array_equal(part.pixels, same.compact().pixels)
+        part = mapped.subset([3, 0])
+        assert part.pixels is mapped.pixels
+        part.save(tmp_path / "b.safetensors")
+        again = PictureSet.open(tmp_path / "b.safetensors")
+        np.testing.assert_array_equal(again.pixels, held.subset([3, 0]).pixels)
+        with pytest.raises(DataError, match="found some outside"):
+            replace(part, starts=part.offsets + len(part.pixels))
 
     def test_subset_of_a_uniform_set(self) -> None:
         stack = random_pixels(9, 3, 2, 1)

@@ -124,6 +124,10 @@ class PictureSet:
         """The same pictures one after another in `pixels`: itself, unless it has `starts`, in which case they are copied."""
         if self.starts is None:
             return self
+        area = 0 if self.uniform is None else self.uniform[0] * self.uniform[1]
+        if area and len(self.pixels) % area == 0 and not (self.starts % area).any():  # all of one size: at once
+            rows = self.pixels.reshape(-1, area, self.channels)[self.starts // area]
+            return replace(self, pixels=rows.reshape(-1, self.channels), starts=None)
         pixels = np.empty((self.nbytes // self.channels, self.channels), np.uint8)
         position = 0
         for part in self._parts():
@@ -177,8 +181,13 @@ class PictureSet:
         """
         chosen = np.arange(len(self))[indices if isinstance(indices, slice) else np.asarray(indices)]
         chosen = chosen.reshape(-1)
-        pixels, starts = self._pixels_of(chosen)
-        return PictureSet(
+        starts: NDArray[np.int64] | None = self.offsets[chosen]
+        pixels = self.pixels
+        if self.starts is None and (np.diff(chosen) == 1).all():
+            ends = np.append(self.offsets, len(self.pixels))
+            pixels = self.pixels[ends[chosen[0]] : ends[chosen[-1] + 1]] if len(chosen) else self.pixels[:0]
+            starts = None
+        part = PictureSet(
             pixels,
             self.sizes[chosen],
             None if self.labels is None else self.labels[chosen],
@@ -188,27 +197,7 @@ class PictureSet:
             self.skipped,
             starts,
         )
-
-    def _pixels_of(self, chosen: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64] | None]:
-        """The pixels of some pictures, and where they begin if that must be told."""
-        if len(chosen) == 0:
-            return self.pixels[:0], None
-        if self.starts is not None:
-            return self.pixels, self.starts[chosen]
-        ends = np.append(self.offsets, len(self.pixels))
-        if (np.diff(chosen) == 1).all():
-            return self.pixels[ends[chosen[0]] : ends[chosen[-1] + 1]], None
-        if isinstance(self.pixels, np.memmap):
-            return self.pixels, self.offsets[chosen]
-        if self.uniform is not None:
-            return self.array()[chosen].reshape(-1, self.channels), None
-        areas = ends[chosen + 1] - ends[chosen]
-        out = np.empty((int(areas.sum()), self.channels), np.uint8)
-        position = 0
-        for index, area in zip(chosen, areas, strict=True):
-            out[position : position + area] = self.pixels[ends[index] : ends[index] + area]
-            position += area
-        return out, None
+        return part if isinstance(self.pixels, np.memmap) else part.compact()
 
     def limited(self, limit: int | None) -> PictureSet:
         """At most `limit` pictures, evenly spaced over the set; all of them for None."""
