@@ -179,7 +179,7 @@ def made(frames: Iterable[np.ndarray], path: Path, *options: str) -> None:
 
 
 def presets(args: argparse.Namespace) -> None:
-    """Prints a row for each of x264's presets."""
+    """Prints a row for each of four presets."""
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "film.avi", Path(folder) / "film.mp4"
         plain = ["-pix_fmt", "rgb24", "-i", "pipe:0", "-pix_fmt", "yuv420p", "-c:v", "rawvideo"]
@@ -229,11 +229,12 @@ def main() -> None:
     encoding.add_argument("--frames", type=int, default=480)
     for command in (calm, quick, encoding):
         command.add_argument("photos")
+    for command in (calm, quick):
         command.add_argument(
             "--every", type=int, default=between.EVERY, help="frames from one key frame to the next, at most"
         )
     args = parser.parse_args()
-    between.EVERY = args.every
+    between.EVERY = getattr(args, "every", between.EVERY)
     {"steady": steady, "speed": speed, "presets": presets}[args.kind](args)
 
 

@@ -26,6 +26,7 @@ from hashigo.latents.extract import features  # noqa: F401  (fails early where t
 from hashigo.models import open_model
 from hashigo.pages.panels import grid, save_png
 from hashigo.studies.purity.network import reconstructions
+from hashigo.studies.purity.report import SHOWN_PARTS
 from hashigo.studies.purity.settings import CONDITIONS
 
 HERE = Path(__file__).parent / "results"
@@ -41,8 +42,8 @@ PICTURES = ["vae", "zeroed", "ladder", "donors", "borrowed", "", "nearest", "lev
 """What the pictures on the page of the study `generate` are called; "" for those that are not kept."""
 SHOWN = ("bottleneck", "both", "raw")
 """Conditions of the study of purity whose tables and maps are shown."""
-RECONSTRUCTED = ("original", "bottleneck", "both", "dropped", "alone")
-"""Conditions of the study of purity whose reconstructions are shown."""
+RECONSTRUCTED = ("original", "bottleneck", "both", "alone")
+"""Conditions of the study of purity whose reconstructions are shown, if there are remedies."""
 LEFT_OUT = ("runs", "contingency", "part", "each", "points", "names", "per_picture")
 """Keys of results.json that are long and not needed to check a claim."""
 
@@ -96,7 +97,7 @@ def names_of_plots(study: str, results: Any) -> list[str]:
     """What the page's plots are called, in their order; "" for those that are not kept."""
     names = list(PLOTS[study])
     if study == "purity":
-        conditions = [name for name in results["conditions"] if CONDITIONS[name].part in ("article", "controls")]
+        conditions = [name for name in results["conditions"] if CONDITIONS[name].part in SHOWN_PARTS]
         names[1:2] = [f"epochs-{name}" for name in conditions]
         if any(CONDITIONS[name].part == "remedies" for name in results["conditions"]):
             names.append("remedies")
@@ -122,10 +123,10 @@ def main() -> None:
         (HERE / f"{name}.json").write_text(json.dumps(shortened(results), indent=1) + "\n", encoding="utf-8")
         if study == "generate":
             pictures(page, name, PICTURES)
-        elif study == "purity":
+        elif study == "purity" and "alone" in results["conditions"]:
             some = [name for name in results["conditions"] if CONDITIONS[name].part != "controls"]
             pictures(page, name, [one if one in RECONSTRUCTED else "" for one in ("original", *some)])
-        else:
+        elif study != "purity":
             photos(Path(folder), list(results["conditions"]), results["settings"]["crop"], HERE / f"{name}-photos.png")
 
 

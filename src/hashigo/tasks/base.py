@@ -55,7 +55,7 @@ class Task:
         Raises:
             RecipeError: no such loss, or not for this task; the message lists the right ones.
         """
-        if loss == "binary_cross_entropy" and self.output_activation != "sigmoid":
+        if loss in losses.FROM_0_TO_1 and self.output_activation != "sigmoid":
             raise RecipeError(
                 f"loss: expected one that suits the task {self.name}, got {loss!r}, which is for answers from 0 to 1; take {self.loss!r}"
             )

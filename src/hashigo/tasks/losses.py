@@ -79,6 +79,9 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 """Every loss by its name."""
 
+FROM_0_TO_1 = {"binary_cross_entropy"}
+"""Losses for answers from 0 to 1 only."""
+
 
 def get_loss(name: str) -> Callable[[Tensor, Tensor], Tensor]:
     """The loss called `name`.

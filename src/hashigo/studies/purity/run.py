@@ -65,7 +65,7 @@ def _jobs(settings: PuritySettings, pictures: LabelledPictures, study: StudyFold
         stored = {seed: study.finished(f"{name}-{seed}", TrainingRun) for seed in seeds}
         missing = [seed for seed, run in stored.items() if run is None or run.loss != condition.loss]
         if again := [str(seed) for seed in missing if stored[seed] is not None]:
-            say(f"{name}, seed {', '.join(again)}: trained again, because its loss is another one now")
+            say(f"{name}, seed {', '.join(again)}: trained again, because its loss has changed")
         recipe = settings.recipe(condition, pictures.train)
         # a GPU trains all seeds of a condition as one batched network; on CPUs a seed per core is fastest
         together = torch.cuda.is_available() and condition.network not in (
