@@ -22,7 +22,7 @@ CONDITIONS: dict[str, Words] = {
     "vae": Words("VAE (mean)", "VAE（平均）"),
     "ladder": Words("ladder VAE (uppermost level)", "ラダーVAE（最上位）"),
     "masked": Words("half of the pixels hidden", "画素の半分を隠す"),
-    "dropped": Words("skips dropped half of the time", "スキップを半分の確率で切る"),
+    "dropped": Words("skips dropped with probability ½", "スキップを半分の確率で切る"),
     "fade-in": Words("skips that fade in", "スキップを徐々に強める"),
     "fade-out": Words("skips that fade out", "スキップを徐々に弱める"),
     "gated": Words("gated skips", "ゲートつきスキップ"),
